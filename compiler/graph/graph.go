@@ -1,0 +1,58 @@
+package graph
+
+import (
+	"github.com/comfyc/comfyc/compiler/diag"
+	"github.com/comfyc/comfyc/compiler/source"
+	"github.com/comfyc/comfyc/nodes"
+)
+
+// Graph is the checked DAG of one workflow in API form. It is read-only once built: a render is the shared graph plus patches.
+type Graph struct {
+	Nodes   []Node
+	Order   []int // indexes of the nodes that good outputs need, in execution order: sources first
+	Outputs []int // indexes of the output nodes that ComfyUI would run ("good outputs"), in the prompt's order
+
+	byID map[string]int
+}
+
+// Node is one node of a graph.
+type Node struct {
+	ID     string // as in the API form: "9", or "57:27" inside a subgraph
+	Class  string
+	Title  string        // _meta.title, "" if there is none
+	Def    *nodes.Class  // nil for a class that the catalogue does not know
+	Inputs []Input       // in the prompt's order
+	Value  *source.Value // the node as written, for places
+	Bad    bool          // it has an error of its own; later passes skip it
+}
+
+// Input is one given input of a node: a literal or a link.
+type Input struct {
+	Name  string
+	Def   *nodes.Input  // nil if the class does not declare it
+	Value *source.Value // the literal, coerced as ComfyUI does if it is checked; of a link: the list as written
+	From  int           // index of the node a link comes from; -1 for a literal
+	Slot  int           // the output slot of that node
+	Key   diag.Place    // where the input's name stands
+}
+
+// Linked tells whether the input is a link.
+func (in *Input) Linked() bool { return in.From >= 0 }
+
+// Find gives the index of the node with an id, -1 if there is none.
+func (g *Graph) Find(id string) int {
+	if i, ok := g.byID[id]; ok {
+		return i
+	}
+	return -1
+}
+
+// Input gives the index of a node's input, -1 if it is not given.
+func (n *Node) Input(name string) int {
+	for i := range n.Inputs {
+		if n.Inputs[i].Name == name {
+			return i
+		}
+	}
+	return -1
+}

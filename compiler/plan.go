@@ -1,0 +1,109 @@
+package compiler
+
+import (
+	"time"
+
+	"github.com/comfyc/comfyc/compiler/source"
+)
+
+// RenderID names a render by what is paid for: the SHA-256 of its canonical graph (node ids, titles and save prefixes left
+// out), its inputs by content and its model names. Equal renders have equal ids on every machine.
+type RenderID [32]byte
+
+// Patch replaces the literal value of one input of the shared graph.
+type Patch struct {
+	Node, Input int // indexes into Graph.Nodes and Node.Inputs
+	Value       *source.Value
+}
+
+// Render is one resolved graph: the plan's shared graph plus patches.
+type Render struct {
+	Index   int // from 0, in the plan's order
+	ID      RenderID
+	Patches []Patch
+	Seed    string // decimal text of the sampler's seed, "" if the graph has none
+}
+
+// Axis is a named dimension of a plan.
+type Axis struct {
+	Name      string
+	Addresses []string // the inputs that it sets, as "id.input"; none if it is used through ${name} alone
+	Values    []AxisValue
+}
+
+// AxisValue is one value of an axis.
+type AxisValue struct {
+	Label string // as galleries and file names show it
+	Value *source.Value
+}
+
+// Coordinate is one point of the sweep: the index of each axis' value, in the order of Plan.Axes (-1 for an axis that an
+// included point does not have).
+type Coordinate struct {
+	ID     string // stable under edits of the sweep: the hash of the axis names and values, 16 hex digits
+	Index  int    // from 0, in the plan's order
+	Render int    // index of its render; several coordinates may share one
+	Values []int
+}
+
+// Owed is an output file that a job must give back.
+type Owed struct {
+	Render int    // index of the render in the plan
+	Node   string // id of the node in the workflow as its author wrote it
+	Title  string // the node's title
+	Class  string // SaveImage, PreviewImage, …
+	Prefix string // the unique filename_prefix that was sent; the file's name begins with it
+	Images int    // how many files at least: the batch size if it is known, else 1
+}
+
+// InputFile is a file that a job's graph loads.
+type InputFile struct {
+	Name   string // as the graph names it: made of the content's hash, so equal names are equal files
+	Path   string // where it lies on this machine
+	SHA256 string // hex
+	Size   int64  // bytes
+}
+
+// Job is what is sent for one shard: one render, or several merged into one graph.
+type Job struct {
+	Renders []int
+	Prompt  []byte // the API-format prompt as JSON
+	Owed    []Owed
+	Files   []InputFile
+	Classes []string // distinct class names, sorted
+	Models  []string // distinct model file names, sorted
+	// OutputNode is the id of the first output node, for workers that ask for one.
+	OutputNode string
+	Width      int // pixels of the first output, 0 if unknown
+	Height     int
+}
+
+// EndpointConfig is one endpoint as the endpoints file describes it. Secrets are named, never held.
+type EndpointConfig struct {
+	Name       string
+	Type       string // novita, runpod, comfyui, serverless, preview
+	URL        string // base URL without a trailing slash, the endpoint's own path included
+	KeyEnv     string // name of the environment variable that holds the key
+	KeyFile    string // or of a file
+	GPU        string // rtx4090, h100, …
+	VRAM       float64
+	Worker     string   // the worker image, which tells the input and output form
+	Price      *float64 // USD per second; nil if unknown
+	PriceAsOf  string
+	Limits     Limits
+	Aliases    map[string]string // model name in the graph → name on this endpoint
+	AllowHosts []string          // private hosts from which outputs may be fetched
+	Emulator   *source.Value     // settings of a preview endpoint, nil for the defaults
+	OutputNode string            // output_node_id for workers that want one; "" means the first output
+	FromUser   bool              // the configuration is the user's own, not beside a batch
+}
+
+// Limits of an endpoint. Zero fields mean the default of the endpoint's type.
+type Limits struct {
+	InFlight     int           // jobs submitted and not final
+	SubmitPer10s int           // calls of submit per 10 s
+	StatusPer10s int           // calls of status per 10 s
+	JobBytes     int64         // size of one job's body
+	OutputBytes  int64         // size of one status answer's output
+	Retention    time.Duration // how long a finished result is kept
+}

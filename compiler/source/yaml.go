@@ -1,0 +1,254 @@
+package source
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"math"
+	"regexp"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"go.yaml.in/yaml/v4"
+)
+
+// ParseYAML reads one YAML document into the same kind of tree as JSON gives. Aliases and merge keys are expanded within
+// Limits.Values, so that an alias bomb is refused; timestamps stay strings; numbers in YAML's own notations (0x10, .5, .inf) are
+// rewritten as JSON's. Duplicate keys, keys that are no scalars and several documents are errors.
+func ParseYAML(f *File, limits Limits) (*Value, error) {
+	p := &yamlParser{file: f, limits: limits.withDefaults()}
+	var doc yaml.Node
+	dec := yaml.NewDecoder(bytes.NewReader(f.Data))
+	if err := dec.Decode(&doc); err != nil {
+		return nil, p.syntax(err)
+	}
+	var second yaml.Node
+	if dec.Decode(&second) == nil {
+		return nil, p.fail(&second, "syntax", "a second YAML document; one was expected")
+	}
+	if len(doc.Content) != 1 {
+		return nil, &Error{File: f, Code: "syntax", Message: "the file is empty, YAML was expected"}
+	}
+	return p.value(doc.Content[0], 0)
+}
+
+// Parse reads JSON if the name ends in .json or the text begins with { or [ and is JSON, else YAML.
+func Parse(f *File, limits Limits) (*Value, error) {
+	if strings.HasSuffix(strings.ToLower(f.Name), ".json") {
+		return ParseJSON(f, limits)
+	}
+	return ParseYAML(f, limits)
+}
+
+type yamlParser struct {
+	file   *File
+	limits Limits
+	values int
+}
+
+func (p *yamlParser) value(n *yaml.Node, depth int) (*Value, error) {
+	if p.values++; p.values > p.limits.Values {
+		return nil, p.fail(n, "too_large", fmt.Sprintf("more than %d values", p.limits.Values))
+	}
+	if depth > p.limits.Depth {
+		return nil, p.fail(n, "too_deep", fmt.Sprintf("nested deeper than %d levels", p.limits.Depth))
+	}
+	switch n.Kind {
+	case yaml.AliasNode:
+		return p.value(n.Alias, depth+1)
+	case yaml.SequenceNode:
+		return p.sequence(n, depth)
+	case yaml.MappingNode:
+		return p.mapping(n, depth)
+	}
+	return p.scalar(n)
+}
+
+func (p *yamlParser) sequence(n *yaml.Node, depth int) (*Value, error) {
+	start, end := p.span(n)
+	v := &Value{Kind: Array, File: p.file, Start: start, End: end}
+	for _, c := range n.Content {
+		item, err := p.value(c, depth+1)
+		if err != nil {
+			return nil, err
+		}
+		v.Items = append(v.Items, item)
+		v.End = max(v.End, item.End)
+	}
+	return v, nil
+}
+
+func (p *yamlParser) mapping(n *yaml.Node, depth int) (*Value, error) {
+	start, end := p.span(n)
+	v := &Value{Kind: Object, File: p.file, Start: start, End: end}
+	var seen map[string]int
+	var merged []Member
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		key := n.Content[i]
+		value, err := p.value(n.Content[i+1], depth+1)
+		if err != nil {
+			return nil, err
+		}
+		if key.Kind == yaml.ScalarNode && key.ShortTag() == "!!merge" {
+			if merged, err = p.merge(merged, key, value); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		if key.Kind != yaml.ScalarNode {
+			return nil, p.fail(key, "syntax", "a key must be a plain text")
+		}
+		m := Member{Key: key.Value, Value: value}
+		m.KeyStart, m.KeyEnd = p.span(key)
+		if first := findMember(v, m.Key, &seen); first >= 0 {
+			return nil, &Error{File: p.file, Start: m.KeyStart, End: m.KeyEnd, Code: "duplicate_key",
+				Message: fmt.Sprintf("key %q is there twice", m.Key),
+				Note:    "the first one is here", NoteStart: v.Members[first].KeyStart, NoteEnd: v.Members[first].KeyEnd}
+		}
+		v.Members = append(v.Members, m)
+		if seen != nil {
+			seen[m.Key] = len(v.Members) - 1
+		}
+		v.End = max(v.End, value.End)
+	}
+	for _, m := range merged {
+		if v.Member(m.Key) == nil {
+			v.Members = append(v.Members, m)
+		}
+	}
+	return v, nil
+}
+
+// merge takes the members that a merge key (<<) brings; keys of the mapping itself and of earlier merges win.
+func (p *yamlParser) merge(have []Member, key *yaml.Node, value *Value) ([]Member, error) {
+	sources := []*Value{value}
+	if value.Kind == Array {
+		sources = value.Items
+	}
+	for _, s := range sources {
+		if s.Kind != Object {
+			return nil, p.fail(key, "syntax", "a merge key (<<) takes a mapping or a list of mappings")
+		}
+		have = append(have, s.Members...)
+	}
+	if len(have) > p.limits.Values {
+		return nil, p.fail(key, "too_large", "too many merged keys")
+	}
+	return have, nil
+}
+
+var jsonNumber = regexp.MustCompile(`^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?$`)
+
+func (p *yamlParser) scalar(n *yaml.Node) (*Value, error) {
+	start, end := p.span(n)
+	v := &Value{Kind: String, Text: n.Value, File: p.file, Start: start, End: end}
+	v.Plain = n.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle|yaml.LiteralStyle|yaml.FoldedStyle) == 0
+	switch tag := n.ShortTag(); tag {
+	case "!!null":
+		v.Kind, v.Text = Null, ""
+	case "!!bool":
+		v.Kind, v.Bool, v.Text = Bool, strings.EqualFold(n.Value, "true"), ""
+	case "!!int", "!!float":
+		if len(n.Value) > maxNumberLength {
+			return nil, p.fail(n, "number_too_long", fmt.Sprintf("a number of %d characters; at most %d are read", len(n.Value), maxNumberLength))
+		}
+		if text, ok := numberText(n.Value); ok {
+			v.Kind, v.Text = Number, text
+		}
+	case "!!str", "!!timestamp", "!!merge":
+	default:
+		return nil, p.fail(n, "syntax", fmt.Sprintf("the YAML tag %s is not read here", tag))
+	}
+	return v, nil
+}
+
+// numberText rewrites YAML's notations of numbers as JSON's.
+func numberText(text string) (string, bool) {
+	if jsonNumber.MatchString(text) {
+		return text, true
+	}
+	plain := strings.ReplaceAll(text, "_", "")
+	if i, err := strconv.ParseInt(plain, 0, 64); err == nil {
+		return strconv.FormatInt(i, 10), true
+	}
+	if u, err := strconv.ParseUint(strings.TrimPrefix(plain, "+"), 0, 64); err == nil {
+		return strconv.FormatUint(u, 10), true
+	}
+	switch strings.ToLower(strings.TrimPrefix(plain, "+")) {
+	case ".inf":
+		return FormatFloat(math.Inf(1)), true
+	case "-.inf":
+		return FormatFloat(math.Inf(-1)), true
+	case ".nan":
+		return FormatFloat(math.NaN()), true
+	}
+	f, err := strconv.ParseFloat(plain, 64)
+	if err != nil {
+		return "", false
+	}
+	return FormatFloat(f), true
+}
+
+// span gives the byte offsets of a node: exact for scalars on one line, up to the end of the line otherwise.
+func (p *yamlParser) span(n *yaml.Node) (start, end int) {
+	line, start := p.file.Line(n.Line)
+	rest := line
+	for i := 1; i < n.Column && len(rest) > 0; i++ {
+		_, size := utf8.DecodeRune(rest)
+		rest = rest[size:]
+		start += size
+	}
+	if n.Kind != yaml.ScalarNode {
+		return start, start + min(1, len(rest))
+	}
+	return start, start + scalarLength(n, rest)
+}
+
+func scalarLength(n *yaml.Node, rest []byte) int {
+	switch {
+	case n.Style&yaml.DoubleQuotedStyle != 0 && len(rest) > 0 && rest[0] == '"':
+		return min(endOfString(rest, 0)+1, len(rest))
+	case n.Style&yaml.SingleQuotedStyle != 0 && len(rest) > 0 && rest[0] == '\'':
+		if i := bytes.IndexByte(rest[1:], '\''); i >= 0 {
+			return i + 2
+		}
+	case bytes.HasPrefix(rest, []byte(n.Value)):
+		return len(n.Value)
+	}
+	return len(bytes.TrimRight(rest, " \t"))
+}
+
+func (p *yamlParser) fail(n *yaml.Node, code, message string) error {
+	start, end := p.span(n)
+	return &Error{File: p.file, Start: start, End: end, Code: code, Message: message}
+}
+
+// yamlPlace finds "L2.C6" and "line 2, column 6" in the library's messages, which carry no offsets.
+var yamlPlace = regexp.MustCompile(`(?:yaml: )?(?:while [a-z ]+ at )?(?:L(\d+)(?:\.C(\d+))?|line (\d+)(?:, columns? (\d+))?)(?:-(?:L?(\d+)?\.?C(\d+)))?:?\s*`)
+
+func (p *yamlParser) syntax(err error) error {
+	out := &Error{File: p.file, Code: "syntax"}
+	var load *yaml.LoadError
+	if errors.As(err, &load) {
+		out.Message = "not YAML: " + load.Message
+		out.Start = p.offset(load.Mark.Line, load.Mark.Column)
+	} else {
+		out.Message = "not YAML: " + strings.TrimPrefix(err.Error(), "yaml: ")
+		if m := yamlPlace.FindStringSubmatch(err.Error()); m != nil {
+			line, _ := strconv.Atoi(m[1] + m[3])
+			col, _ := strconv.Atoi(m[2] + m[4])
+			out.Start = p.offset(line, col)
+		}
+	}
+	if len(bytes.TrimSpace(p.file.Data)) == 0 {
+		out.Message = "the file is empty, YAML was expected"
+	}
+	out.End = min(out.Start+1, len(p.file.Data))
+	return out
+}
+
+func (p *yamlParser) offset(line, column int) int {
+	start, _ := p.span(&yaml.Node{Kind: yaml.SequenceNode, Line: max(line, 1), Column: column})
+	return start
+}

@@ -1,0 +1,148 @@
+package scheduler
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/comfyc/comfyc/compiler"
+)
+
+// Endpoint is one configured remote, spoken to in its dialect. All methods are called from many goroutines at once. Every call
+// has a context with a deadline; an implementation gives up when it is done and never sleeps or retries by itself: retries
+// belong to the loop. Errors are *Error with a Kind; anything else counts as Transient.
+type Endpoint interface {
+	// Properties says what the endpoint is and what its limits are. It does no I/O and always gives the same answer.
+	Properties() Properties
+
+	// Submit sends one job and returns the remote's id. It is paid for, so the loop calls it once per attempt, after the intent
+	// was synced. An error of the Kind Uncertain says that the remote may have taken the job; every other Kind says that it
+	// certainly has not.
+	Submit(ctx context.Context, job *compiler.Job) (remote string, err error)
+
+	// Poll asks for a job's state. It may be repeated at any time, also by another process that knows the id only.
+	Poll(ctx context.Context, remote string) (Status, error)
+
+	// Cancel asks to stop a job. It may be repeated; a job that is final already is no error.
+	Cancel(ctx context.Context, remote string) error
+
+	// Fetch opens one output for reading. It may be repeated until the result expires. The caller bounds the size and closes.
+	Fetch(ctx context.Context, out Output) (io.ReadCloser, error)
+}
+
+// Stater is an Endpoint that can tell about its queue and workers. Called seldom, as a hint and by `comfyc doctor`.
+type Stater interface {
+	Stats(ctx context.Context) (Stats, error)
+}
+
+// Checker is an Endpoint that can say before anything is paid whether it is there and takes our key.
+type Checker interface {
+	// Check makes one cheap call. Kinds: Unauthorized (key or team), Rejected (no such endpoint), Transient (not reachable).
+	Check(ctx context.Context) error
+}
+
+// Properties of an endpoint.
+type Properties struct {
+	Name    string
+	Type    string // novita, runpod, comfyui, serverless, preview
+	GPU     string
+	Worker  string
+	Preview bool            // pictures are drawn, not rendered: never mixed with real ones
+	Price   *float64        // USD per second, nil if unknown
+	Limits  compiler.Limits // all fields set
+	// Supports says why a class cannot run there, "" if it can. nil: not known, all pass.
+	Supports func(class string) string
+}
+
+// State is a job's state on the remote.
+type State uint8
+
+// The states of remote jobs. Unknown is everything that the dialect does not know: the loop polls on.
+const (
+	Unknown State = iota
+	Queued
+	Running
+	Completed
+	Failed
+	Cancelled
+	TimedOut
+	Gone // the remote does not know the job (any more)
+)
+
+// Final tells whether a state ends an attempt.
+func (s State) Final() bool { return s >= Completed }
+
+// String gives the state's word.
+func (s State) String() string {
+	return [...]string{"unknown", "queued", "running", "completed", "failed", "cancelled", "timed-out", "gone"}[s]
+}
+
+// Status is one answer about a job.
+type Status struct {
+	State     State
+	Outputs   []Output
+	Problems  []string      // what the worker said went wrong though the job is Completed
+	Err       *Error        // why a job Failed
+	Delay     time.Duration // time in the remote's queue, 0 if not told
+	Execution time.Duration // paid time, 0 if not told
+	Worker    string        // the remote worker's id, "" if not told
+	Progress  float64       // 0 to 1, 0 if not told
+}
+
+// Output is one file of a finished job, as the remote offers it: its bytes in base64, or where they are.
+type Output struct {
+	Filename string // as the worker named it; suspect
+	Node     string // node id, "" if the form does not tell
+	Base64   string // the content, bare or as a data URI; "" if URL is set
+	URL      string // where to GET it
+	Problem  string // why it cannot be fetched, e.g. a path on the worker; "" if it can
+}
+
+// Stats is what an endpoint tells about itself. -1 means not told.
+type Stats struct {
+	Queued, Running   int // jobs
+	Workers, Busy     int
+	Completed, Failed int // jobs since the endpoint's start
+}
+
+// Kind classes what went wrong with a remote, and so what is done next.
+type Kind uint8
+
+// The kinds of trouble with a remote.
+const (
+	Transient    Kind = iota // network, 5xx, junk: again later, elsewhere first
+	Busy                     // 429 or full: again when told
+	Rejected                 // the remote will never take this job
+	MissingModel             // this endpoint lacks a model or class that the graph needs
+	OutOfMemory              // a bigger GPU is needed
+	Unauthorized             // the key is missing or wrong: nothing can be sent there
+	Lost                     // the job or its result is gone: again
+	Uncertain                // the answer was lost: the job may be running and paid for
+	Unreachable              // the connection was refused or the name does not resolve: nothing was sent
+	WorkerFailed             // the job ran and failed
+)
+
+// String gives the kind's word.
+func (k Kind) String() string {
+	return [...]string{"transient", "busy", "rejected", "missing-model", "out-of-memory", "unauthorized", "lost", "uncertain", "unreachable", "failed"}[k]
+}
+
+// Error is trouble with a remote. Its text never holds a key, a token or a signed URL's query.
+type Error struct {
+	Kind       Kind
+	Endpoint   string
+	Op         string // submit, poll, cancel, fetch, stats
+	Message    string
+	RetryAfter time.Duration // as told by the remote, 0 if not told
+	Status     int           // HTTP status, 0 if there was none
+	// NodeErrors is the remote's own report about nodes: id → text, nil if none.
+	NodeErrors map[string]string
+	Err        error // the cause, may be nil
+}
+
+// Error prints "submit to NAME: message".
+func (e *Error) Error() string { return fmt.Sprintf("%s on %s: %s", e.Op, e.Endpoint, e.Message) }
+
+// Unwrap gives the cause.
+func (e *Error) Unwrap() error { return e.Err }
