@@ -10,7 +10,7 @@ type Explanation struct {
 }
 
 // tables holds all codes, a file per kind. ComfyUI's own names are in code_prompt.go.
-var tables = [][]Explanation{fileCodes, promptCodes, convertCodes, lintCodes, batchCodes, runCodes}
+var tables = [][]Explanation{fileCodes, promptCodes, convertCodes, lintCodes, batchCodes, promptingCodes, scriptCodes, runCodes}
 
 // Explain gives what is known of a code.
 func Explain(code string) (Explanation, bool) {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"regexp"
 	"strconv"
@@ -241,7 +242,7 @@ func (p *yamlParser) syntax(err error) error {
 			out.Start = p.offset(line, col)
 		}
 	}
-	if len(bytes.TrimSpace(p.file.Data)) == 0 {
+	if err == io.EOF {
 		out.Message = "the file is empty, YAML was expected"
 	}
 	out.End = min(out.Start+1, len(p.file.Data))
