@@ -3,4 +3,73 @@
 // A [Catalogue] comes from an /object_info answer. The built-in one is embedded, compressed, holds facts only, and is decoded class by class
 // when a class is first asked for. In it, lists of models and files that were empty at import are open (any name may exist on a
 // worker); a snapshot that a user gives is taken literally. Catalogues are safe for concurrent use and never change.
+//
+// Limits: a snapshot or an imported catalogue has at most 64 MiB when it is unpacked and at most 50,000 classes; dynamic inputs are
+// read up to 12 levels deep, and autogrow templates up to 100 names, as ComfyUI does.
 package nodes
+
+import (
+	_ "embed"
+	"sync"
+
+	"github.com/comfyc/comfyc/compiler/source"
+)
+
+//go:embed core/catalogue.zst
+var coreCatalogue []byte
+
+// builtIn unpacks the embedded catalogue once per process.
+var builtIn = sync.OnceValue(func() *Catalogue {
+	c, err := unpack(coreCatalogue)
+	if err != nil {
+		panic("the embedded catalogue cannot be read: " + err.Error()) // the build is broken; a test holds it
+	}
+	return c
+})
+
+// BuiltIn gives the catalogue of ComfyUI's own classes (version 0.33.0) that is part of the program.
+func BuiltIn() *Catalogue { return builtIn() }
+
+// Catalogue is a set of node classes.
+type Catalogue struct {
+	entries map[string]*entry
+	names   []string // sorted
+	literal bool
+}
+
+// entry is one class: either the text of its definition, or a tree, until it is first asked for.
+type entry struct {
+	once  sync.Once
+	text  []byte
+	tree  *source.Value
+	class *Class
+}
+
+// Class gives a class by its name. The first call for a class decodes it.
+func (c *Catalogue) Class(name string) (*Class, bool) {
+	e, ok := c.entries[name]
+	if !ok {
+		return nil, false
+	}
+	e.once.Do(func() {
+		if e.tree == nil {
+			e.tree = parseClass(e.text)
+		}
+		e.class = decodeClass(name, e.tree, !c.literal)
+		e.text, e.tree = nil, nil
+	})
+	return e.class, true
+}
+
+// Has tells whether a class is known, without decoding it.
+func (c *Catalogue) Has(name string) bool { return c.entries[name] != nil }
+
+// Names lists all classes, sorted. The slice is shared: it must not be changed.
+func (c *Catalogue) Names() []string { return c.names }
+
+// Len counts the classes.
+func (c *Catalogue) Len() int { return len(c.names) }
+
+// Literal tells that the catalogue is a snapshot of one server: an option that is not in a list does not exist there. The built-in
+// catalogue and imported ones are not literal: their open lists take any name.
+func (c *Catalogue) Literal() bool { return c.literal }

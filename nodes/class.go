@@ -4,15 +4,21 @@ import "github.com/comfyc/comfyc/compiler/source"
 
 // Class is one node class as /object_info describes it. It is read-only.
 type Class struct {
-	Name        string
-	DisplayName string // "" if the catalogue has none; the class name is shown then
-	Category    string
-	Module      string // the Python module, which names the pack of a custom node
-	Inputs      []Input
-	Outputs     []Output
-	OutputNode  bool // a node that execution starts from, such as SaveImage
-	Deprecated  bool
-	APINode     bool // runs on a paid service of its own, not on the GPU
+	Name         string
+	DisplayName  string // "" if the catalogue has none; the class name is shown then
+	Category     string
+	Module       string // the Python module, which names the pack of a custom node
+	Inputs       []Input
+	Outputs      []Output
+	OutputNode   bool // a node that execution starts from, such as SaveImage
+	InputList    bool // takes whole lists instead of being run once per element
+	Deprecated   bool
+	Experimental bool
+	APINode      bool // runs on a paid service of its own, not on the GPU
+	V3           bool // written for the newer node interface, whose inputs may be dynamic
+
+	plain   []Live // the inputs without the hidden ones
+	dynamic bool
 }
 
 // Group says in which part of the definition an input stands.
@@ -23,6 +29,23 @@ const (
 	Required Group = iota
 	Optional
 	Hidden
+)
+
+// String gives the group's name in a definition.
+func (g Group) String() string { return [...]string{"required", "optional", "hidden"}[g] }
+
+// The names of types that mean more than "a link of this type".
+const (
+	TypeInt          = "INT"
+	TypeFloat        = "FLOAT"
+	TypeString       = "STRING"
+	TypeBoolean      = "BOOLEAN"
+	TypeCombo        = "COMBO"
+	TypeAny          = "*"
+	TypeMatch        = "COMFY_MATCHTYPE_V3"
+	TypeAutogrow     = "COMFY_AUTOGROW_V3"
+	TypeDynamicCombo = "COMFY_DYNAMICCOMBO_V3"
+	TypeDynamicSlot  = "COMFY_DYNAMICSLOT_V3"
 )
 
 // Input is one declared input.
@@ -37,6 +60,24 @@ type Input struct {
 	Open bool
 	// Spec is the whole option object of the definition (default, min, max, step, multiline, control_after_generate, template, …); never nil.
 	Spec *source.Value
+	// Choices are the options of a dynamic combo, Grow is the template of an autogrow input, Slot the inputs that a dynamic slot adds
+	// when it is given. Nil for other types.
+	Choices []Choice
+	Grow    *Growth
+	Slot    []Input
+}
+
+// Choice is one option of a dynamic combo: the inputs that come with its key. Their names in a prompt are "combo.name".
+type Choice struct {
+	Key    *source.Value // nearly always a string
+	Inputs []Input
+}
+
+// Growth is the template of an autogrow input: input i is named "input.Names[i]" in a prompt.
+type Growth struct {
+	Input Input    // what each of them takes; its group says whether the first Min are required
+	Names []string // all possible names; at most 100
+	Min   int
 }
 
 // Default is the declared default, nil if there is none.
@@ -48,11 +89,40 @@ func (in *Input) Flag(name string) bool {
 	return v != nil && v.Kind == source.Bool && v.Bool
 }
 
+// OptionNames gives those options of a COMBO, or keys of a dynamic combo, that are strings.
+func (in *Input) OptionNames() []string {
+	var out []string
+	for _, o := range in.Options {
+		if o.Kind == source.String {
+			out = append(out, o.Text)
+		}
+	}
+	for _, c := range in.Choices {
+		if c.Key != nil && c.Key.Kind == source.String {
+			out = append(out, c.Key.Text)
+		}
+	}
+	return out
+}
+
+// Widget tells whether the input is one that a literal is meant for: a number, a text, a boolean or a list, or a dynamic combo.
+func (in *Input) Widget() bool {
+	switch in.Type {
+	case TypeInt, TypeFloat, TypeString, TypeBoolean, TypeCombo, TypeDynamicCombo:
+		return true
+	}
+	return false
+}
+
 // Output is one output slot.
 type Output struct {
 	Name string
 	Type string // an old-style output that is a list of options has the type COMBO
 	List bool   // the output is a list that is run element by element
+	// Match names the match type template which the output follows ("" if none), and OldList marks a type that was given as a list.
+	Match   string
+	OldList bool
+	Options []*source.Value // of a type that was given as a list
 }
 
 // Input finds a declared input by its name, hidden ones included; nil if there is none.
@@ -63,6 +133,17 @@ func (c *Class) Input(name string) *Input {
 		}
 	}
 	return nil
+}
+
+// InputNames lists the inputs that a prompt may give, without the hidden ones.
+func (c *Class) InputNames() []string {
+	var out []string
+	for i := range c.Inputs {
+		if c.Inputs[i].Group != Hidden {
+			out = append(out, c.Inputs[i].Name)
+		}
+	}
+	return out
 }
 
 // Title is the display name, or the class name where there is none.

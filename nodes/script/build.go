@@ -1,0 +1,297 @@
+package script
+
+import (
+	"bytes"
+	"errors"
+	"strconv"
+
+	"github.com/comfyc/comfyc/compiler/diag"
+	"github.com/comfyc/comfyc/compiler/source"
+	"github.com/comfyc/comfyc/nodes"
+)
+
+// builder turns what a script answered into nodes of a prompt.
+type builder struct {
+	*expansion
+	template *Template
+	id       string // of the use
+	rep      *expandReply
+	links    []*source.Value // the links that the template was given
+	outputs  [][]*source.Value
+}
+
+// build makes the nodes in the order of the script.
+func (b *builder) build() *expanded {
+	e := &expanded{}
+	b.outputs = make([][]*source.Value, len(b.rep.Nodes))
+	for i := range b.rep.Nodes {
+		n := &b.rep.Nodes[i]
+		at := b.set.call(n.At)
+		id := b.nodeID(i)
+		if t := b.set.byName[n.Class]; t != nil {
+			if inner := b.inner(t, id, n, &at); inner != nil {
+				e.nodes = append(e.nodes, inner.nodes...)
+				b.outputs[i] = inner.outputs
+			}
+			continue
+		}
+		e.nodes = append(e.nodes, b.node(id, n, &at))
+	}
+	e.outputs = b.returned()
+	return e
+}
+
+func (b *builder) nodeID(i int) string {
+	if b.id == "" {
+		return strconv.Itoa(i + 1)
+	}
+	return b.id + "." + strconv.Itoa(i+1)
+}
+
+// inner expands a template that the template uses.
+func (b *builder) inner(t *Template, id string, n *made, at *call) *expanded {
+	all, order := map[string]given{}, []string{}
+	for _, in := range n.Inputs {
+		_, value := at.input(in.Name)
+		want := ""
+		if def := t.class.Input(in.Name); def != nil {
+			want = def.Type
+		}
+		v, kind := b.value(in.wire, want, value)
+		if v == nil {
+			return nil
+		}
+		key, _ := at.input(in.Name)
+		g := given{literal: v, key: key, kind: kind}
+		if kind != "" || isLink(v) {
+			g.link = v
+		}
+		all[in.Name], order = g, append(order, in.Name)
+	}
+	args, ok := b.arguments(t, id, all, order, at.class)
+	if !ok {
+		return nil
+	}
+	return b.expand(t, id, args, at.class)
+}
+
+// node makes one node of an ordinary class. What it is comes from the script, and so do its places.
+func (b *builder) node(id string, n *made, at *call) source.Member {
+	class, known := b.set.cat.Class(n.Class)
+	if !known {
+		b.add(diag.Errorf("missing_node_type", at.class, "there is no node class %q", clip(n.Class)).About(id, "").
+			Hinted(diag.Suggest(n.Class, append(b.set.Names(), b.set.cat.Names()...))))
+	}
+	inputs := stands(source.NewObject(), at.place)
+	inputs.Members = make([]source.Member, 0, len(n.Inputs))
+	takes := live(class, n)
+	for _, in := range n.Inputs {
+		key, value := at.input(in.Name)
+		def := findLive(takes, in.Name)
+		if known && def == nil && class.Input(in.Name) == nil {
+			b.undeclared(id, class, n, in.Name, key)
+			continue
+		}
+		want := ""
+		if def != nil {
+			want = def.Type
+		}
+		if v, _ := b.value(in.wire, want, value); v != nil {
+			inputs.Members = append(inputs.Members, source.Member{Key: in.Name, KeyStart: key.Start, KeyEnd: key.End, Value: v})
+		}
+	}
+	if known {
+		inputs.Members = append(inputs.Members, defaults(takes, n, at.class)...)
+	}
+	node := stands(source.NewObject(source.Member{Key: "inputs", Value: inputs},
+		source.Member{Key: "class_type", Value: stands(source.NewString(n.Class), at.class)}), at.place)
+	if n.Title != "" {
+		node.Members = append(node.Members, source.Member{Key: "_meta",
+			Value: stands(source.NewObject(source.Member{Key: "title", Value: stands(source.NewString(n.Title), at.class)}), at.class)})
+	}
+	return source.Member{Key: id, KeyStart: at.class.Start, KeyEnd: at.class.End, Value: node}
+}
+
+// live gives the inputs that a node of a class takes.
+func live(class *nodes.Class, n *made) []nodes.Live {
+	if class == nil {
+		return nil
+	}
+	return class.Live(func(name string) *source.Value {
+		for _, in := range n.Inputs {
+			switch {
+			case in.Name != name:
+			case in.Lit != nil:
+				v, _ := readLiteral(in.Lit)
+				return v
+			default:
+				return source.NewArray(source.NewString("0"), source.NewInt(0)) // some link
+			}
+		}
+		return nil
+	})
+}
+
+// defaults gives the required values that a script left out and that have a default, as an editor fills them in.
+func defaults(takes []nodes.Live, n *made, at diag.Place) (out []source.Member) {
+	for i := range takes {
+		l := &takes[i]
+		if v := l.Def.Default(); l.Required && v != nil && l.Def.Widget() && !n.gives(l.Name) {
+			out = append(out, source.Member{Key: l.Name, KeyStart: at.Start, KeyEnd: at.End, Value: v.At(placed(at))})
+		}
+	}
+	return out
+}
+
+func (n *made) gives(name string) bool {
+	for i := range n.Inputs {
+		if n.Inputs[i].Name == name {
+			return true
+		}
+	}
+	return false
+}
+
+func findLive(list []nodes.Live, name string) *nodes.Input {
+	for i := range list {
+		if list[i].Name == name {
+			return list[i].Def
+		}
+	}
+	return nil
+}
+
+// readLiteral reads what a script wrote; numbers and plain texts, which nearly all values are, without a parser.
+func readLiteral(lit []byte) (*source.Value, error) {
+	if len(lit) == 0 {
+		return nil, errors.New("no value")
+	}
+	switch c := lit[0]; {
+	case c == '-' || c >= '0' && c <= '9':
+		return source.NewNumber(string(lit)), nil
+	case c == '"' && bytes.IndexByte(lit, '\\') < 0:
+		return source.NewString(string(lit[1 : len(lit)-1])), nil
+	}
+	return source.ParseJSON(source.NewFile("script", lit), source.Limits{})
+}
+
+// stands gives a value that was just made its place.
+func stands(v *source.Value, at diag.Place) *source.Value {
+	v.File, v.Start, v.End = at.File, at.Start, at.End
+	return v
+}
+
+func (b *builder) undeclared(id string, class *nodes.Class, n *made, name string, at diag.Place) {
+	var free []string
+	for _, want := range class.InputNames() {
+		taken := false
+		for _, in := range n.Inputs {
+			taken = taken || in.Name == want
+		}
+		if !taken {
+			free = append(free, want)
+		}
+	}
+	b.add(diag.Errorf("undeclared_input", at, "input %q of %s does not exist", clip(name), class.Name).About(id, name).Hinted(diag.Suggest(name, free)))
+}
+
+// value turns a value of the script into one of the prompt; kind is the type of a link, "" for a literal or if it is not known. It is
+// nil after a finding.
+func (b *builder) value(w wire, want string, at diag.Place) (v *source.Value, kind string) {
+	switch {
+	case w.Link > 0 && w.Link <= len(b.links):
+		return b.links[w.Link-1].At(placed(at)), ""
+	case w.Node > 0 && w.Node <= len(b.rep.Nodes):
+		return b.output(w, want, at)
+	}
+	v, err := readLiteral(w.Lit)
+	if err != nil {
+		b.add(diag.Errorf("bad_argument", at, "a value cannot be read: %v", err))
+		return nil, ""
+	}
+	if v.Kind == source.Array { // a list of two would be a link
+		v = source.NewObject(source.Member{Key: "__value__", Value: v})
+	}
+	return stands(v, at), ""
+}
+
+// output is a link to an output of a node that the script made, or what an inner template returned for it.
+func (b *builder) output(w wire, want string, at diag.Place) (*source.Value, string) {
+	n := &b.rep.Nodes[w.Node-1]
+	class := b.set.lookupClass(n.Class)
+	slot := w.Slot
+	if slot == whole {
+		var why string
+		if slot, why = slotFor(class, want); why != "" {
+			b.add(diag.Errorf("unknown_output", at, "%s", why).Hinted("name the output, as in node.IMAGE or node[0]"))
+			return nil, ""
+		}
+	}
+	if class != nil && (slot < 0 || slot >= len(class.Outputs)) {
+		b.add(diag.Errorf("unknown_output", at, "%s has no output %d; it has %d", n.Class, slot, len(class.Outputs)))
+		return nil, ""
+	}
+	kind := ""
+	if class != nil {
+		kind = class.Outputs[slot].Type
+	}
+	if b.set.byName[n.Class] != nil {
+		inner := b.outputs[w.Node-1]
+		if slot >= len(inner) || inner[slot] == nil {
+			return nil, ""
+		}
+		return inner[slot].At(placed(at)), kind
+	}
+	return stands(source.NewArray(stands(source.NewString(b.nodeID(w.Node-1)), at), stands(source.NewInt(int64(slot)), at)), at), kind
+}
+
+// returned checks what expand gave back against the declared outputs.
+func (b *builder) returned() []*source.Value {
+	t := b.template
+	out := make([]*source.Value, len(t.class.Outputs))
+	by := map[string]wire{}
+	for _, o := range b.rep.Outputs {
+		by[o.Name] = o.wire
+	}
+	if b.rep.Single && len(t.class.Outputs) == 1 {
+		by = map[string]wire{t.class.Outputs[0].Name: b.rep.Outputs[0].wire}
+	}
+	for i := range t.class.Outputs {
+		o := &t.class.Outputs[i]
+		w, ok := by[o.Name]
+		if delete(by, o.Name); !ok {
+			b.add(diag.Errorf("bad_output", t.outputPlace(o.Name), "expand did not return output %q", o.Name))
+			continue
+		}
+		v, kind := b.value(w, o.Type, t.outputPlace(o.Name))
+		if v != nil && !linkFits(kind, o.Type) {
+			b.add(diag.Errorf("bad_output", t.outputPlace(o.Name), "output %q is declared as %s, and expand returned %s", o.Name, o.Type, kind))
+			continue
+		}
+		if v != nil && w.Lit != nil && !literalFits(v, o.Type) {
+			b.add(diag.Errorf("bad_output", t.outputPlace(o.Name), "output %q is declared as %s, and expand returned %s", o.Name, o.Type, clip(string(w.Lit))))
+			continue
+		}
+		out[i] = v
+	}
+	for _, o := range b.rep.Outputs {
+		if _, extra := by[o.Name]; extra {
+			b.add(diag.Errorf("bad_output", t.place, "expand returned an output %q, which the template does not declare", clip(o.Name)).
+				Hinted(diag.Suggest(o.Name, b.set.shape(t.Name).Outputs)))
+		}
+	}
+	return out
+}
+
+func (t *Template) outputPlace(name string) diag.Place {
+	if at := t.outputs[name]; at.File != nil {
+		return at
+	}
+	return t.place
+}
+
+// literalFits tells whether a value may stand for an output: only numbers, texts and booleans can be both.
+func literalFits(v *source.Value, kind string) bool {
+	in := nodes.Input{Type: kind, Spec: source.NewObject()}
+	return in.Widget() && fitsType(&in, v)
+}
