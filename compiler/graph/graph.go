@@ -24,15 +24,16 @@ type Node struct {
 	Inputs []Input       // in the prompt's order
 	Value  *source.Value // the node as written, for places
 	Bad    bool          // it has an error of its own; later passes skip it
+	Key    diag.Place    // where the node's id stands
 }
 
 // Input is one given input of a node: a literal or a link.
 type Input struct {
 	Name  string
-	Def   *nodes.Input  // nil if the class does not declare it
+	Def   *nodes.Input  // nil if the class does not declare it, or not for the node's values
 	Value *source.Value // the literal, coerced as ComfyUI does if it is checked; of a link: the list as written
-	From  int           // index of the node a link comes from; -1 for a literal
-	Slot  int           // the output slot of that node
+	From  int           // index of the node a link comes from; -1 for a literal, and for a link that leads nowhere
+	Slot  int           // the output slot of that node, from 0
 	Key   diag.Place    // where the input's name stands
 }
 
@@ -55,4 +56,40 @@ func (n *Node) Input(name string) int {
 		}
 	}
 	return -1
+}
+
+// Value gives what a node's input holds, nil if it is not given.
+func (n *Node) value(name string) *source.Value {
+	if i := n.Input(name); i >= 0 {
+		return n.Inputs[i].Value
+	}
+	return nil
+}
+
+// Prompt writes the graph as an API prompt again, with the coerced values; everything else of the nodes stays as written.
+func (g *Graph) Prompt() *source.Value {
+	out := &source.Value{Kind: source.Object, Members: make([]source.Member, 0, len(g.Nodes))}
+	for i := range g.Nodes {
+		n := &g.Nodes[i]
+		out.Members = append(out.Members, source.Member{Key: n.ID, Value: n.prompt()})
+	}
+	return out
+}
+
+func (n *Node) prompt() *source.Value {
+	inputs := &source.Value{Kind: source.Object, Members: make([]source.Member, 0, len(n.Inputs))}
+	for i := range n.Inputs {
+		inputs.Members = append(inputs.Members, source.Member{Key: n.Inputs[i].Name, Value: n.Inputs[i].Value})
+	}
+	out := &source.Value{Kind: source.Object}
+	for _, m := range n.Value.Members {
+		switch m.Key {
+		case "inputs":
+			m.Value = inputs.At(m.Value)
+		case "class_type":
+			m.Value = source.NewString(n.Class).At(m.Value)
+		}
+		out.Members = append(out.Members, m)
+	}
+	return out
 }
