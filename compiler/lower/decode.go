@@ -1,0 +1,275 @@
+package lower
+
+import (
+	"github.com/comfyc/comfyc/compiler/diag"
+	"github.com/comfyc/comfyc/compiler/source"
+)
+
+// Ids of the two sides of a definition, as links name them.
+const (
+	inputSide  = "-10"
+	outputSide = "-20"
+	noNode     = "-1"
+)
+
+// graphDoc is a workflow or a subgraph definition as it stands in the file.
+type graphDoc struct {
+	src             *source.Value
+	id, name        string
+	nodes           []*nodeDoc
+	links           []*linkDoc
+	inputs, outputs []*portDoc
+	lastNode        int
+	lastLink        int
+}
+
+// nodeDoc is one node of the file.
+type nodeDoc struct {
+	src     *source.Value
+	id      string
+	class   string
+	title   string
+	mode    int
+	inputs  []*slotDoc
+	outputs []*slotDoc
+	values  *source.Value // widgets_values
+	props   *source.Value
+	proxy   []proxyDoc // properties.proxyWidgets
+	proxied bool       // the property is there
+}
+
+// slotDoc is an input or an output of a node.
+type slotDoc struct {
+	src       *source.Value
+	name, typ string
+	label     string
+	widget    string
+	converted bool // it names a widget
+	link      int
+	linked    bool
+}
+
+// portDoc is an input or an output of a definition.
+type portDoc struct {
+	src       *source.Value
+	name, typ string
+	label     string
+	links     []int
+}
+
+// linkDoc is a link, from either notation.
+type linkDoc struct {
+	src      *source.Value
+	id       int
+	from     string
+	fromSlot int
+	to       string
+	toSlot   int
+	typ      string
+}
+
+// proxyDoc is an entry of proxyWidgets: inner node, widget, and a third id that tells equal names apart.
+type proxyDoc struct {
+	src              *source.Value
+	node, name, tell string
+}
+
+// decode reads the file into documents. What the frontend cannot load is refused; a link without numbers is left out with a warning.
+func (l *lowering) decode() {
+	if l.file == nil || l.file.Kind != source.Object || l.file.Get("nodes") == nil || l.file.Get("nodes").Kind != source.Array {
+		l.refuse(diag.Errorf("not_a_workflow", diag.Of(l.file), "a workflow in UI form is an object with a list \"nodes\""))
+		return
+	}
+	l.doc = l.decodeGraph(l.file)
+	l.decodeCounters()
+	l.decodeDefinitions(l.file.Get("definitions").Get("subgraphs"), 0)
+	l.decodeGroupNodes()
+}
+
+// decodeCounters reads the last ids that the editor gave out, after which new ones are counted.
+func (l *lowering) decodeCounters() {
+	if v := l.file.Get("last_node_id"); v != nil {
+		l.doc.lastNode, _ = v.Int()
+	}
+	if v := l.file.Get("last_link_id"); v != nil {
+		l.doc.lastLink, _ = v.Int()
+	}
+	l.lastNode, l.lastLink = max(l.doc.lastNode, 0), max(l.doc.lastLink, 0)
+}
+
+// decodeState reads the counters that a graph of the newer schema keeps.
+func (l *lowering) decodeState(d *graphDoc) {
+	if state := d.src.Get("state"); state != nil && !l.oldVersion(d.src) {
+		d.lastNode, _ = state.Get("lastNodeId").Int()
+		d.lastLink, _ = state.Get("lastLinkId").Int()
+	}
+}
+
+// oldVersion tells whether a graph has schema version 0.4, in which links are lists.
+func (l *lowering) oldVersion(v *source.Value) bool {
+	f, ok := v.Get("version").Float()
+	return ok && f == 0.4
+}
+
+// decodeDefinitions reads the definitions, those nested in definitions right behind their parent.
+func (l *lowering) decodeDefinitions(list *source.Value, depth int) {
+	if list == nil || list.Kind != source.Array || depth > maxDepth {
+		return
+	}
+	for _, v := range list.Items {
+		if v.Kind != source.Object {
+			l.refuse(diag.Errorf("malformed_workflow", diag.Of(v), "a subgraph definition is an object, this is %s", v.Kind))
+			continue
+		}
+		d := l.decodeGraph(v)
+		d.inputs, d.outputs = decodePorts(v.Get("inputs")), decodePorts(v.Get("outputs"))
+		l.defs = append(l.defs, d)
+		l.decodeDefinitions(v.Get("definitions").Get("subgraphs"), depth+1)
+	}
+}
+
+func (l *lowering) decodeGraph(v *source.Value) *graphDoc {
+	d := &graphDoc{src: v, id: textOf(v.Get("id")), name: textOf(v.Get("name"))}
+	for _, n := range items(v.Get("nodes")) {
+		if n.Kind != source.Object || n.Get("type") == nil || n.Get("type").Kind != source.String {
+			l.refuse(diag.Errorf("malformed_workflow", diag.Of(n), "a node is an object with a text \"type\""))
+			continue
+		}
+		d.nodes = append(d.nodes, decodeNode(n))
+	}
+	l.decodeLinks(d, v)
+	l.decodeState(d)
+	return d
+}
+
+// decodeLinks reads a graph's links: lists in version 0.4, objects in any other. The frontend loses links of the other notation.
+func (l *lowering) decodeLinks(d *graphDoc, v *source.Value) {
+	lists := l.oldVersion(v)
+	lost := 0
+	for _, k := range items(v.Get("links")) {
+		if k.Kind != source.Array && k.Kind != source.Object {
+			l.refuse(diag.Errorf("malformed_workflow", diag.Of(k), "a link is a list or an object, this is %s", k.Kind))
+			continue
+		}
+		if (k.Kind == source.Array) != lists {
+			lost++
+			continue
+		}
+		if link := l.decodeLink(k); link != nil {
+			d.links = append(d.links, link)
+		}
+	}
+	if lost > 0 {
+		l.found.Add(diag.Warnf("link_notation", diag.Of(v.Get("links")), "%d links are lost: with this \"version\" the frontend expects %s",
+			lost, map[bool]string{true: "lists", false: "objects"}[lists]))
+	}
+}
+
+func (l *lowering) decodeLink(v *source.Value) *linkDoc {
+	get := func(key string, _ int) *source.Value { return v.Get(key) }
+	if v.Kind == source.Array {
+		get = func(_ string, i int) *source.Value { return v.Index(i) }
+	}
+	id, ok := intOf(get("id", 0))
+	from, to := get("origin_id", 1), get("target_id", 3)
+	fromSlot, okFrom := intOf(get("origin_slot", 2))
+	toSlot, okTo := intOf(get("target_slot", 4))
+	if !ok || from == nil || to == nil || !okFrom || !okTo {
+		l.found.Add(diag.Warnf("malformed_workflow", diag.Of(v), "this is no link: an id, an origin and a target with a slot each were expected"))
+		return nil
+	}
+	return &linkDoc{src: v, id: id, from: idText(from), fromSlot: fromSlot, to: idText(to), toSlot: toSlot, typ: typeText(get("type", 5))}
+}
+
+func decodeNode(v *source.Value) *nodeDoc {
+	d := &nodeDoc{src: v, id: idText(v.Get("id")), class: textOf(v.Get("type")), title: textOf(v.Get("title")),
+		values: v.Get("widgets_values"), props: v.Get("properties")}
+	if n, ok := v.Get("mode").Int(); ok {
+		d.mode = n
+	}
+	for _, s := range items(v.Get("inputs")) {
+		d.inputs = append(d.inputs, decodeSlot(s))
+	}
+	for _, s := range items(v.Get("outputs")) {
+		d.outputs = append(d.outputs, decodeSlot(s))
+	}
+	if p := d.props.Get("proxyWidgets"); p != nil {
+		d.proxied, d.proxy = true, decodeProxies(p)
+	}
+	return d
+}
+
+func decodeSlot(v *source.Value) *slotDoc {
+	s := &slotDoc{src: v, name: textOf(v.Get("name")), typ: typeText(v.Get("type")), label: textOf(v.Get("label"))}
+	if w := v.Get("widget"); truthy(w) {
+		s.widget, s.converted = textOf(w.Get("name")), true
+	}
+	s.link, s.linked = v.Get("link").Int()
+	return s
+}
+
+func decodePorts(list *source.Value) []*portDoc {
+	var out []*portDoc
+	for _, v := range items(list) {
+		p := &portDoc{src: v, name: textOf(v.Get("name")), typ: typeText(v.Get("type")), label: textOf(v.Get("label"))}
+		for _, id := range items(v.Get("linkIds")) {
+			if n, ok := id.Int(); ok {
+				p.links = append(p.links, n)
+			}
+		}
+		out = append(out, p)
+	}
+	return out
+}
+
+// decodeProxies reads proxyWidgets, which may be JSON in a string. One entry of a wrong form makes all of them void, as in the frontend.
+func decodeProxies(v *source.Value) []proxyDoc {
+	v = unquote(v)
+	if v == nil || v.Kind != source.Array {
+		return nil
+	}
+	out := make([]proxyDoc, 0, len(v.Items))
+	for _, e := range v.Items {
+		if e.Kind != source.Array || len(e.Items) < 2 || len(e.Items) > 3 {
+			return nil
+		}
+		for _, part := range e.Items {
+			if part.Kind != source.String {
+				return nil
+			}
+		}
+		out = append(out, proxyDoc{src: e, node: e.Items[0].Text, name: e.Items[1].Text, tell: e.Index(2).Str()})
+	}
+	return out
+}
+
+// unquote reads a property that was stored as JSON in a string; nil if it is none.
+func unquote(v *source.Value) *source.Value {
+	if v == nil || v.Kind != source.String {
+		return v
+	}
+	inner, err := source.ParseJSON(source.NewFile("", []byte(v.Text)), source.Limits{})
+	if err != nil {
+		return nil
+	}
+	place(inner, v)
+	return inner
+}
+
+// place gives a tree that was made here the place of a value of the file.
+func place(v, at *source.Value) {
+	v.File, v.Start, v.End = at.File, at.Start, at.End
+	for _, item := range v.Items {
+		place(item, at)
+	}
+	for i := range v.Members {
+		place(v.Members[i].Value, at)
+	}
+}
+
+func items(v *source.Value) []*source.Value {
+	if v == nil || v.Kind != source.Array {
+		return nil
+	}
+	return v.Items
+}

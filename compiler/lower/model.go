@@ -1,0 +1,235 @@
+package lower
+
+import (
+	"strconv"
+
+	"github.com/comfyc/comfyc/compiler/diag"
+	"github.com/comfyc/comfyc/compiler/source"
+)
+
+// graph is the live workflow or a live subgraph definition, which all its instances share.
+type graph struct {
+	l               *lowering
+	doc             *graphDoc // nil for a definition made from a group node
+	id, name        string
+	nodes           []*node
+	byID            map[string]*node
+	links           map[int]*link
+	into            map[slotRef]*link   // the one link that ends at an input
+	outOf           map[slotRef][]*link // the links that start at an output
+	inputs, outputs []*port
+	hosts           []*node // instances, in the order of their creation
+}
+
+// slotRef names a slot of a node, or of a side of the definition.
+type slotRef struct {
+	node string
+	slot int
+}
+
+// link connects an output to an input of the same graph.
+type link struct {
+	id       int
+	from     string
+	fromSlot int
+	to       string
+	toSlot   int
+	typ      string
+	src      *source.Value
+}
+
+// port is an input or an output of a definition.
+type port struct {
+	name, typ string
+	label     string
+	links     []int
+	first     *widget // the widget that the first connection to a new input had; others have to match it
+}
+
+// kind tells the nodes apart that the frontend treats in ways of their own.
+type kind uint8
+
+const (
+	classNode     kind = iota
+	hostNode           // a subgraph instance
+	primitiveNode      // writes its value into the widgets that it is connected to
+	rerouteNode
+	noteNode
+	groupedNode // a group node of an older file
+	unknownNode
+)
+
+// node is a live node. Nodes inside of a definition are shared by all its instances.
+type node struct {
+	id, class, title string
+	kind             kind
+	mode             int
+	graph            *graph
+	doc              *nodeDoc
+	src              *source.Value
+	def              *class // of a classNode or groupedNode
+	inputs           []*input
+	outputs          []*output
+	widgets          []*widget
+	restore          []*source.Value // saved values, while widgets are made from them
+	restoring        bool
+
+	grows    map[string]*growth // autogrow inputs by name
+	matchers []*matcher         // match type templates, in the order of their first input
+	checks   []int              // inputs whose match type is to be settled once the graph is loaded
+
+	sub    *graph               // what a hostNode stands for
+	values map[string]*promoted // promoted values by input name
+	group  *group               // what a groupedNode stands for
+	failed bool                 // its widgets cannot be made
+
+	bypassed string     // the definition's input that took the place of a primitiveNode
+	outSpec  *inputSpec // what a primitiveNode has taken its form from
+	applying bool       // it is writing its value
+}
+
+// input is an input slot.
+type input struct {
+	name, typ string
+	label     string
+	widget    string // the widget that the slot belongs to
+	hasWidget bool
+	spec      *inputSpec // what the class declares; nil for an input that only the file has
+	doc       *slotDoc   // what the file says; nil if nothing
+
+	port  *port     // of a hostNode: the definition's input
+	value *promoted // of a hostNode: the value that the instance gives, nil if it takes none
+	drop  bool      // the value goes once the graph is loaded
+}
+
+// output is an output slot.
+type output struct {
+	name, typ string
+	src       *source.Value
+}
+
+// promoted is a value that a subgraph instance keeps for an inner widget.
+type promoted struct {
+	value *source.Value
+	like  *widget // the widget whose type and options it has
+	given bool    // the file gives a value
+}
+
+// virtual nodes are the editor's own: they are not sent.
+func (n *node) virtual() bool {
+	return n.kind == hostNode || n.kind == primitiveNode || n.kind == rerouteNode || n.kind == noteNode
+}
+
+// Modes of nodes.
+const (
+	modeMuted    = 2
+	modeBypassed = 4
+)
+
+func (n *node) active() bool { return n.mode != modeMuted && n.mode != modeBypassed }
+
+func (n *node) place() diag.Place { return diag.Of(n.src) }
+
+// property reads a property; the S&R name defaults to the class for nodes that have none.
+func (n *node) property(name string) *source.Value { return n.doc.props.Get(name) }
+
+// replaceName is the name by which %Node.widget% finds the node; ok is false if it has none.
+func (n *node) replaceName() (name string, ok bool) {
+	if v := n.doc.props.Get("Node name for S&R"); v != nil {
+		return v.Str(), v.Kind == source.String
+	}
+	return n.class, n.kind == classNode && !savesFiles(n.class)
+}
+
+func (n *node) inputNamed(name string) int {
+	for i, in := range n.inputs {
+		if in.name == name {
+			return i
+		}
+	}
+	return -1
+}
+
+func (n *node) widgetNamed(name string) *widget {
+	for _, w := range n.widgets {
+		if w.name == name {
+			return w
+		}
+	}
+	return nil
+}
+
+// widgetOf finds the widget that an input slot belongs to.
+func (n *node) widgetOf(in *input) *widget {
+	if !in.hasWidget {
+		return nil
+	}
+	return n.widgetNamed(in.widget)
+}
+
+// slotOf finds the input slot that belongs to a widget.
+func (n *node) slotOf(name string) *input {
+	for _, in := range n.inputs {
+		if in.hasWidget && in.widget == name {
+			return in
+		}
+	}
+	return nil
+}
+
+// linkInto gives the link that ends at an input.
+func (n *node) linkInto(slot int) *link { return n.graph.into[slotRef{n.id, slot}] }
+
+// newGraph makes an empty graph.
+func (l *lowering) newGraph(doc *graphDoc) *graph {
+	g := &graph{l: l, doc: doc, byID: map[string]*node{}, links: map[int]*link{}, into: map[slotRef]*link{}, outOf: map[slotRef][]*link{}}
+	if doc != nil {
+		g.id, g.name = doc.id, doc.name
+	}
+	return g
+}
+
+// add puts a node into the graph under its id, or a new one if that is taken anywhere in the workflow.
+func (g *graph) add(n *node) {
+	if n.id == "" || g.l.byID[n.id] != nil {
+		n.id = g.l.mintNode()
+	} else {
+		g.l.observe(n.id)
+	}
+	n.graph = g
+	g.l.byID[n.id] = n
+	n.uniqueWidgets()
+	g.nodes = append(g.nodes, n)
+	g.byID[n.id] = n
+	if n.kind == hostNode {
+		n.sub.hosts = append(n.sub.hosts, n)
+	}
+	n.added()
+}
+
+// mintNode gives the next free node id.
+func (l *lowering) mintNode() string {
+	for {
+		l.lastNode++
+		if id := strconv.Itoa(l.lastNode); l.byID[id] == nil {
+			return id
+		}
+	}
+}
+
+// observe keeps the counter above the ids in use.
+func (l *lowering) observe(id string) {
+	if n, err := strconv.Atoi(id); err == nil && n > l.lastNode && strconv.Itoa(n) == id {
+		l.lastNode = n
+	}
+}
+
+// mintLink gives the next free link id.
+func (l *lowering) mintLink() int {
+	for {
+		l.lastLink++
+		if !l.linkIDs[l.lastLink] {
+			return l.lastLink
+		}
+	}
+}

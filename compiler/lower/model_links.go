@@ -1,0 +1,194 @@
+package lower
+
+import "slices"
+
+// addLink registers a link. It is refused, as by the frontend, if its id or its input is taken.
+func (g *graph) addLink(k *link) bool {
+	ref := slotRef{k.to, k.toSlot}
+	if g.l.linkIDs[k.id] || g.into[ref] != nil {
+		return false
+	}
+	g.l.linkIDs[k.id] = true
+	g.l.lastLink = max(g.l.lastLink, k.id)
+	g.links[k.id] = k
+	g.place(k)
+	return true
+}
+
+func (g *graph) place(k *link) {
+	g.into[slotRef{k.to, k.toSlot}] = k
+	out := slotRef{k.from, k.fromSlot}
+	list := g.outOf[out]
+	at, _ := slices.BinarySearchFunc(list, k.id, func(x *link, id int) int { return x.id - id })
+	g.outOf[out] = slices.Insert(list, at, k)
+}
+
+func (g *graph) displace(k *link) {
+	if ref := (slotRef{k.to, k.toSlot}); g.into[ref] == k {
+		delete(g.into, ref)
+	}
+	out := slotRef{k.from, k.fromSlot}
+	g.outOf[out] = slices.DeleteFunc(g.outOf[out], func(x *link) bool { return x == k })
+}
+
+// removeLink takes a link out of the graph.
+func (g *graph) removeLink(k *link) {
+	if g.links[k.id] != k {
+		return
+	}
+	g.displace(k)
+	delete(g.links, k.id)
+	delete(g.l.linkIDs, k.id)
+}
+
+// move is a new end of a link.
+type move struct {
+	link *link
+	slot int
+}
+
+// moveLinks gives links new input slots of the node that they end at, and removes others, at once. Nothing is changed, and false
+// returned, if two links would end at one slot, or one is not there any more.
+func (g *graph) moveLinks(moves []move, removals []*link) bool {
+	leaving := make(map[*link]bool, len(moves)+len(removals))
+	for _, m := range moves {
+		if g.links[m.link.id] != m.link {
+			return false // it was removed
+		}
+		leaving[m.link] = true
+	}
+	for _, k := range removals {
+		leaving[k] = true
+	}
+	taken := make(map[slotRef]bool, len(moves))
+	for _, m := range moves {
+		ref := slotRef{m.link.to, m.slot}
+		if other := g.into[ref]; taken[ref] || other != nil && !leaving[other] {
+			return false
+		}
+		taken[ref] = true
+	}
+	for _, m := range moves {
+		g.displace(m.link)
+	}
+	for _, k := range removals {
+		g.displace(k)
+	}
+	for _, m := range moves {
+		m.link.toSlot = m.slot
+		g.place(m.link)
+	}
+	return true
+}
+
+// layout is a node's inputs with their links, taken before they are rearranged.
+type layout struct {
+	inputs []*input
+	links  map[*input]*link
+}
+
+func (n *node) layout() layout {
+	lay := layout{slices.Clone(n.inputs), map[*input]*link{}}
+	if n.graph == nil {
+		return lay
+	}
+	for i, in := range n.inputs {
+		if k := n.linkInto(i); k != nil {
+			lay.links[in] = k
+		}
+	}
+	return lay
+}
+
+// relayout gives the node new inputs with the links assigned to them; links of the old layout that are not assigned are removed. It gives
+// the inputs that are new and have a link. ok is false, and the old inputs stay, if the links cannot be moved.
+func (n *node) relayout(old layout, inputs []*input, assigned map[*input]*link) (fresh []*input, ok bool) {
+	if n.graph == nil {
+		n.inputs = inputs
+		return nil, true
+	}
+	var moves []move
+	kept, known := map[*link]bool{}, make(map[*input]bool, len(old.inputs))
+	for _, in := range old.inputs {
+		known[in] = true
+	}
+	for i, in := range inputs {
+		if k := assigned[in]; k != nil {
+			moves = append(moves, move{k, i})
+			kept[k] = true
+			if !known[in] {
+				fresh = append(fresh, in)
+			}
+		}
+	}
+	removals := n.unassigned(old, kept)
+	if !n.graph.moveLinks(moves, removals) {
+		n.inputs = old.inputs
+		return nil, false
+	}
+	n.inputs = inputs
+	for i := len(removals) - 1; i >= 0; i-- {
+		n.unlinked(removals[i])
+	}
+	return fresh, true
+}
+
+func (n *node) unassigned(old layout, kept map[*link]bool) []*link {
+	var out []*link
+	for _, in := range old.inputs {
+		if k := old.links[in]; k != nil && !kept[k] {
+			out = append(out, k)
+		}
+	}
+	return out
+}
+
+// unlinked finishes the removal of a link that was displaced from the node's input.
+func (n *node) unlinked(k *link) {
+	g := n.graph
+	delete(g.links, k.id)
+	delete(g.l.linkIDs, k.id)
+	if k.from == inputSide {
+		g.leavePort(k)
+	}
+}
+
+// disconnect removes the link into an input.
+func (n *node) disconnect(slot int) {
+	k := n.linkInto(slot)
+	if k == nil {
+		return
+	}
+	if k.from == inputSide {
+		n.graph.removeLink(k)
+		n.graph.leavePort(k)
+		return
+	}
+	if from := n.graph.byID[k.from]; from == nil || k.fromSlot < 0 || k.fromSlot >= len(from.outputs) {
+		return
+	}
+	n.graph.removeLink(k)
+	n.connectionChanged(slot, false, k)
+}
+
+// connect links an output of n to an input of target, in place of the link that was there.
+func (n *node) connect(slot int, target *node, targetSlot int) *link {
+	if target == nil || target == n || slot < 0 || slot >= len(n.outputs) || targetSlot < 0 || targetSlot >= len(target.inputs) {
+		return nil
+	}
+	out, in := n.outputs[slot], target.inputs[targetSlot]
+	if !fits(out.typ, in.typ) || n.kind == primitiveNode && !n.mayFeed(target, in) {
+		return nil
+	}
+	k := &link{id: n.graph.l.mintLink(), from: n.id, fromSlot: slot, to: target.id, toSlot: targetSlot, typ: in.typ}
+	if old := target.linkInto(targetSlot); old != nil {
+		n.graph.removeLink(old)
+		if old.from == inputSide {
+			n.graph.leavePort(old)
+		}
+	}
+	n.graph.addLink(k)
+	n.connected(k)
+	target.connectionChanged(targetSlot, true, k)
+	return k
+}

@@ -1,0 +1,237 @@
+package lower
+
+import (
+	"slices"
+
+	"github.com/comfyc/comfyc/compiler/diag"
+	"github.com/comfyc/comfyc/compiler/source"
+)
+
+// resolved is where an input gets its value from: an output of a node that runs, or a value that a subgraph instance gives.
+type resolved struct {
+	from  *flatNode
+	slot  int
+	value *promoted
+}
+
+// resolver follows the links of one input, through bypassed nodes, reroutes and the borders of subgraphs.
+type resolver struct {
+	l       *lowering
+	of      *flatNode
+	in      *input
+	visited []visit
+	more    map[visit]bool
+	failed  bool
+}
+
+// visit is a slot that was passed. Instances of one definition count as one, as in the frontend.
+type visit struct {
+	graph *graph
+	node  *node
+	slot  int
+	out   bool
+}
+
+// manyVisits is the length of a way from which on passed slots are looked up in a map.
+const manyVisits = 16
+
+// resolve finds the source of an input; nil if there is none, or if what is there produces nothing. ok is false if the frontend refuses.
+func (l *lowering) resolve(f *flatNode, slot int) (res *resolved, ok bool) {
+	r := &resolver{l: l, of: f, in: f.inputs[slot]}
+	res = r.input(f, slot, "")
+	return res, !r.failed
+}
+
+// pass notes a slot. It is false if the way came by here before.
+func (r *resolver) pass(f *flatNode, slot int, out bool) bool {
+	v := visit{f.graph, f.node, slot, out}
+	if r.l.steps++; r.l.steps > maxSteps {
+		r.fail("expansion_too_large", f.place(), "following the links takes more than %d steps", maxSteps)
+		return false
+	}
+	if r.more == nil && len(r.visited) == manyVisits {
+		r.more = make(map[visit]bool, 4*manyVisits)
+		for _, x := range r.visited {
+			r.more[x] = true
+		}
+	}
+	if r.more[v] || r.more == nil && slices.Contains(r.visited, v) {
+		r.fail("link_circle", f.place(), "the links lead in a circle, through node %s, and never to a node that runs", f.flatID)
+		return false
+	}
+	if r.more != nil {
+		r.more[v] = true
+	} else {
+		r.visited = append(r.visited, v)
+	}
+	return true
+}
+
+func (r *resolver) fail(code string, at diag.Place, format string, args ...any) {
+	if !r.failed {
+		r.failed = true
+		d := diag.Errorf(code, at, format, args...).About(r.of.flatID, r.in.name)
+		r.l.refuse(d.Noted(r.place(), "found on the way to input %q of node %s", r.in.name, r.of.flatID))
+	}
+}
+
+// place is where the input that is being resolved stands.
+func (r *resolver) place() diag.Place { return inputPlace(r.of.node, r.in) }
+
+func inputPlace(n *node, in *input) diag.Place {
+	if in.doc != nil && in.doc.src != nil {
+		return diag.Of(in.doc.src)
+	}
+	return n.place()
+}
+
+// input follows the link into an input. typ is the type that the far end wants, "" for the input's own.
+func (r *resolver) input(f *flatNode, slot int, typ string) *resolved {
+	if !r.pass(f, slot, false) {
+		return nil
+	}
+	if slot < 0 || slot >= len(f.inputs) {
+		r.fail("no_such_slot", f.place(), "node %s has no input %d to pass a value through", f.flatID, slot)
+		return nil
+	}
+	k := f.linkInto(slot)
+	if k == nil {
+		return nil
+	}
+	if f.host != nil && k.from == inputSide {
+		return r.outside(f, k)
+	}
+	origin := f.graph.byID[k.from]
+	if origin == nil {
+		r.fail("dangling_link", linkPlace(f.node, k), "link %d starts at node %s, which does not exist", k.id, k.from)
+		return nil
+	}
+	if typ == "" {
+		typ = f.inputs[slot].typ
+	}
+	at := r.l.flatByID[siblingID(f, origin)]
+	if at == nil {
+		r.fail("dangling_link", linkPlace(f.node, k), "link %d starts at node %s, which is not expanded", k.id, k.from)
+		return nil
+	}
+	return r.output(at, k.fromSlot, typ)
+}
+
+func siblingID(f *flatNode, n *node) string {
+	if f.host == nil {
+		return n.id
+	}
+	return f.host.flatID + ":" + n.id
+}
+
+func linkPlace(n *node, k *link) diag.Place {
+	if k.src != nil {
+		return diag.Of(k.src)
+	}
+	return n.place()
+}
+
+// outside goes from an inner input to the instance: its link, or its own value.
+func (r *resolver) outside(f *flatNode, k *link) *resolved {
+	host := f.host
+	if k.fromSlot < 0 || k.fromSlot >= len(host.inputs) {
+		r.fail("no_such_slot", linkPlace(f.node, k), "link %d starts at input %d of the subgraph, which has %d", k.id, k.fromSlot, len(host.inputs))
+		return nil
+	}
+	if host.linkInto(k.fromSlot) == nil {
+		if p := host.inputs[k.fromSlot].value; p != nil {
+			return &resolved{from: f, slot: -1, value: p}
+		}
+		return nil
+	}
+	return r.input(host, k.fromSlot, "")
+}
+
+// output follows an output upwards: nothing from muted nodes, through bypassed ones, through reroutes, into instances.
+func (r *resolver) output(f *flatNode, slot int, typ string) *resolved {
+	if !r.pass(f, slot, true) || f.mode == modeMuted {
+		return nil
+	}
+	switch {
+	case f.mode == modeBypassed:
+		return r.bypass(f, slot, typ)
+	case f.kind == hostNode:
+		return r.inside(f, slot, typ)
+	case f.virtual():
+		if slot < 0 || slot >= len(f.inputs) || f.linkInto(slot) == nil {
+			return nil
+		}
+		return r.input(f, slot, typ)
+	}
+	return &resolved{from: f, slot: slot}
+}
+
+// bypass leaves a bypassed node by the input that fits; once one is chosen it counts, connected or not.
+func (r *resolver) bypass(f *flatNode, slot int, typ string) *resolved {
+	if slot < 0 || slot >= len(f.outputs) {
+		r.fail("no_such_slot", f.place(), "bypassed node %s has no output %d", f.flatID, slot)
+		return nil
+	}
+	at := f.bypassInput(slot, typ)
+	if at < 0 {
+		return nil
+	}
+	return r.input(f, at, "")
+}
+
+// bypassInput chooses the input of a bypassed node for one of its outputs: the same index if it fits both sides, else the first of exactly
+// the wanted type, else the first that fits both sides. -1: none.
+func (n *node) bypassInput(slot int, typ string) int {
+	if typ == "*" || typ == "" {
+		if len(n.inputs) > slot {
+			return slot
+		}
+		return 0
+	}
+	own := n.outputs[slot].typ
+	if slot < len(n.inputs) && fits(n.inputs[slot].typ, own) && fits(n.inputs[slot].typ, typ) {
+		return slot
+	}
+	if i := slices.IndexFunc(n.inputs, func(in *input) bool { return in.typ == typ }); i >= 0 {
+		return i
+	}
+	return slices.IndexFunc(n.inputs, func(in *input) bool { return fits(in.typ, own) && fits(in.typ, typ) })
+}
+
+// inside goes from an instance's output to the inner node that gives it.
+func (r *resolver) inside(f *flatNode, slot int, typ string) *resolved {
+	if slot < 0 || slot >= len(f.outputs) || slot >= len(f.sub.outputs) {
+		r.fail("no_such_slot", f.place(), "subgraph instance %s has no output %d", f.flatID, slot)
+		return nil
+	}
+	k := f.sub.feeding(slot)
+	if k == nil {
+		return nil
+	}
+	inner := f.sub.byID[k.from]
+	if inner == nil || k.from == inputSide {
+		r.fail("subgraph_passthrough", linkPlace(f.node, k), "output %q of the subgraph is wired straight to one of its inputs, or to nothing", f.sub.outputs[slot].name)
+		return nil
+	}
+	at := r.l.flatByID[f.flatID+":"+inner.id]
+	if at == nil {
+		r.fail("dangling_link", linkPlace(f.node, k), "inner node %s is not expanded", inner.id)
+		return nil
+	}
+	return r.output(at, k.fromSlot, typ)
+}
+
+// feeding is the link that an output of the definition gets its value from: the first that it names and that is there.
+func (g *graph) feeding(slot int) *link {
+	for _, id := range g.outputs[slot].links {
+		if k := g.links[id]; k != nil {
+			return k
+		}
+	}
+	return nil
+}
+
+// linkList is a link as the API form has it.
+func (res *resolved) linkList(at *source.Value) *source.Value {
+	return source.NewArray(source.NewString(res.from.flatID).At(at), source.NewInt(int64(res.slot)).At(at)).At(at)
+}

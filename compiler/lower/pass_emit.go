@@ -1,0 +1,228 @@
+package lower
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/comfyc/comfyc/compiler/diag"
+	"github.com/comfyc/comfyc/compiler/source"
+)
+
+// emit writes the prompt: each node that runs, with the values of its widgets and its links.
+func (l *lowering) emit() {
+	type entry struct {
+		id    string
+		value *source.Value
+	}
+	var out []entry
+	sent := make(map[string]bool, len(l.flat))
+	for _, f := range l.flat {
+		f = l.flatByID[f.flatID]
+		if f.virtual() || !f.active() {
+			continue
+		}
+		sent[f.flatID] = true
+		out = append(out, entry{f.flatID, l.emitNode(f)})
+		if l.found.Failed() {
+			return
+		}
+	}
+	slices.SortStableFunc(out, func(a, b entry) int { return compareKeys(a.id, b.id) })
+	l.prompt = source.NewObject().At(l.file)
+	for _, e := range out {
+		dropDead(e.value.Get("inputs"), sent)
+		l.prompt.Members = append(l.prompt.Members, member(e.id, e.value))
+	}
+	if len(out) == 0 {
+		l.refuse(diag.Errorf("empty_prompt", diag.Of(l.file), "no node of this workflow would be sent"))
+	}
+}
+
+func member(key string, v *source.Value) source.Member {
+	return source.Member{Key: key, KeyStart: v.Start, KeyEnd: v.End, Value: v}
+}
+
+// dropDead removes links to nodes that are not sent.
+func dropDead(inputs *source.Value, sent map[string]bool) {
+	inputs.Members = slices.DeleteFunc(inputs.Members, func(m source.Member) bool {
+		return m.Value.Kind == source.Array && len(m.Value.Items) == 2 && !sent[textOf(m.Value.Items[0])]
+	})
+}
+
+func (l *lowering) emitNode(f *flatNode) *source.Value {
+	inputs := &inputSet{}
+	for _, w := range f.widgets {
+		if w.name != "" && !w.unsent {
+			inputs.put(w.name, l.sentValue(f, w))
+		}
+	}
+	for i, in := range f.inputs {
+		res, ok := l.resolve(f, i)
+		if !ok {
+			return nil
+		}
+		if res == nil {
+			l.unresolved(f, i)
+			continue
+		}
+		if res.value != nil {
+			inputs.put(in.name, wrap(res.value.value))
+		} else {
+			inputs.put(in.name, res.linkList(inputValue(f.node, in)))
+		}
+	}
+	value := source.NewObject(member("inputs", source.NewObject(inputs.defined()...).At(f.src))).At(f.src)
+	switch f.kind {
+	case unknownNode:
+		l.unknown(f)
+	case groupedNode:
+		l.warn("group_in_subgraph", f.place(), f.flatID, "", "group node %q inside of a subgraph is not expanded, and no server knows its class", f.class)
+		fallthrough
+	default:
+		l.needsBrowser(f)
+		class := source.NewString(f.class).At(f.src)
+		if t := f.doc.src.Get("type"); t != nil && t.Kind == source.String && t.Text == f.class {
+			class = t
+		}
+		value.Members = append(value.Members, member("class_type", class))
+	}
+	value.Members = append(value.Members, member("_meta", f.meta()))
+	return value
+}
+
+// inputSet keeps the inputs in the order in which they were first set, as a JavaScript object does.
+type inputSet struct {
+	members []source.Member
+	at      map[string]int // nil while there are few
+}
+
+// put sets an input; nil is undefined, which is not written.
+func (s *inputSet) put(name string, v *source.Value) {
+	i := s.index(name)
+	if i < 0 {
+		i = len(s.members)
+		s.members = append(s.members, source.Member{})
+		if s.at != nil {
+			s.at[name] = i
+		}
+	}
+	s.members[i] = source.Member{Key: name, Value: v}
+	if v != nil {
+		s.members[i] = member(name, v)
+	}
+}
+
+func (s *inputSet) index(name string) int {
+	if s.at == nil && len(s.members) == fewSlots {
+		s.at = make(map[string]int, 2*fewSlots)
+		for i, m := range s.members {
+			s.at[m.Key] = i
+		}
+	}
+	if s.at == nil {
+		return slices.IndexFunc(s.members, func(m source.Member) bool { return m.Key == name })
+	}
+	if i, ok := s.at[name]; ok {
+		return i
+	}
+	return -1
+}
+
+// defined gives the inputs that have a value.
+func (s *inputSet) defined() []source.Member {
+	return slices.DeleteFunc(s.members, func(m source.Member) bool { return m.Value == nil })
+}
+
+func inputValue(n *node, in *input) *source.Value {
+	if in.doc != nil && in.doc.src != nil {
+		return in.doc.src
+	}
+	return n.src
+}
+
+// wrap marks a list as a value: in a prompt a bare list is a link.
+func wrap(v *source.Value) *source.Value {
+	if v == nil || v.Kind != source.Array {
+		return v
+	}
+	return source.NewObject(member("__value__", v)).At(v)
+}
+
+// sentValue is what a widget gives to the prompt.
+func (l *lowering) sentValue(f *flatNode, w *widget) *source.Value {
+	v := f.get(w)
+	if shown := shownModel(f, w); shown != nil {
+		v = shown
+	}
+	switch {
+	case w.typ == "load3D" && w.name == "viewport_state" && f.host == nil:
+		return viewportState(f.node)
+	case w.kind == indexWidget:
+		return l.chosenIndex(f)
+	case v == nil:
+		return nil
+	case w.dynamic && v.Kind == source.String:
+		return l.expandPrompt(f, w, v)
+	case w.tokens && v.Kind == source.String:
+		return replaced(v, l.replaceTokens(v.Text, l.root))
+	case w.typ == "curve" && v.Kind != source.Null:
+		return source.NewObject(member("__type__", source.NewString("CURVE").At(v)), member("__value__", v)).At(v)
+	}
+	return wrap(v)
+}
+
+// replaced is a text at the place of the one it was made from; the same value if nothing changed.
+func replaced(v *source.Value, text string) *source.Value {
+	if v.Text == text {
+		return v
+	}
+	return source.NewString(text).At(v)
+}
+
+func (l *lowering) expandPrompt(f *flatNode, w *widget, v *source.Value) *source.Value {
+	if cut := comment.FindString(v.Text); cut != "" {
+		d := diag.Infof("prompt_comment", diag.Of(v), "%s is a comment, and not sent", strconv.Quote(shortened(cut)))
+		if strings.Contains(v.Text, ":"+cut) {
+			d.Severity = diag.Warning
+		}
+		l.found.Add(d.About(f.flatID, w.name))
+	}
+	return replaced(v, dynamicPrompt(v.Text, l.opt.choose))
+}
+
+func shortened(s string) string {
+	if r := []rune(s); len(r) > 40 {
+		return string(r[:39]) + "…"
+	}
+	return s
+}
+
+// chosenIndex is the index of a CustomCombo's choice; the choice may come from a subgraph instance.
+func (l *lowering) chosenIndex(f *flatNode) *source.Value {
+	choice := f.widgets[0].value
+	for i, in := range f.inputs {
+		if in.hasWidget && in.widget == f.widgets[0].name {
+			if res, _ := l.resolve(f, i); res != nil && res.value != nil {
+				choice = res.value.value
+			}
+			break
+		}
+	}
+	return source.NewInt(int64(f.optionIndex(choice))).At(f.src)
+}
+
+// meta is the title, and the pack that the node comes from, if the file says so.
+func (f *flatNode) meta() *source.Value {
+	title := source.NewString(f.title).At(f.src)
+	if t := f.doc.src.Get("title"); t != nil && t.Kind == source.String && t.Text == f.title {
+		title = t
+	}
+	out := source.NewObject(member("title", title)).At(f.src)
+	for _, key := range []string{"cnr_id", "aux_id", "ver"} {
+		if v := f.doc.props.Get(key); v != nil && v.Kind == source.String && v.Text != "" {
+			out.Members = append(out.Members, member(key, v))
+		}
+	}
+	return out
+}

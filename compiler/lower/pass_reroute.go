@@ -1,0 +1,67 @@
+package lower
+
+import "slices"
+
+// settleReroute gives a chain of reroutes the type of what flows into it, and disconnects what does not take that type.
+func (n *node) settleReroute() {
+	chain, typ, ok := n.rerouteRoot()
+	if !ok {
+		return
+	}
+	g := n.graph
+	seen := map[*node]bool{n: true}
+	for todo := []*node{n}; len(todo) > 0; {
+		at := todo[len(todo)-1]
+		todo = todo[:len(todo)-1]
+		for _, k := range slices.Clone(g.outOf[slotRef{at.id, 0}]) {
+			target := g.byID[k.to]
+			switch {
+			case target == nil || k.toSlot < 0 || k.toSlot >= len(target.inputs):
+			case target.kind == rerouteNode:
+				if !seen[target] {
+					seen[target] = true
+					todo, chain = append(todo, target), append(chain, target)
+				}
+			case typ != "" && target.inputs[k.toSlot].typ != "" && !fits(typ, target.inputs[k.toSlot].typ):
+				g.lost(k, at, "what flows through it is "+typ)
+				target.disconnect(k.toSlot)
+			case target.kind == classNode:
+				target.connectionChanged(k.toSlot, true, k)
+			}
+		}
+	}
+	if typ == "" {
+		typ = "*"
+	}
+	for _, r := range chain {
+		if len(r.outputs) > 0 {
+			r.outputs[0].typ = typ
+		}
+	}
+}
+
+// rerouteRoot walks up a chain of reroutes. It gives the reroutes on the way and the type of what flows in, "" if nothing does; a circle is
+// opened. ok is false if a link leads nowhere.
+func (n *node) rerouteRoot() (chain []*node, typ string, ok bool) {
+	chain = []*node{n}
+	seen := map[*node]bool{}
+	for at := n; ; {
+		k := at.linkInto(0)
+		if k == nil {
+			return chain, "", true
+		}
+		from := n.graph.byID[k.from]
+		if from == nil {
+			return nil, "", false
+		}
+		if from.kind != rerouteNode {
+			return chain, n.graph.originType(k), true
+		}
+		if from == n || seen[from] {
+			at.disconnect(k.toSlot)
+			return chain, "", true
+		}
+		seen[from] = true
+		chain, at = append(chain, from), from
+	}
+}

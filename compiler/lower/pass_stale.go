@@ -1,0 +1,93 @@
+package lower
+
+import (
+	"slices"
+	"strconv"
+)
+
+// dropStale removes inputs that were made for a widget which the class has no more. The frontend leaves out the input behind each removed
+// one, once per instance of a definition; so does this.
+func (l *lowering) dropStale() {
+	times := l.instances()
+	for _, n := range l.allNodes() {
+		if n.kind != classNode && n.kind != groupedNode {
+			continue
+		}
+		for i := times[n.graph]; i > 0; i-- {
+			if !n.dropStaleInputs() {
+				break
+			}
+		}
+	}
+}
+
+// maxInstances is the number of instances after which no further ones are counted; inputs halve with each.
+const maxInstances = 32
+
+// instances counts how often each graph is met when the workflow is walked through.
+func (l *lowering) instances() map[*graph]int {
+	times := map[*graph]int{l.root: 1}
+	var walk func(g *graph, count int)
+	order := l.parentsFirst()
+	walk = func(g *graph, count int) {
+		for _, n := range g.nodes {
+			if n.kind == hostNode {
+				times[n.sub] = min(times[n.sub]+count, maxInstances)
+			}
+		}
+	}
+	for _, g := range order {
+		if times[g] > 0 {
+			walk(g, times[g])
+		}
+	}
+	return times
+}
+
+// parentsFirst orders the graphs so that a definition comes after all that hold an instance of it.
+func (l *lowering) parentsFirst() []*graph {
+	done := map[*graph]bool{}
+	var out []*graph
+	var visit func(g *graph)
+	visit = func(g *graph) {
+		if done[g] {
+			return
+		}
+		done[g] = true
+		for _, n := range g.nodes {
+			if n.kind == hostNode {
+				visit(n.sub)
+			}
+		}
+		out = append(out, g)
+	}
+	visit(l.root)
+	for i, j := 0, len(out)-1; i < j; i, j = i+1, j-1 {
+		out[i], out[j] = out[j], out[i]
+	}
+	return out
+}
+
+func (n *node) dropStaleInputs() bool {
+	stale := func(in *input) bool { return in.hasWidget && n.widgetNamed(in.widget) == nil }
+	if !slices.ContainsFunc(n.inputs, stale) {
+		return false
+	}
+	var kept []*input
+	for i := 0; i < len(n.inputs); i++ {
+		in := n.inputs[i]
+		if !stale(in) {
+			kept = append(kept, in)
+			continue
+		}
+		if k := n.linkInto(i); k != nil {
+			n.graph.lost(k, n, "input "+strconv.Quote(in.name)+" stood for a widget that the class has no more")
+		}
+		if i++; i < len(n.inputs) {
+			kept = append(kept, n.inputs[i])
+		}
+	}
+	old := n.layout()
+	n.relayout(old, kept, old.links)
+	return true
+}

@@ -1,0 +1,91 @@
+package lower
+
+import (
+	"regexp"
+	"strings"
+)
+
+// comment is a C comment, as dynamic prompts may hold.
+var comment = regexp.MustCompile(`(?s:/\*.*?\*/)|//[^\n\r\x{2028}\x{2029}]*`)
+
+// maxChoices bounds how deep choices in choices are followed.
+const maxChoices = 1000
+
+// dynamicPrompt expands {a|b|{c|d}}, removes comments and unescapes \{ \} \|. Every group of braces disappears, with or without a choice.
+func dynamicPrompt(text string, choose func(n int) int) string {
+	d := dynamicText{choose: choose}
+	return d.expand(text, 0)
+}
+
+type dynamicText struct {
+	choose func(n int) int
+	text   string
+	at     int
+}
+
+func (d *dynamicText) expand(text string, depth int) string {
+	d.text, d.at = comment.ReplaceAllString(text, ""), 0
+	if depth > maxChoices {
+		return d.text
+	}
+	var out strings.Builder
+	for d.at < len(d.text) {
+		c := d.text[d.at]
+		d.at++
+		switch c {
+		case '\\':
+			out.WriteString(d.escape())
+		case '{':
+			options := d.options()
+			rest, at := d.text, d.at
+			out.WriteString(d.expand(options[d.choose(len(options))], depth+1))
+			d.text, d.at = rest, at
+		default:
+			out.WriteByte(c)
+		}
+	}
+	return unescape.Replace(out.String())
+}
+
+// unescape is what the frontend does last, at every level.
+var unescape = strings.NewReplacer(`\{`, "{", `\}`, "}", `\|`, "|")
+
+// escape keeps a backslash and the character behind it; at the end the frontend writes "undefined" behind it.
+func (d *dynamicText) escape() string {
+	if d.at >= len(d.text) {
+		d.at++
+		return `\undefined`
+	}
+	out := `\` + d.text[d.at:d.at+1]
+	d.at++
+	return out
+}
+
+// options reads a group up to its closing brace, or the end, and splits it at the bars of its own level.
+func (d *dynamicText) options() []string {
+	var options []string
+	var choice strings.Builder
+	depth := 0
+	for d.at < len(d.text) {
+		c := d.text[d.at]
+		d.at++
+		switch {
+		case c == '\\':
+			choice.WriteString(d.escape())
+			continue
+		case c == '{':
+			depth++
+		case c == '}':
+			if depth == 0 {
+				return append(options, choice.String())
+			}
+			depth--
+		case c == '|' && depth == 0:
+			options = append(options, choice.String())
+			choice.Reset()
+			continue
+		}
+		choice.WriteByte(c)
+	}
+	return append(options, choice.String())
+}
