@@ -1,0 +1,83 @@
+package prompt
+
+// evaluation puts one result together.
+type evaluation struct {
+	out   []byte
+	bound map[*node]string // what immediate variables were chosen to be
+}
+
+// cursor says which of a node's results is wanted.
+type cursor struct {
+	method method // of choices that have none of their own
+	bound  bool   // within a random or cycled choice, where ! is ignored
+	index  uint64 // among the variants that are walked through
+	seed   uint64 // of random choices
+	step   uint64 // of cycled choices
+}
+
+// variants counts the results of a node that the index of a cursor tells apart.
+func (c cursor) variants(n *node) uint64 {
+	switch {
+	case c.bound:
+		return 1
+	case c.method == all:
+		return n.n
+	}
+	return n.walked
+}
+
+func (e *evaluation) node(n *node, c cursor) {
+	switch n.kind {
+	case literal:
+		e.out = append(e.out, n.text...)
+	case sequence:
+		e.sequence(n, c)
+	case choice:
+		e.choice(n, c)
+	case assign:
+		at := len(e.out)
+		e.node(n.kids[0], c)
+		if e.bound == nil {
+			e.bound = map[*node]string{}
+		}
+		e.bound[n] = string(e.out[at:])
+		e.out = e.out[:at]
+	case use:
+		e.out = append(e.out, e.bound[n.of]...)
+	}
+}
+
+// sequence splits the index among the parts, the last one fastest.
+func (e *evaluation) sequence(n *node, c cursor) {
+	var few [16]uint64
+	digits := few[:0]
+	if len(n.kids) > len(few) {
+		digits = make([]uint64, 0, len(n.kids))
+	}
+	digits = digits[:len(n.kids)]
+	index := c.index
+	for k := len(n.kids) - 1; k >= 0; k-- {
+		digits[k] = 0
+		if v := c.variants(n.kids[k]); v == many {
+			digits[k], index = index, 0
+		} else if v > 1 {
+			digits[k], index = index%v, index/v
+		}
+	}
+	for k, kid := range n.kids {
+		part := c
+		part.index, part.seed = digits[k], mix(c.seed, uint64(k))
+		e.node(kid, part)
+	}
+}
+
+// mix derives the seed of a part.
+func mix(seed, k uint64) uint64 {
+	x := seed + (k+1)*0x9e3779b97f4a7c15
+	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
+	x = (x ^ x>>27) * 0x94d049bb133111eb
+	return x ^ x>>31
+}
+
+// fraction gives a number from 0 up to 1.
+func fraction(seed uint64) float64 { return float64(seed>>11) / (1 << 53) }
