@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/comfyc/comfyc/compiler/source"
+	"github.com/comfyc/comfyc/compiler/sweep"
 )
 
 // RenderID names a render by what is paid for: the SHA-256 of its canonical graph (node ids, titles and save prefixes left
@@ -31,11 +32,8 @@ type Axis struct {
 	Values    []AxisValue
 }
 
-// AxisValue is one value of an axis.
-type AxisValue struct {
-	Label string // as galleries and file names show it
-	Value *source.Value
-}
+// AxisValue is one value of an axis: its Label, as galleries and file names show it, unique on the axis, and its Value.
+type AxisValue = sweep.Value
 
 // Coordinate is one point of the sweep: the index of each axis' value, in the order of Plan.Axes (-1 for an axis that an
 // included point does not have).
@@ -74,8 +72,10 @@ type Job struct {
 	Models  []string // distinct model file names, sorted
 	// OutputNode is the id of the first output node, for workers that ask for one.
 	OutputNode string
-	Width      int // pixels of the first output, 0 if unknown
-	Height     int
+	// Origin gives the workflow's node id for each id in Prompt; nil if they are the same, as in a job of one render.
+	Origin map[string]string
+	Width  int // pixels of the first output, 0 if unknown
+	Height int
 }
 
 // EndpointConfig is one endpoint as the endpoints file describes it. Secrets are named, never held.
@@ -95,6 +95,8 @@ type EndpointConfig struct {
 	AllowHosts []string          // private hosts from which outputs may be fetched
 	Emulator   *source.Value     // settings of a preview endpoint, nil for the defaults
 	OutputNode string            // output_node_id for workers that want one; "" means the first output
+	Models     []string          // model files that the endpoint has; nil if it is not known
+	ObjectInfo string            // path of an /object_info snapshot of the endpoint, "" if there is none
 	FromUser   bool              // the configuration is the user's own, not beside a batch
 }
 

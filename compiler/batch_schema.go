@@ -1,0 +1,73 @@
+package compiler
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+
+	"github.com/comfyc/comfyc/compiler/diag"
+	"github.com/comfyc/comfyc/compiler/source"
+	"github.com/comfyc/comfyc/schemas"
+)
+
+// schemaFindings holds a tree against a schema and gives a finding, with its place, for each mistake.
+func schemaFindings(name string, root *source.Value) []diag.Diagnostic {
+	var list diag.List
+	for _, v := range schemas.Check(name, plainValue(root)) {
+		list.Add(schemaFinding(root, v))
+	}
+	return list.Sorted()
+}
+
+// schemaFinding finds the place of a violation: the key itself if it is unknown, else the value.
+func schemaFinding(root *source.Value, v schemas.Violation) diag.Diagnostic {
+	value, member := root, (*source.Member)(nil)
+	if v.Pointer != "" {
+		value, member = root.Pointer(v.Pointer)
+	}
+	at := diag.Of(value)
+	switch v.Kind {
+	case schemas.UnknownKey:
+		hint := diag.Suggest(v.Key, v.Allowed)
+		if known := slices.DeleteFunc(v.Allowed, func(key string) bool { return key == "$schema" }); hint == "" && len(known) > 0 {
+			hint = "known here: " + strings.Join(known, ", ")
+		}
+		return diag.Errorf("schema", diag.OfKey(member), "%s", v.Message).Hinted(hint)
+	case schemas.NotAllowed:
+		return diag.Errorf("schema", at, "%s", inside(member, v.Message)).Hinted(diag.Suggest(v.Found, v.Allowed))
+	}
+	return diag.Errorf("schema", at, "%s", inside(member, v.Message))
+}
+
+// inside says to which key a message belongs.
+func inside(m *source.Member, message string) string {
+	if m == nil {
+		return message
+	}
+	return m.Key + ": " + message
+}
+
+// plainValue gives a tree in the form that the schemas are checked against.
+func plainValue(v *source.Value) any {
+	switch v.Kind {
+	case source.Bool:
+		return v.Bool
+	case source.Number:
+		return json.Number(v.Text)
+	case source.String:
+		return v.Text
+	case source.Array:
+		out := make([]any, len(v.Items))
+		for i, item := range v.Items {
+			out[i] = plainValue(item)
+		}
+		return out
+	case source.Object:
+		out := make(map[string]any, len(v.Members))
+		for _, m := range v.Members {
+			out[m.Key] = plainValue(m.Value)
+		}
+		return out
+	}
+	return nil
+}

@@ -1,0 +1,20 @@
+package compiler
+
+import "github.com/comfyc/comfyc/compiler/diag"
+
+// seeds remarks that a sweep leaves the seed alone. That is right for comparing settings, and wrong for wanting many pictures.
+func (c *compilation) seeds() bool {
+	p := c.plan
+	if p == nil || p.looks.seed == nil || p.sweep.Len() < 2 {
+		return true
+	}
+	ref := *p.looks.seed
+	if s := p.values.find(ref.node, ref.index); s != nil && len(s.axes) > 0 {
+		return true
+	}
+	n := &p.graph.Nodes[ref.node]
+	c.list.Add(diag.Infof("seed_constant", diag.Of(n.Inputs[ref.index].Value), "all %d renders of the sweep have the same seed", p.Len()).
+		About(n.ID, n.Inputs[ref.index].Name).
+		Hinted("to vary it, add an axis such as " + n.ID + "." + n.Inputs[ref.index].Name + ": {random: 4}"))
+	return true
+}

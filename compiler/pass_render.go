@@ -1,0 +1,80 @@
+package compiler
+
+import (
+	"encoding/binary"
+
+	"github.com/comfyc/comfyc/compiler/diag"
+)
+
+// render gives every coordinate its render: equal graphs are one.
+func (c *compilation) render() bool {
+	p := c.plan
+	n := p.sweep.Len()
+	h := newHasher(p)
+	at := make([]int, len(p.sweep.Axes))
+	p.ids = make([]RenderID, 0, n)
+	known := newIDSet(n)
+	for i := range n {
+		if i%4096 == 0 && c.ctx.Err() != nil {
+			c.list.Add(diag.Errorf("cancelled", diag.Place{}, "stopped before the plan was made"))
+			return false
+		}
+		p.sweep.At(i, at)
+		id := h.id(at)
+		if r := known.find(id, p.ids); r >= 0 {
+			p.share(i, r)
+			continue
+		}
+		known.add(id, len(p.ids))
+		if p.ids = append(p.ids, id); p.renderOf != nil {
+			p.renderOf[i] = int32(len(p.ids) - 1)
+			p.first = append(p.first, int32(i))
+		}
+	}
+	p.finish()
+	return true
+}
+
+// share lets a coordinate have the render of an earlier one. Until the first time, coordinates and renders have the same numbers, and
+// no table is kept.
+func (p *Plan) share(coordinate, render int) {
+	if p.renderOf == nil {
+		p.renderOf = make([]int32, p.sweep.Len())
+		p.first = make([]int32, len(p.ids), p.sweep.Len())
+		for i := range p.ids {
+			p.renderOf[i], p.first[i] = int32(i), int32(i)
+		}
+	}
+	p.renderOf[coordinate] = int32(render)
+}
+
+// idSet finds the index of an id, with four bytes for each: a table of indexes, open addressing, at most half full.
+type idSet struct {
+	slots []int32 // index + 1, 0 for free
+	mask  uint64
+}
+
+func newIDSet(n int) *idSet {
+	size := 16
+	for size < 2*n {
+		size *= 2
+	}
+	return &idSet{make([]int32, size), uint64(size - 1)}
+}
+
+func (s *idSet) find(id RenderID, ids []RenderID) int {
+	for k := binary.LittleEndian.Uint64(id[:8]) & s.mask; s.slots[k] != 0; k = (k + 1) & s.mask {
+		if i := int(s.slots[k]) - 1; ids[i] == id {
+			return i
+		}
+	}
+	return -1
+}
+
+func (s *idSet) add(id RenderID, index int) {
+	k := binary.LittleEndian.Uint64(id[:8]) & s.mask
+	for s.slots[k] != 0 {
+		k = (k + 1) & s.mask
+	}
+	s.slots[k] = int32(index) + 1
+}

@@ -1,0 +1,208 @@
+package compiler
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"slices"
+	"sync"
+
+	"github.com/comfyc/comfyc/compiler/filename"
+	"github.com/comfyc/comfyc/compiler/graph"
+	"github.com/comfyc/comfyc/compiler/source"
+	"github.com/comfyc/comfyc/compiler/sweep"
+)
+
+// Plan is all renders of a batch. It is what the scheduler works through and what galleries are made from: data, without any I/O.
+type Plan struct {
+	batch   *Batch
+	graph   *graph.Graph
+	sweep   *sweep.Sweep
+	values  *resolver
+	configs []EndpointConfig
+	axes    []Axis    // without values until Axes is called
+	filled  sync.Once // the values
+
+	outputs   []output    // that owe files, in the prompt's order
+	order     []int       // the nodes that they need, sources first
+	idle      []int       // nodes that are sent although no owed output needs them, sources first: previews, and what they need
+	dead      []int       // likewise: nodes that no output needs, in the prompt's order
+	twins     map[int]int // node → an earlier one in order that is equal to it
+	requested string      // the output node that the request names, "" for none
+
+	ids      []RenderID
+	first    []int32 // by render: its first coordinate; nil if every coordinate has a render of its own
+	renderOf []int32 // by coordinate; nil likewise
+	next     []int32 // by coordinate: the next one with the same render, -1 at the end; nil likewise
+
+	pattern *filename.Pattern
+	tokens  map[string]token
+	looks   look // the inputs that galleries show
+	hash    string
+	unfit   map[string][]string // by endpoint: what its worker is known to lack
+}
+
+// finish computes what follows from the renders.
+func (p *Plan) finish() {
+	if p.renderOf != nil {
+		p.chain()
+	}
+	for i, a := range p.sweep.Axes {
+		p.axes = append(p.axes, Axis{Name: a.Name, Addresses: p.values.fed[i]})
+	}
+	for i := range p.values.slots {
+		s := &p.values.slots[i]
+		for _, a := range append(slices.Clone(s.swaps), s.axis, s.variant-1) {
+			if a >= 0 {
+				p.axes[a].Addresses = append(p.axes[a].Addresses, s.address(p.graph))
+			}
+		}
+	}
+	p.looks = newLook(p)
+}
+
+// chain links the coordinates of each render.
+func (p *Plan) chain() {
+	last := make([]int32, len(p.ids))
+	p.next = make([]int32, len(p.renderOf))
+	for i, r := range p.renderOf {
+		p.next[i] = -1
+		if p.first[r] != int32(i) {
+			p.next[last[r]] = int32(i)
+		}
+		last[r] = int32(i)
+	}
+}
+
+// Name is the batch's name.
+func (p *Plan) Name() string { return p.batch.Name }
+
+// Batch gives the settings that the plan was made from.
+func (p *Plan) Batch() *Batch { return p.batch }
+
+// Graph gives the graph that all renders share, with the values of the first coordinate.
+func (p *Plan) Graph() *graph.Graph { return p.graph }
+
+// Endpoints gives the endpoints on which the plan runs, in the batch's order.
+func (p *Plan) Endpoints() []EndpointConfig { return p.configs }
+
+// Len counts the renders.
+func (p *Plan) Len() int { return len(p.ids) }
+
+// RenderID gives the id of a render.
+func (p *Plan) RenderID(render int) RenderID { return p.ids[render] }
+
+// String prints the id as hex.
+func (id RenderID) String() string { return hex.EncodeToString(id[:]) }
+
+// Axes lists the dimensions: those of the matrix and of zip in the order of the batch, then those that include adds.
+func (p *Plan) Axes() []Axis {
+	p.filled.Do(func() {
+		for a := range p.axes {
+			p.axes[a].Values = make([]AxisValue, p.sweep.Axes[a].Len())
+			for v := range p.axes[a].Values {
+				p.axes[a].Values[v] = p.sweep.Axes[a].Value(v)
+			}
+		}
+	})
+	return p.axes
+}
+
+// Coordinates counts the points of the sweep; several may share a render.
+func (p *Plan) Coordinates() int { return p.sweep.Len() }
+
+// Coordinate gives one point of the sweep.
+func (p *Plan) Coordinate(i int) Coordinate {
+	c := Coordinate{Index: i, Render: p.renderAt(i), Values: make([]int, len(p.sweep.Axes))}
+	p.sweep.At(i, c.Values)
+	c.ID = p.sweep.ID(c.Values)
+	return c
+}
+
+func (p *Plan) renderAt(coordinate int) int {
+	if p.renderOf == nil {
+		return coordinate
+	}
+	return int(p.renderOf[coordinate])
+}
+
+func (p *Plan) firstOf(render int) int {
+	if p.first == nil {
+		return render
+	}
+	return int(p.first[render])
+}
+
+// CoordinatesOf lists the indexes of the coordinates that share a render, rising.
+func (p *Plan) CoordinatesOf(render int) []int {
+	if p.next == nil {
+		return []int{render}
+	}
+	var out []int
+	for i := p.first[render]; i >= 0; i = p.next[i] {
+		out = append(out, int(i))
+	}
+	return out
+}
+
+// at gives the axis values of a render's first coordinate.
+func (p *Plan) at(render int) []int {
+	values := make([]int, len(p.sweep.Axes))
+	p.sweep.At(p.firstOf(render), values)
+	return values
+}
+
+// Render resolves one render.
+func (p *Plan) Render(render int) Render {
+	at := p.at(render)
+	out := Render{Index: render, ID: p.ids[render], Seed: p.looks.seedAt(p, at)}
+	for i := range p.values.slots {
+		s := &p.values.slots[i]
+		if v := p.values.value(s, at); v != nil {
+			out.Patches = append(out.Patches, Patch{s.node, s.index, v})
+		}
+	}
+	return out
+}
+
+// input gives the value of an input at a coordinate: a literal, the list of a link, or nil if it is not given there.
+func (p *Plan) input(node, index int, at []int) *source.Value {
+	if s := p.values.find(node, index); s != nil {
+		return p.values.value(s, at)
+	}
+	return p.graph.Nodes[node].Inputs[index].Value
+}
+
+// Hash names the plan by what it renders and how that is named and shown: equal plans have equal hashes on every machine. Endpoints and
+// schedule do not count. 64 hex digits.
+func (p *Plan) Hash() string { return p.hash }
+
+// computeHash covers the axes, the sweep as it is written, the names, and every render with its coordinates.
+func (p *Plan) computeHash() string {
+	h := sha256.New()
+	text := func(s string) { h.Write(appendText(nil, s)) }
+	text("comfyc plan 1")
+	for i, a := range p.axes {
+		text(a.Name)
+		for k := range p.sweep.Axes[i].Len() {
+			v := p.sweep.Axes[i].Value(k)
+			text(v.Label)
+			h.Write(appendValue(nil, v.Value))
+		}
+	}
+	h.Write(appendValue(nil, p.batch.Root.Get("sweep")))
+	text(p.batch.Output.Filename)
+	h.Write(appendValue(nil, p.batch.Output.Post))
+	for _, s := range []string{p.batch.Name, p.batch.Gallery.Title, p.batch.Gallery.Rows, p.batch.Gallery.Cols, p.batch.Gallery.Pages} {
+		text(s)
+	}
+	for i := range p.ids {
+		h.Write(p.ids[i][:])
+	}
+	var number [4]byte
+	for _, r := range p.renderOf {
+		binary.LittleEndian.PutUint32(number[:], uint32(r))
+		h.Write(number[:])
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}

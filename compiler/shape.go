@@ -1,0 +1,68 @@
+package compiler
+
+import "slices"
+
+// shape is what is known of the pictures of an output before they are rendered.
+type shape struct {
+	images        int // at least; 1 if it is not known
+	width, height int // pixels, 0 if not known
+}
+
+// makers make pictures or latents of a size that their inputs say.
+var makers = []string{
+	"EmptyLatentImage", "EmptySD3LatentImage", "EmptyImage", "EmptyFlux2LatentImage", "EmptyHunyuanImageLatent", "EmptyChromaRadianceLatentImage",
+}
+
+// keepers hand pictures or latents on with their number and size; the input is where they come from.
+var keepers = map[string]string{
+	"KSampler": "latent_image", "KSamplerAdvanced": "latent_image", "SamplerCustom": "latent_image", "SamplerCustomAdvanced": "latent_image",
+	"VAEDecode": "samples", "VAEDecodeTiled": "samples", "ImageInvert": "image", "ImageSharpen": "image", "ImageBlur": "image",
+	"ImageQuantize": "image", "SaveImage": "images", "PreviewImage": "images",
+}
+
+// scalers keep the number of pictures and change their size.
+var scalers = map[string]string{"ImageScale": "image", "ImageScaleBy": "image", "ImageCrop": "image"}
+
+// shape walks back from an output to where its pictures are made. It knows a few classes well and gives up at any other: an owed
+// picture that never comes would be waited for.
+func (p *Plan) shape(node int, at []int) shape {
+	s := shape{images: 1}
+	sized := true
+	for range 100 {
+		n := &p.graph.Nodes[node]
+		input, keeps := keepers[n.Class]
+		if !keeps {
+			input = scalers[n.Class]
+		}
+		if slices.Contains(makers, n.Class) {
+			s.images = max(1, p.number(node, "batch_size", at))
+			if sized {
+				s.width, s.height = p.number(node, "width", at), p.number(node, "height", at)
+			}
+			return s
+		}
+		k := n.Input(input)
+		if input == "" && p.outputOf(node) != nil {
+			k = n.Input("images")
+		}
+		if k < 0 || !n.Inputs[k].Linked() {
+			return s
+		}
+		if sized && !keeps && (n.Class == "ImageScale" || n.Class == "ImageCrop") {
+			s.width, s.height = p.number(node, "width", at), p.number(node, "height", at)
+		}
+		sized = sized && (keeps || p.outputOf(node) != nil)
+		node = n.Inputs[k].From
+	}
+	return s
+}
+
+// number reads an integer of a node, 0 if it is none.
+func (p *Plan) number(node int, input string, at []int) int {
+	k := p.graph.Nodes[node].Input(input)
+	if k < 0 {
+		return 0
+	}
+	n, _ := p.input(node, k, at).Int()
+	return n
+}
