@@ -1,0 +1,63 @@
+package emulator
+
+import (
+	"strconv"
+	"time"
+)
+
+// Request is one HTTP request, as far as the faces look at it. Body may be reused by the caller once [Emulator.Handle] has returned.
+type Request struct {
+	Method        string
+	Path          string // decoded, without the query
+	Query         string // raw, without the question mark
+	Authorization string
+	ContentType   string
+	Origin        string
+	Host          string
+	Base          string // scheme and host under which the client reaches the emulator, for the URLs in answers
+	Body          []byte
+}
+
+// Response is the answer. Body is not changed any more and may be sent without copying.
+type Response struct {
+	Status   int
+	Type     string // Content-Type, "" for none
+	Location string
+	// Disposition is the Content-Disposition, "" for none.
+	Disposition string
+	RetryAfter  time.Duration // 0 for none
+	Body        []byte
+
+	// Drop says that the answer never arrives, or not whole.
+	Drop Drop
+	// BodyDelay is the time between header and body.
+	BodyDelay time.Duration
+}
+
+// Drop is how a connection breaks.
+type Drop uint8
+
+// The ways.
+const (
+	Whole     Drop = iota // it does not
+	DropClose             // closed without an answer
+	DropReset             // reset without an answer
+	DropHalf              // closed after half of the body
+)
+
+const jsonType = "application/json"
+
+// answer is a JSON answer.
+func answer(status int, body []byte) *Response {
+	return &Response{Status: status, Type: jsonType, Body: body}
+}
+
+// refuse is a JSON answer with an error's text.
+func refuse(status int, text string) *Response {
+	return answer(status, appendField([]byte{'{'}, "error", text, '}'))
+}
+
+// retryAfter prints a Retry-After header: whole seconds, rounded up.
+func (r *Response) retryAfter() string {
+	return strconv.FormatInt(int64((r.RetryAfter+time.Second-1)/time.Second), 10)
+}
