@@ -1,0 +1,258 @@
+// Package comfyui speaks to a ComfyUI server as it is, without a platform in between.
+//
+// The server takes the id that we give a prompt, so a submission whose answer was lost can be looked for: ids are made of the prompt
+// itself, numbered for the times that it was sent. [Endpoint.Submit] looks before it sends, since the server takes the same id twice:
+// what waits or runs already is not sent again, what has ended counts as an earlier attempt. Two batches that send the very same
+// prompt at the same time therefore share one run.
+//
+// Inputs are uploaded once per content and process. Facts are from ComfyUI 0.26.0; servers without /api/jobs are asked through
+// /queue and /history. Results are kept until the server ends or has forgotten them: 10,000 runs by default.
+//
+// An Endpoint may be used by any number of goroutines; uploads go one after the other.
+package comfyui
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/comfyc/comfyc/compiler"
+	"github.com/comfyc/comfyc/scheduler"
+	"github.com/comfyc/comfyc/scheduler/dialect/call"
+	"github.com/comfyc/comfyc/scheduler/dialect/worker"
+)
+
+// Base is where a ComfyUI server listens if nobody told it otherwise.
+const Base = "http://127.0.0.1:8188"
+
+// Limits of a server that configures none. It runs one prompt after the other, and refuses bodies above 100 MB.
+var Limits = compiler.Limits{
+	InFlight:     8,
+	SubmitPer10s: 1000,
+	StatusPer10s: 2000,
+	JobBytes:     100_000_000,
+	OutputBytes:  256 << 20,
+	Retention:    24 * time.Hour,
+}
+
+// Endpoint implements scheduler.Endpoint, scheduler.Stater and scheduler.Checker, and can find lost submissions.
+type Endpoint struct {
+	client     *call.Client
+	properties scheduler.Properties
+	options    worker.Options
+	uploads    uploads
+	noJobs     atomic.Bool // the server has no /api/jobs
+	mu         sync.Mutex
+	said       map[string][]string // what the server said about a prompt when it took it, by id
+}
+
+// New makes an Endpoint.
+func New(client *call.Client, p scheduler.Properties, o worker.Options) *Endpoint {
+	return &Endpoint{client: client, properties: p, options: o, uploads: newUploads(), said: map[string][]string{}}
+}
+
+// Properties implements scheduler.Endpoint.
+func (e *Endpoint) Properties() scheduler.Properties { return e.properties }
+
+// Submit implements scheduler.Endpoint.
+func (e *Endpoint) Submit(ctx context.Context, job *compiler.Job) (string, error) {
+	if _, err := e.body(job, "", nil); err != nil {
+		return "", err
+	}
+	id, found, err := e.place(ctx, job)
+	if found || err != nil {
+		return id, err
+	}
+	names, err := e.upload(ctx, job.Files)
+	if err != nil {
+		return "", err
+	}
+	body, err := e.body(job, id, names)
+	if err != nil {
+		return "", err
+	}
+	return e.post(ctx, job, id, body)
+}
+
+// body writes what is posted, and holds it against the limit of a job's size.
+func (e *Endpoint) body(job *compiler.Job, id string, names map[string]string) ([]byte, error) {
+	prompt, err := worker.Rename(job.Prompt, e.options.Aliases)
+	if err == nil {
+		prompt, err = worker.Rename(prompt, names)
+	}
+	if err != nil {
+		return nil, e.client.Fail("submit", scheduler.Rejected, "%s", err)
+	}
+	b := append([]byte(`{"prompt_id":"`+id+`","prompt":`), prompt...)
+	b = append(b, '}')
+	if limit := e.properties.Limits.JobBytes; limit > 0 && int64(len(b)) > limit {
+		return nil, e.client.Fail("submit", scheduler.Rejected, "the job has %d bytes, the endpoint takes %d", len(b), limit)
+	}
+	return b, nil
+}
+
+// promptAnswer is what POST /prompt says when it takes at least a part of the prompt.
+type promptAnswer struct {
+	ID         string                     `json:"prompt_id"`
+	NodeErrors map[string]json.RawMessage `json:"node_errors"`
+}
+
+// post makes the paid call. An old server gives the prompt an id of its own; then that one counts.
+func (e *Endpoint) post(ctx context.Context, job *compiler.Job, id string, body []byte) (string, error) {
+	r := call.Request{Op: "submit", Method: http.MethodPost, Path: "/prompt", Body: body, Paid: true, Timeout: time.Minute}
+	var a promptAnswer
+	got, err := e.client.JSON(ctx, r, &a)
+	if err != nil {
+		return "", e.refused(job, got, err)
+	}
+	switch {
+	case a.ID == "":
+		return "", e.client.Senseless(r, "the answer to the submission holds no prompt id")
+	case a.ID != id && !canonical(a.ID):
+		return "", e.client.Senseless(r, "the answer to the submission holds a prompt id that cannot be used")
+	}
+	e.note(a.ID, got.Body)
+	return a.ID, nil
+}
+
+// refused reads why the server did not take a prompt. A file that was uploaded earlier may have been deleted since.
+func (e *Endpoint) refused(job *compiler.Job, a call.Answer, err error) error {
+	failed, ok := err.(*scheduler.Error)
+	if !ok || a.Status != http.StatusBadRequest {
+		return err
+	}
+	why := worker.ReadRefusal(a.Body)
+	if why.Message == "" {
+		return err
+	}
+	failed.Kind, failed.Message, failed.NodeErrors = why.Kind, e.client.Clean(why.Message), e.clean(why.NodeErrors)
+	if strings.Contains(string(a.Body), "Invalid image file") && e.uploads.forget(job.Files) {
+		failed.Kind = scheduler.Transient
+		failed.Message = "the server has lost an input that was uploaded before; it will be uploaded again: " + failed.Message
+	}
+	return failed
+}
+
+// clean makes a remote's texts fit to be shown.
+func (e *Endpoint) clean(texts map[string]string) map[string]string {
+	for key, text := range texts {
+		texts[key] = e.client.Clean(text)
+	}
+	return texts
+}
+
+// note keeps what the server said about nodes of a prompt that it took in part, to be told with the result. Should the process end
+// before that, only the reason is lost: what is missing is seen by comparing with what is owed.
+func (e *Endpoint) note(id string, answer []byte) {
+	var problems []string
+	for node, text := range worker.ReadRefusal(answer).NodeErrors {
+		problems = append(problems, "node "+node+" was left out: "+e.client.Clean(text))
+	}
+	if len(problems) == 0 {
+		return
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if len(e.said) < 10_000 {
+		e.said[id] = problems
+	}
+}
+
+// noted gives what was noted at the submission.
+func (e *Endpoint) noted(id string) []string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.said[id]
+}
+
+// Cancel implements scheduler.Endpoint.
+func (e *Endpoint) Cancel(ctx context.Context, remote string) error {
+	r := call.Request{Op: "cancel", Method: http.MethodPost, Path: "/api/jobs/" + url.PathEscape(remote) + "/cancel", Timeout: 10 * time.Second}
+	a, err := e.client.Do(ctx, r)
+	switch a.Status {
+	case http.StatusNotFound, http.StatusMethodNotAllowed:
+		return e.cancelOld(ctx, remote)
+	case http.StatusBadRequest, http.StatusConflict, http.StatusGone, http.StatusUnprocessableEntity:
+		return nil // there is nothing to cancel (any more)
+	}
+	return err
+}
+
+// cancelOld is for servers without /api/jobs: out of the queue, and interrupted if it is the one that runs. Old servers interrupt
+// whatever runs, so that is asked first.
+func (e *Endpoint) cancelOld(ctx context.Context, remote string) error {
+	remove, err := json.Marshal(map[string][]string{"delete": {remote}})
+	if err != nil {
+		panic(err) // a string can always be written
+	}
+	r := call.Request{Op: "cancel", Method: http.MethodPost, Path: "/queue", Body: remove, Timeout: 10 * time.Second}
+	if a, err := e.client.Do(ctx, r); a.Status == http.StatusNotFound {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	state, err := e.queued(ctx, "cancel", remote)
+	if err != nil || state != scheduler.Running {
+		return err
+	}
+	stop, err := json.Marshal(map[string]string{"prompt_id": remote})
+	if err != nil {
+		panic(err)
+	}
+	_, err = e.client.Do(ctx, call.Request{Op: "cancel", Method: http.MethodPost, Path: "/interrupt", Body: stop, Timeout: 10 * time.Second})
+	return err
+}
+
+// Fetch implements scheduler.Endpoint. What lies on the server itself is fetched with the key.
+func (e *Endpoint) Fetch(ctx context.Context, out scheduler.Output) (io.ReadCloser, error) {
+	path, own := strings.CutPrefix(out.URL, e.client.Base()+viewPath)
+	switch {
+	case out.Problem != "":
+		return nil, e.client.Fail("fetch", scheduler.Rejected, "%s", out.Problem)
+	case own:
+		return e.client.Open(ctx, viewPath+path)
+	case out.URL != "":
+		return e.client.Fetch(ctx, out.URL)
+	case out.Base64 == "":
+		return nil, e.client.Fail("fetch", scheduler.Lost, "the output is empty")
+	}
+	return e.client.Decode(out.Base64)
+}
+
+// Stats implements scheduler.Stater. A server runs one prompt at a time.
+func (e *Endpoint) Stats(ctx context.Context) (scheduler.Stats, error) {
+	remaining, err := e.remaining(ctx, "stats")
+	if err != nil {
+		return scheduler.Stats{}, err
+	}
+	running := min(remaining, 1)
+	return scheduler.Stats{Queued: remaining - running, Running: running, Workers: 1, Busy: running, Completed: -1, Failed: -1}, nil
+}
+
+// Check implements scheduler.Checker.
+func (e *Endpoint) Check(ctx context.Context) error {
+	_, err := e.remaining(ctx, "check")
+	return err
+}
+
+// remaining counts the prompts that wait or run. It is the cheapest call of all, and /queue would answer with whole prompts.
+func (e *Endpoint) remaining(ctx context.Context, op string) (int, error) {
+	var a struct {
+		Info *struct {
+			Remaining int `json:"queue_remaining"`
+		} `json:"exec_info"`
+	}
+	if _, err := e.client.JSON(ctx, call.Request{Op: op, Path: "/prompt", Timeout: 10 * time.Second}, &a); err != nil {
+		return 0, err
+	}
+	if a.Info == nil {
+		return 0, e.client.Fail(op, scheduler.Rejected, "%s does not answer as a ComfyUI server does", e.client.Base())
+	}
+	return max(0, a.Info.Remaining), nil
+}

@@ -1,0 +1,208 @@
+// Package jobs is the job queue's language that RunPod defined and Novita follows: POST /run gives an id, GET /status/<id> tells its
+// state and in the end its output. A platform is an [API], which holds what differs.
+//
+// What is documented and what was observed do not always agree, so: ids are opaque and may be numbers; only the final words that are
+// known end a job, everything else means ask again; output before the end is progress and never a result; an answer about another
+// job is no answer.
+//
+// An Endpoint holds nothing that changes and may be used by any number of goroutines.
+package jobs
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/comfyc/comfyc/compiler"
+	"github.com/comfyc/comfyc/scheduler"
+	"github.com/comfyc/comfyc/scheduler/dialect/call"
+	"github.com/comfyc/comfyc/scheduler/dialect/worker"
+)
+
+// API is what differs between platforms.
+type API struct {
+	// CancelMethods are tried in this order: the next one when a method's answer is 404 or 405.
+	CancelMethods []string
+	// StatsPaths are tried in this order: the next one when a path is not there.
+	StatsPaths []string
+}
+
+// Endpoint implements scheduler.Endpoint, scheduler.Stater and scheduler.Checker.
+type Endpoint struct {
+	api        API
+	client     *call.Client
+	properties scheduler.Properties
+	options    worker.Options
+	form       worker.Form
+}
+
+// New makes an Endpoint. The limit of a job's size is that of the properties.
+func New(api API, client *call.Client, p scheduler.Properties, o worker.Options) *Endpoint {
+	o.Limit = p.Limits.JobBytes
+	return &Endpoint{api: api, client: client, properties: p, options: o, form: worker.Find(p.Worker)}
+}
+
+// Properties implements scheduler.Endpoint.
+func (e *Endpoint) Properties() scheduler.Properties { return e.properties }
+
+// Submit implements scheduler.Endpoint.
+func (e *Endpoint) Submit(ctx context.Context, job *compiler.Job) (string, error) {
+	body, err := e.Body(job)
+	if err != nil {
+		return "", err
+	}
+	// A body of some megabytes takes its time on a home connection.
+	r := call.Request{Op: "submit", Method: http.MethodPost, Path: "/run", Body: body, Paid: true, Timeout: time.Minute}
+	var a answer
+	if _, err := e.client.JSON(ctx, r, &a); err != nil {
+		return "", err
+	}
+	return e.accepted(r, a)
+}
+
+// Body writes what is posted for a job. The error is Rejected: the job was not sent.
+func (e *Endpoint) Body(job *compiler.Job) ([]byte, error) {
+	body, err := e.form.Body(job, e.options)
+	if err != nil {
+		failed := e.client.Fail("submit", scheduler.Rejected, "%s", err)
+		failed.Err = err
+		return nil, failed
+	}
+	return body, nil
+}
+
+// Sync makes the request of a synchronous call, which answers with the job's state and output. The id is "" if none was given, as a
+// service does that keeps no jobs.
+func (e *Endpoint) Sync(ctx context.Context, r call.Request) (id string, st scheduler.Status, err error) {
+	var a answer
+	if _, err := e.client.JSON(ctx, r, &a); err != nil {
+		return "", scheduler.Status{}, err
+	}
+	st = e.Status(a.Answer())
+	if id = a.id(); !st.State.Final() && !validID(id) {
+		return "", st, e.client.Senseless(r, "the answer holds neither an end nor a job id that can be used")
+	}
+	return id, st, nil
+}
+
+// accepted reads the id out of run's answer. An answer without one leaves open whether the job was taken, unless it says no.
+func (e *Endpoint) accepted(r call.Request, a answer) (string, error) {
+	id := a.id()
+	switch text := worker.Text(a.Error); {
+	case id == "" && text != "" && len(a.Status) == 0:
+		return "", e.failure("submit", worker.Classify(text, nil))
+	case id == "":
+		return "", e.client.Senseless(r, "the answer to the submission holds no job id")
+	case !validID(id):
+		return "", e.client.Senseless(r, "the answer to the submission holds a job id that cannot be used")
+	}
+	return id, nil
+}
+
+// validID bounds an opaque id: it becomes a part of a path, a row's key and a line on a terminal.
+func validID(id string) bool {
+	printable := strings.IndexFunc(id, func(r rune) bool { return !unicode.IsPrint(r) || r == unicode.ReplacementChar }) < 0
+	return id != "" && len(id) <= 256 && printable && id != "." && id != ".."
+}
+
+// Poll implements scheduler.Endpoint.
+func (e *Endpoint) Poll(ctx context.Context, remote string) (scheduler.Status, error) {
+	r := call.Request{Op: "poll", Path: "/status/" + url.PathEscape(remote), Limit: answerLimit(e.properties.Limits)}
+	var a answer
+	if got, err := e.client.JSON(ctx, r, &a); err != nil {
+		return e.unanswered(got, err)
+	}
+	if id := a.id(); id != "" && id != remote {
+		return scheduler.Status{}, e.client.Senseless(r, "the answer is about the job %q, not about %q", short(id), remote)
+	}
+	return e.Status(a.Answer()), nil
+}
+
+// answerLimit leaves room above the platform's own limit, which is checked there.
+func answerLimit(l compiler.Limits) int64 { return max(2*l.OutputBytes+1<<20, 16<<20) }
+
+// unanswered makes a final state of what no further question can change.
+func (e *Endpoint) unanswered(a call.Answer, err error) (scheduler.Status, error) {
+	failed, ok := err.(*scheduler.Error)
+	if !ok || failed.Kind != scheduler.Rejected {
+		return scheduler.Status{}, err
+	}
+	if a.Status == http.StatusNotFound || a.Status == http.StatusGone {
+		gone := *failed
+		gone.Kind = scheduler.Lost
+		gone.Message = "the platform does not know the job (any more): " + failed.Message
+		return scheduler.Status{State: scheduler.Gone, Err: &gone}, nil
+	}
+	return scheduler.Status{State: scheduler.Failed, Err: failed}, nil
+}
+
+// Cancel implements scheduler.Endpoint.
+func (e *Endpoint) Cancel(ctx context.Context, remote string) error {
+	var err error
+	for _, method := range e.api.CancelMethods {
+		var a call.Answer
+		r := call.Request{Op: "cancel", Method: method, Path: "/cancel/" + url.PathEscape(remote), Timeout: 10 * time.Second}
+		if a, err = e.client.Do(ctx, r); err == nil {
+			return nil
+		}
+		if a.Status != http.StatusNotFound && a.Status != http.StatusMethodNotAllowed {
+			return over(a, err)
+		}
+		err = over(a, err)
+	}
+	return err
+}
+
+// over turns the answers by which a platform says that there is nothing to cancel (any more) into success.
+func over(a call.Answer, err error) error {
+	switch a.Status {
+	case http.StatusBadRequest, http.StatusNotFound, http.StatusConflict, http.StatusGone, http.StatusUnprocessableEntity:
+		return nil
+	}
+	return err
+}
+
+// Fetch implements scheduler.Endpoint.
+func (e *Endpoint) Fetch(ctx context.Context, out scheduler.Output) (io.ReadCloser, error) {
+	switch {
+	case out.Problem != "":
+		return nil, e.client.Fail("fetch", scheduler.Rejected, "%s", out.Problem)
+	case out.URL != "":
+		return e.client.Fetch(ctx, out.URL)
+	case out.Base64 == "":
+		return nil, e.client.Fail("fetch", scheduler.Lost, "the output is empty")
+	}
+	return e.client.Decode(out.Base64)
+}
+
+// answer of run and status. Every member may be missing, null or of another type.
+type answer struct {
+	ID        json.RawMessage `json:"id"`
+	Status    json.RawMessage `json:"status"`
+	Output    json.RawMessage `json:"output"`
+	Error     json.RawMessage `json:"error"`
+	Delay     json.RawMessage `json:"delayTime"`
+	Execution json.RawMessage `json:"executionTime"`
+	Worker    json.RawMessage `json:"workerId"`
+}
+
+// id is the job's, whether it came as text or as a number; "" if there is none.
+func (a answer) id() string {
+	var text string
+	if json.Unmarshal(a.ID, &text) == nil {
+		return text
+	}
+	var number json.Number
+	if json.Unmarshal(a.ID, &number) == nil {
+		return number.String()
+	}
+	return ""
+}
+
+// short keeps a foreign id from filling a message.
+func short(id string) string { return id[:min(len(id), 80)] }

@@ -1,0 +1,104 @@
+package dialect
+
+import (
+	"fmt"
+	"net/netip"
+	"net/url"
+	"strings"
+
+	"github.com/comfyc/comfyc/compiler"
+	"github.com/comfyc/comfyc/scheduler"
+)
+
+// maxKey bounds a key in bytes; the longest that a platform gives are tokens of some kilobytes.
+const maxKey = 16 << 10
+
+// readKey gives the endpoint's key and where it came from. No key is given where none is named. Errors name the variable or the
+// file, never what is in it.
+func readKey(cfg compiler.EndpointConfig, l *language, deps Deps) (key, name string, err error) {
+	if cfg.Type == "preview" || cfg.KeyEnv == "" && cfg.KeyFile == "" {
+		return "", "", nil
+	}
+	name = cfg.KeyEnv
+	if name == "" {
+		name = cfg.KeyFile
+	}
+	if err := mayGo(cfg, l, name, deps.AllowKeys); err != nil {
+		return "", "", err
+	}
+	if cfg.KeyEnv != "" {
+		if key = strings.TrimSpace(deps.Getenv(name)); key == "" {
+			return "", "", noKey(cfg, "the variable %s is not set; it must hold the key of the endpoint", name)
+		}
+	} else {
+		content, err := deps.ReadFile(name)
+		if err != nil {
+			return "", "", noKey(cfg, "cannot read the key: %s", err)
+		}
+		if key = strings.TrimSpace(string(content)); key == "" {
+			return "", "", noKey(cfg, "the key file %s is empty", name)
+		}
+	}
+	if len(key) > maxKey || strings.IndexFunc(key, notInKey) >= 0 {
+		return "", "", noKey(cfg, "what %s holds is no key: it has spaces, line breaks or other characters that a key does not have", name)
+	}
+	return key, name, nil
+}
+
+// notInKey finds what can not be in a header, and so in no key: spaces, control characters, and all beyond ASCII.
+func notInKey(r rune) bool { return r <= ' ' || r > '~' }
+
+// noKey says that nothing can be sent for want of a key.
+func noKey(cfg compiler.EndpointConfig, format string, args ...any) *scheduler.Error {
+	return &scheduler.Error{Kind: scheduler.Unauthorized, Endpoint: cfg.Name, Op: "open", Message: fmt.Sprintf(format, args...)}
+}
+
+// mayGo is the last gate before a key is read: a configuration that came with somebody's batch must not be able to send the user's
+// keys to a host of its choice. A platform's usual variable goes to that platform, encrypted; any other pair must be the user's own
+// or allowed.
+func mayGo(cfg compiler.EndpointConfig, l *language, name string, allowed map[string][]string) error {
+	u, err := url.Parse(cfg.URL)
+	if err != nil || u.Hostname() == "" {
+		return refuse(cfg, "the url is no http or https address")
+	}
+	host := strings.ToLower(u.Hostname())
+	if u.Scheme == "https" && cfg.KeyEnv != "" && home(name, host) {
+		return nil
+	}
+	if u.Scheme != "https" && !local(host) && home(name, host) {
+		return noKey(cfg, "the key from %s is not sent to %s without encryption: write https", name, host)
+	}
+	if cfg.FromUser {
+		return nil
+	}
+	for _, pattern := range allowed[name] {
+		if hostMatches(host, u.Host, strings.ToLower(pattern)) {
+			return nil
+		}
+	}
+	return noKey(cfg, "the key from %s may not go to %s: put the endpoint into your own configuration, or allow it with --allow-key %s=%s", name, host, name, host)
+}
+
+// home tells whether a variable is a platform's usual one and the host that platform's.
+func home(name, host string) bool {
+	for _, l := range languages {
+		if l.key == name && name != "" {
+			return host == l.home || strings.HasSuffix(host, "."+l.home)
+		}
+	}
+	return false
+}
+
+// hostMatches holds a host against a pattern: a name, a name with port, or "*.domain" for all below it.
+func hostMatches(host, hostPort, pattern string) bool {
+	if below, ok := strings.CutPrefix(pattern, "*."); ok {
+		return strings.HasSuffix(host, "."+below)
+	}
+	return pattern == host || pattern == strings.ToLower(hostPort)
+}
+
+// local tells whether a host is this machine.
+func local(host string) bool {
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && ip.IsLoopback()
+}

@@ -1,0 +1,195 @@
+// Package serverless speaks to HTTP services that answer when the work is done: a ComfyUI server behind an app name (the native
+// language, package comfyui), or, where the URL ends in /runsync, a job queue's synchronous call.
+//
+// The contract of an endpoint is made of ids and polls, so a synchronous call goes on in a goroutine of its own after Submit has
+// returned, and Poll looks at how far it is. There are at most as many goroutines as jobs in flight, and each ends with its call,
+// after 20 minutes at the latest. Results are kept in memory for the retention of the limits. What a process began, another one
+// does not know: after a restart such jobs are Gone.
+package serverless
+
+import (
+	"context"
+	"crypto/rand"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/comfyc/comfyc/compiler"
+	"github.com/comfyc/comfyc/scheduler"
+	"github.com/comfyc/comfyc/scheduler/dialect/call"
+	"github.com/comfyc/comfyc/scheduler/dialect/comfyui"
+	"github.com/comfyc/comfyc/scheduler/dialect/jobs"
+	"github.com/comfyc/comfyc/scheduler/dialect/worker"
+)
+
+// Limits of a service that configures none: 20 MB is what RunPod takes for /runsync, and a minute how long it keeps results.
+var Limits = compiler.Limits{
+	InFlight:     8,
+	SubmitPer10s: 1000,
+	StatusPer10s: 100_000, // polls stay in the process
+	JobBytes:     20_000_000,
+	OutputBytes:  20_000_000,
+	Retention:    10 * time.Minute,
+}
+
+// The URL's end by which a synchronous call is known, and how long one may take.
+const (
+	suffix  = "/runsync"
+	longest = 20 * time.Minute // of one synchronous call
+)
+
+// New makes an endpoint of the kind that the client's URL asks for.
+func New(client *call.Client, p scheduler.Properties, o worker.Options) scheduler.Endpoint {
+	if !strings.HasSuffix(client.Base(), suffix) {
+		return comfyui.New(client, p, o)
+	}
+	client = client.Up()
+	queue := jobs.New(jobs.API{CancelMethods: []string{http.MethodPost}, StatsPaths: []string{"/health"}}, client, p, o)
+	return &Endpoint{client: client, queue: queue, runs: map[string]*run{}}
+}
+
+// Endpoint makes synchronous calls. It implements scheduler.Endpoint and scheduler.Checker.
+type Endpoint struct {
+	client *call.Client
+	queue  *jobs.Endpoint // for bodies and answers, and for jobs that the service goes on with after it answered
+	mu     sync.Mutex
+	runs   map[string]*run
+}
+
+// run is one synchronous call. Its fields are guarded by Endpoint.mu.
+type run struct {
+	cancel context.CancelFunc
+	status scheduler.Status
+	remote string    // the service's own id, once it is known that it goes on by itself
+	ended  time.Time // zero while the call goes on
+	wanted bool      // that it ends: Cancel was called
+}
+
+// Properties implements scheduler.Endpoint.
+func (e *Endpoint) Properties() scheduler.Properties { return e.queue.Properties() }
+
+// Submit implements scheduler.Endpoint. It returns when the request was sent; what the service makes of it, Poll tells.
+func (e *Endpoint) Submit(ctx context.Context, job *compiler.Job) (string, error) {
+	body, err := e.queue.Body(job)
+	if err != nil {
+		return "", err
+	}
+	var once sync.Once
+	sent, done := make(chan struct{}), make(chan error, 1)
+	own, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	id, r := rand.Text(), &run{cancel: cancel, status: scheduler.Status{State: scheduler.Running}}
+	go func() {
+		defer cancel()
+		done <- e.call(own, r, call.Request{Op: "submit", Method: http.MethodPost, Path: suffix, Body: body, Paid: true, Timeout: longest,
+			Limit: 2*e.Properties().Limits.OutputBytes + 1<<20, Written: func() { once.Do(func() { close(sent) }) }})
+	}()
+	select {
+	case <-sent:
+	case err := <-done:
+		if err != nil {
+			return "", err
+		}
+	case <-ctx.Done():
+		cancel()
+		if err := <-done; err != nil {
+			return "", err
+		}
+	}
+	e.keep(id, r)
+	return id, nil
+}
+
+// call makes the call and keeps its outcome; the error is for a Submit that is still waiting.
+func (e *Endpoint) call(ctx context.Context, r *run, request call.Request) error {
+	remote, st, err := e.queue.Sync(ctx, request)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	r.ended = time.Now()
+	if r.wanted && err != nil {
+		r.status = scheduler.Status{State: scheduler.Cancelled}
+		return err
+	}
+	if failed, ok := err.(*scheduler.Error); ok {
+		told := *failed
+		if told.Kind == scheduler.Uncertain {
+			// Who answers late has no other way to hand the result over.
+			told.Kind = scheduler.Lost
+		}
+		r.status = scheduler.Status{State: scheduler.Failed, Err: &told}
+		return err
+	}
+	r.status = st
+	if !st.State.Final() {
+		r.remote = remote
+	}
+	return nil
+}
+
+// keep remembers a run, and forgets those whose time is over.
+func (e *Endpoint) keep(id string, r *run) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for old, o := range e.runs {
+		if !o.ended.IsZero() && time.Since(o.ended) > e.Properties().Limits.Retention {
+			delete(e.runs, old)
+		}
+	}
+	e.runs[id] = r
+}
+
+// look gives what is known of a run.
+func (e *Endpoint) look(id string) (st scheduler.Status, remote string, ok bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	r, ok := e.runs[id]
+	if !ok {
+		return scheduler.Status{}, "", false
+	}
+	return r.status, r.remote, true
+}
+
+// Poll implements scheduler.Endpoint.
+func (e *Endpoint) Poll(ctx context.Context, id string) (scheduler.Status, error) {
+	st, remote, ok := e.look(id)
+	switch {
+	case !ok:
+		return scheduler.Status{State: scheduler.Gone, Err: e.client.Fail("poll", scheduler.Lost, "the synchronous call was made by another process, and its answer went there")}, nil
+	case remote != "":
+		return e.queue.Poll(ctx, remote)
+	}
+	return st, nil
+}
+
+// Cancel implements scheduler.Endpoint: it ends the call. Whether the service then stops working is up to the service.
+func (e *Endpoint) Cancel(ctx context.Context, id string) error {
+	_, remote, ok := e.look(id)
+	if !ok {
+		return nil
+	}
+	if remote != "" {
+		return e.queue.Cancel(ctx, remote)
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if r := e.runs[id]; r.ended.IsZero() {
+		r.wanted = true
+		r.cancel()
+	}
+	return nil
+}
+
+// Fetch implements scheduler.Endpoint.
+func (e *Endpoint) Fetch(ctx context.Context, out scheduler.Output) (io.ReadCloser, error) {
+	return e.queue.Fetch(ctx, out)
+}
+
+// Check implements scheduler.Checker. A service without /health is taken to be there.
+func (e *Endpoint) Check(ctx context.Context) error {
+	a, err := e.client.Do(ctx, call.Request{Op: "check", Path: "/health", Timeout: 10 * time.Second})
+	if a.Status == http.StatusNotFound || a.Status == http.StatusMethodNotAllowed {
+		return nil
+	}
+	return err
+}
