@@ -11,7 +11,7 @@ import (
 
 // Endpoint is one configured remote, spoken to in its dialect. All methods are called from many goroutines at once. Every call
 // has a context with a deadline; an implementation gives up when it is done and never sleeps or retries by itself: retries
-// belong to the loop. Errors are *Error with a Kind; anything else counts as Transient.
+// belong to the loop. Errors are *Error with a Kind; anything else counts as Transient, and from Submit as Uncertain.
 type Endpoint interface {
 	// Properties says what the endpoint is and what its limits are. It does no I/O and always gives the same answer.
 	Properties() Properties
@@ -38,7 +38,7 @@ type Stater interface {
 
 // Checker is an Endpoint that can say before anything is paid whether it is there and takes our key.
 type Checker interface {
-	// Check makes one cheap call. Kinds: Unauthorized (key or team), Rejected (no such endpoint), Transient (not reachable).
+	// Check makes one cheap call. Kinds: Unauthorized (key or team), Rejected (no such endpoint), Unreachable, Transient.
 	Check(ctx context.Context) error
 }
 
@@ -51,6 +51,8 @@ type Properties struct {
 	Preview bool            // pictures are drawn, not rendered: never mixed with real ones
 	Price   *float64        // USD per second, nil if unknown
 	Limits  compiler.Limits // all fields set
+	// OneOutput says that the worker gives the files of one output node only: a job of several renders would lose all but one.
+	OneOutput bool
 	// Supports says why a class cannot run there, "" if it can. nil: not known, all pass.
 	Supports func(class string) string
 }

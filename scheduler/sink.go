@@ -48,7 +48,7 @@ type DoneRender struct {
 // MissingRender is a render that lacks at least one owed file.
 type MissingRender struct {
 	Render int
-	Kind   Kind // Lost: worth another attempt; Rejected: the endpoint will never give it
+	Kind   Kind // Transient: worth another look at the same result; Lost: worth another attempt; Rejected: the endpoint will never give it
 	Reason string
 }
 
@@ -64,4 +64,10 @@ type FileRecord struct {
 	Height  int    `json:"height,omitempty"`
 	Thumb   string `json:"thumb,omitempty"`
 	Preview bool   `json:"preview,omitempty"`
+
+	Original string   `json:"original,omitempty"` // path of the file as it came, if Path was made from it by output.post
+	Variant  string   `json:"variant,omitempty"`  // which of the variants of output.post Path is, where they have names
+	Metadata []string `json:"metadata,omitempty"` // PNG text chunks it came with: prompt, workflow, comfyc
+	Text     string   `json:"text,omitempty"`     // the beginning of a text output
+	Note     string   `json:"note,omitempty"`     // what could not be done with it, in words for the user
 }

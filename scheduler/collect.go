@@ -1,0 +1,197 @@
+package scheduler
+
+import "time"
+
+const (
+	maxCollecting = 16
+	secondLooks   = 3 // how often a result is asked for again whose files could not be fetched
+)
+
+// completed deals with a job that the remote has done. Its result is there until it expires.
+func (c *core) completed(a *attempt, st Status) {
+	if len(a.shard.renders) == 0 { // of an earlier plan: nobody wants it
+		c.settle(a, c.paid(a, st))
+		c.end(a, AttemptCancelled, Lost, a.cancel)
+		return
+	}
+	if a.State != AttemptFinished {
+		paid := c.paid(a, st)
+		c.learn(a, st, paid)
+		c.settle(a, paid)
+		a.Finished = c.now
+		a.Expires = a.alive.Add(a.endpoint.Limits.Retention)
+		c.setAttempt(a, AttemptFinished)
+	}
+	c.toCollect(a)
+}
+
+// toCollect queues a result to be made safe, that which expires first before the others.
+func (c *core) toCollect(a *attempt) {
+	if a.hasOutput {
+		return
+	}
+	a.hasOutput = true
+	c.backlog++
+	c.backlogBytes += a.outputs
+	c.finished.add(a.Expires, a)
+}
+
+// dropOutput notes that an attempt's outputs are no longer in memory.
+func (c *core) dropOutput(a *attempt) {
+	a.hasOutput = false
+	c.backlog--
+	c.backlogBytes -= a.outputs
+}
+
+// collect starts making results safe.
+func (c *core) collect() {
+	for c.sick.waiting.len() > 0 {
+		if at, _ := c.sick.waiting.head(); at.After(c.now) {
+			break
+		}
+		a := c.sick.waiting.take()
+		c.finished.add(a.Expires, a)
+	}
+	for c.collecting < maxCollecting && c.finished.len() > 0 {
+		a := c.finished.take()
+		if a.isLeft {
+			c.dropOutput(a)
+			continue
+		}
+		c.collecting++
+		c.ask(call{kind: callCollect, endpoint: a.endpoint.index, shard: a.shard.id, attempt: a.Number, remote: a.Remote, renders: a.shard.renders, result: c.result(a)})
+	}
+}
+
+// result is what the core knows of a result; the loop adds the job and the outputs.
+func (c *core) result(a *attempt) Result {
+	return Result{Endpoint: a.endpoint.Properties, Remote: a.Remote, Worker: a.Worker, Submitted: a.Submitted, Finished: a.Finished,
+		Execution: time.Duration(a.Seconds * float64(time.Second)), CostUSD: a.CostUSD, Attempt: a.Try}
+}
+
+// collected is the answer to callCollect.
+type collected struct {
+	attempt int64
+	got     Collected
+	err     error // of the sink as a whole
+}
+
+func (in collected) apply(c *core) {
+	c.calls--
+	c.collecting--
+	a := c.attempts[in.attempt]
+	if in.err != nil {
+		c.sinkFailed(a, in.err)
+		return
+	}
+	c.dropOutput(a)
+	c.sinkWorks()
+	c.finish(a, in.got)
+}
+
+// finish ends an attempt whose files are as safe as they will be.
+func (c *core) finish(a *attempt, got Collected) {
+	s, done := a.shard, 0
+	for _, d := range got.Done {
+		if c.isDone(d, a) {
+			done++
+		}
+	}
+	missing := c.stillActive(s.renders)
+	if len(missing) == 0 {
+		a.praise()
+		c.setAttempt(a, AttemptCollected)
+		return
+	}
+	kind, why := reasonFor(got.Missing, missing)
+	if kind == Transient && a.collects < secondLooks && c.stop == "" {
+		a.collects++
+		s.renders = missing
+		c.pollIn(a, time.Duration(a.collects)*time.Second)
+		return
+	}
+	a.code = "missing_output"
+	if done > 0 {
+		c.setAttempt(a, AttemptCollected)
+	} else {
+		c.end(a, AttemptFailed, kind, why)
+	}
+	c.partial(a, missing, kind, why)
+}
+
+func (c *core) isDone(d DoneRender, a *attempt) bool {
+	if c.renders[d.Render] != Active {
+		return false
+	}
+	rec := c.record(a)
+	rec.Files = d.Files
+	c.ended++
+	delete(c.trouble, d.Render)
+	c.setRender(d.Render, Done, rec)
+	return true
+}
+
+func (c *core) stillActive(renders []int) (left []int) {
+	for _, i := range renders {
+		if c.renders[i] == Active {
+			left = append(left, i)
+		}
+	}
+	return left
+}
+
+// reasonFor gives what is said of the first render that is missing. What the sink forgot to mention is Lost.
+func reasonFor(missing []MissingRender, renders []int) (Kind, string) {
+	for _, m := range missing {
+		if m.Render == renders[0] {
+			return m.Kind, m.Reason
+		}
+	}
+	return Lost, "the result did not hold its files"
+}
+
+// partial does again what is missing of a result, and only that. What an endpoint will never give is tried on another.
+func (c *core) partial(a *attempt, missing []int, kind Kind, why string) {
+	s := c.newShard(missing...)
+	s.history, s.unfit, s.class = a.shard.history, a.shard.unfit, a.shard.class
+	a.shard, a.Kind, a.Reason = s, kind, why
+	if kind == Rejected {
+		c.exclude(s, a.endpoint, why)
+		kind = Lost
+	}
+	c.retry(a, kind, true)
+}
+
+// sickness is trouble of the sink as a whole, such as a full disk: nothing is submitted while it lasts, and what is finished remotely is
+// tried again.
+type sickness struct {
+	since   time.Time // zero: it is well
+	fails   int
+	err     error
+	waiting timeline[*attempt]
+}
+
+func (s *sickness) is() bool { return !s.since.IsZero() }
+
+func (c *core) sinkFailed(a *attempt, err error) {
+	if c.aborted || a.isLeft {
+		c.dropOutput(a)
+		c.leave(a, "the run ended before its files were safe")
+		return
+	}
+	if !c.sick.is() {
+		c.sick.since = c.now
+		c.emit(Event{Notice: &Notice{"sink_trouble", "files cannot be written, so nothing is submitted until they can: " + err.Error()}})
+	}
+	c.sick.err = err
+	c.sick.fails++
+	wait := min(500*time.Millisecond<<min(c.sick.fails-1, 6), 15*time.Second)
+	c.sick.waiting.add(c.now.Add(wait/2+c.jitter(wait/2)), a)
+}
+
+func (c *core) sinkWorks() {
+	if c.sick.is() {
+		c.sick.since, c.sick.fails = time.Time{}, 0
+		c.emit(Event{Notice: &Notice{"sink_trouble", "files can be written again"}})
+	}
+}

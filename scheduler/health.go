@@ -1,0 +1,179 @@
+package scheduler
+
+import (
+	"time"
+
+	"golang.org/x/time/rate"
+)
+
+// endpoint is what the core knows of a remote.
+type endpoint struct {
+	Properties
+	index     int
+	drain     bool   // takes no new jobs
+	unchecked bool   // its check is under way, or all others' are
+	check     *Error // what its check said
+
+	inFlight, submitting, polling int
+	brief                         bool          // its jobs take less than briefJob
+	submits, statuses             *rate.Limiter // asked with the core's time only
+	polls                         timeline[*attempt]
+	quiet                         time.Time            // no poll before
+	gaps                          samples              // what jobs cost beside their work
+	lastEnd                       map[string]time.Time // by worker: of its last job
+	fallback                      estimate             // for attempts of an earlier run, whose kind of graph is not known
+	health
+}
+
+// How many calls are under way at once on one endpoint. Few submits, since each of them is uncertain after a crash; more of them where
+// jobs are so short that little is at stake.
+const (
+	maxSubmitting = 16
+	maxBrief      = 64
+	briefJob      = time.Second
+	maxPolling    = 32
+)
+
+// slots is how many submits may be under way.
+func (ep *endpoint) slots() int {
+	if ep.brief {
+		return maxBrief
+	}
+	return maxSubmitting
+}
+
+func newEndpoint(index int, p Properties) *endpoint {
+	if p.Limits.InFlight <= 0 {
+		p.Limits.InFlight = 1 << 30
+	}
+	return &endpoint{Properties: p, index: index, submits: perTenSeconds(p.Limits.SubmitPer10s), statuses: perTenSeconds(p.Limits.StatusPer10s),
+		fallback: estimate{start: 15 * time.Second}}
+}
+
+// perTenSeconds allows at most n calls in any 10 s: a burst, and the rest evenly.
+func perTenSeconds(n int) *rate.Limiter {
+	if n <= 0 {
+		return rate.NewLimiter(rate.Inf, 1)
+	}
+	burst := max(1, n/20)
+	return rate.NewLimiter(rate.Limit(max(float64(n-burst), 1)/10), burst)
+}
+
+// tokenAt gives when a call will be allowed: now, or later.
+func tokenAt(l *rate.Limiter, now time.Time) time.Time {
+	if l.Limit() == rate.Inf {
+		return now
+	}
+	missing := 1 - l.TokensAt(now)
+	if missing <= 0 {
+		return now
+	}
+	return now.Add(time.Duration(missing/float64(l.Limit())*float64(time.Second)) + time.Microsecond)
+}
+
+// health is an endpoint's circuit breaker. Trouble with submits in a row opens it; after a pause one submit probes; an answer closes it.
+type health struct {
+	dead     Kind   // why it cannot be used in this run, if reason is set
+	reason   string // "" while it is usable
+	trouble  string // the last trouble, "" after a success
+	sickWith Kind   // its kind
+
+	fails   int // submits in a row that failed
+	pause   time.Duration
+	until   time.Time // no submit before
+	probing bool      // the one submit of a half-open breaker is under way
+	busy    bool      // the pause is the remote's wish
+	bad     time.Time // since when nothing succeeded; zero: it is well
+	silent  bool      // its jobs were left, as it has not answered for too long
+}
+
+const (
+	breakAfter = 5
+	firstPause = 2 * time.Second
+	maxPause   = time.Minute
+	busyTimes  = 6 // a busy endpoint is borne for so many times Options.Patience
+)
+
+func (h *health) usable() bool { return h.reason == "" }
+
+// open tells whether the breaker lets nothing but probes through.
+func (h *health) open() bool { return h.fails >= breakAfter }
+
+// admits tells whether a submit may be sent now.
+func (h *health) admits(now time.Time) bool {
+	return h.usable() && !now.Before(h.until) && !(h.open() && h.probing)
+}
+
+// worked notes a success. A poll's success does not close the breaker, as only submits are paid for.
+func (c *core) worked(ep *endpoint, submit bool) {
+	if submit && ep.open() {
+		c.emit(Event{Endpoint: &EndpointEvent{Name: ep.Name, Usable: true}})
+	}
+	ep.bad, ep.silent = time.Time{}, false
+	if submit {
+		ep.trouble = ""
+		ep.fails, ep.pause, ep.probing, ep.busy = 0, 0, false, false
+	}
+}
+
+// failed notes trouble with a submit. now tells whether it concerns the endpoint at once, as when nobody listens there.
+func (c *core) failed(ep *endpoint, err *Error, now bool) {
+	wasOpen := ep.open()
+	c.ill(ep, err)
+	ep.busy = false
+	ep.fails++
+	if now {
+		ep.fails = max(ep.fails, breakAfter)
+	}
+	if !ep.open() || wasOpen && !ep.probing {
+		return // calls that were under way when it opened do not lengthen the pause
+	}
+	ep.probing = false
+	ep.pause = min(max(2*ep.pause, firstPause), maxPause)
+	c.pauseSubmits(ep, err, ep.pause/2+c.jitter(ep.pause/2))
+}
+
+// hurried notes that the remote asks to wait.
+func (c *core) hurried(ep *endpoint, err *Error) {
+	c.ill(ep, err)
+	ep.probing, ep.busy = false, true
+	wait := min(err.RetryAfter, 10*time.Minute)
+	if wait <= 0 {
+		ep.pause = min(max(2*ep.pause, time.Second), maxPause/2)
+		wait = ep.pause/2 + c.jitter(ep.pause/2)
+	}
+	c.pauseSubmits(ep, err, wait)
+}
+
+func (c *core) pauseSubmits(ep *endpoint, err *Error, wait time.Duration) {
+	if until := c.now.Add(wait); until.After(ep.until) {
+		ep.until = until
+	}
+	c.emit(Event{Endpoint: &EndpointEvent{Name: ep.Name, Usable: true, Code: err.Kind.Code(), Reason: err.Message, Pause: wait}})
+}
+
+// ill notes since when an endpoint has given no good answer.
+func (c *core) ill(ep *endpoint, err *Error) {
+	ep.trouble, ep.sickWith = err.Message, err.Kind
+	if ep.bad.IsZero() {
+		ep.bad = c.now
+	}
+}
+
+// kill takes an endpoint out of this run: nothing can be sent there.
+func (c *core) kill(ep *endpoint, kind Kind, reason string) {
+	if !ep.usable() {
+		return
+	}
+	ep.dead, ep.reason = kind, reason
+	c.emit(Event{Endpoint: &EndpointEvent{Name: ep.Name, Code: kind.Code(), Reason: reason}})
+}
+
+// borne tells whether an endpoint's trouble is still to be waited out.
+func (c *core) borne(ep *endpoint) bool {
+	patience := c.opts.Patience
+	if ep.busy {
+		patience *= busyTimes
+	}
+	return ep.bad.IsZero() || c.now.Sub(ep.bad) < patience
+}

@@ -1,0 +1,349 @@
+package scheduler
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"time"
+)
+
+// Polls follow the expected end. What was learned of a kind of graph is the last durations from submit to end; the first poll of an
+// attempt falls where the earliest of them ended, and the pauses after it are the shorter the likelier the end is.
+
+const (
+	minPoll    = 5 * time.Millisecond
+	usualPoll  = 250 * time.Millisecond
+	maxPoll    = 5 * time.Second
+	pollCost   = 0.07 // seconds of delay that one poll is worth
+	probes     = 4    // attempts of an unknown kind that are polled early, to learn
+	maxBacklog = 256  // results in memory, and their bytes: no polls while there are more
+
+	maxBacklogBytes = 64 << 20
+)
+
+// schedulePoll sets the next poll of an attempt.
+func (c *core) schedulePoll(a *attempt) {
+	est := a.estimate()
+	if est.whole.len() == 0 && a.polls == 0 && est.probing < probes {
+		est.probing++
+		a.probe = true
+	}
+	c.pollIn(a, est.nextPoll(c.now.Sub(a.Submitted), a.probe))
+}
+
+func (c *core) pollIn(a *attempt, wait time.Duration) {
+	a.pollAt = c.now.Add(wait)
+	a.endpoint.polls.add(a.pollAt, a)
+}
+
+// nextPoll gives the pause before the next poll of a job that was submitted some time ago and is not known to have ended.
+func (e *estimate) nextPoll(elapsed time.Duration, probe bool) time.Duration {
+	known := e.whole.sorted
+	if len(known) == 0 {
+		return unknownPoll(elapsed, probe)
+	}
+	if wait, ok := e.planned(elapsed); ok {
+		return wait
+	}
+	first := known[0] - known[0]/64
+	if elapsed >= first {
+		return e.gap(elapsed)
+	}
+	return first - elapsed + e.gap(first)/2
+}
+
+// gap gives the pause between two polls at some time after the submit: sqrt(2c/h), where h is the hazard then, the odds per second that a
+// job ends that has not ended yet. That is the least of the delay, f(t)·gap/2, and c times the polls, S(t)/gap, over all t.
+func (e *estimate) gap(at time.Duration) time.Duration {
+	known := e.whole.sorted
+	i, _ := slices.BinarySearch(known, at+1)
+	left := len(known) - i
+	if left == 0 { // later than all before it
+		return pause(at.Seconds() / 4)
+	}
+	k := (left + 3) / 4 // so many of those left end within span
+	span := (known[i+k-1] - at).Seconds()
+	floor := 0.02
+	if len(known) < 4 {
+		floor = 0.1 // little is known yet
+	}
+	return pause(max(span, floor*at.Seconds()) * float64(left) / float64(k))
+}
+
+// pause is the gap for 1/h in seconds.
+func pause(inverse float64) time.Duration {
+	gap := time.Duration(math.Sqrt(2*pollCost*inverse) * float64(time.Second))
+	return min(max(gap, minPoll), maxPoll)
+}
+
+// unknownPoll is for kinds of graphs of which none has ended yet.
+func unknownPoll(elapsed time.Duration, probe bool) time.Duration {
+	first := usualPoll
+	if probe {
+		first = 2 * minPoll
+	}
+	return min(max(elapsed/2, first), maxPoll)
+}
+
+// poll sends the polls that are due, within the status rate, and while there is room for what they bring.
+func (c *core) poll() {
+	for _, ep := range c.endpoints {
+		for c.pollDue(ep) && ep.polling < maxPolling && c.backlog < maxBacklog && c.backlogBytes < maxBacklogBytes && !ep.mayPoll(c.now).After(c.now) {
+			a := ep.polls.take()
+			a.pollAt, a.polling = time.Time{}, true
+			ep.statuses.AllowN(c.now, 1)
+			ep.polling++
+			c.ask(call{kind: callPoll, endpoint: ep.index, attempt: a.Number, remote: a.Remote})
+		}
+	}
+}
+
+// mayPoll gives when the next poll is allowed: by the rate, and by the remote's wish.
+func (ep *endpoint) mayPoll(now time.Time) time.Time {
+	at := tokenAt(ep.statuses, now)
+	if ep.quiet.After(at) {
+		return ep.quiet
+	}
+	return at
+}
+
+// pollDue drops entries that no longer count and tells whether the first one is due.
+func (c *core) pollDue(ep *endpoint) bool {
+	for ep.polls.len() > 0 {
+		at, a := ep.polls.head()
+		if a.pollAt.Equal(at) && !a.isLeft && !a.polling && c.attempts[a.Number] == a {
+			return !at.After(c.now)
+		}
+		ep.polls.take()
+	}
+	return false
+}
+
+// polled is the answer to callPoll. The outputs stay with the loop.
+type polled struct {
+	endpoint int
+	attempt  int64
+	status   Status
+	bytes    int  // of the outputs
+	byURL    bool // some are elsewhere
+	err      *Error
+}
+
+func (in polled) apply(c *core) {
+	c.calls--
+	c.endpoints[in.endpoint].polling--
+	a := c.attempts[in.attempt]
+	if a == nil {
+		return
+	}
+	a.polling, a.outputs, a.byURL = false, in.bytes, in.byURL
+	switch {
+	case a.isLeft:
+	case in.err != nil:
+		c.pollFailed(a, in.err)
+	default:
+		c.worked(a.endpoint, false)
+		a.polls++
+		a.failures = 0
+		c.answered(a, in.status)
+	}
+}
+
+// pollFailed deals with a poll that got no answer: it is repeated, ever more slowly, and says nothing about the job.
+func (c *core) pollFailed(a *attempt, err *Error) {
+	if err.Kind == Lost {
+		c.answered(a, Status{State: Gone, Err: err})
+		return
+	}
+	c.ill(a.endpoint, err)
+	if err.Kind == Unauthorized && !a.endpoint.usable() || c.aborted {
+		c.leave(a, err.Message)
+		return
+	}
+	a.failures++
+	wait := min(500*time.Millisecond<<min(a.failures-1, 6), 30*time.Second)
+	if asked := min(err.RetryAfter, 10*time.Minute); err.Kind == Busy {
+		a.endpoint.quiet = c.now.Add(max(asked, wait))
+	}
+	c.pollIn(a, wait/2+c.jitter(wait/2))
+}
+
+// answered deals with a job's state.
+func (c *core) answered(a *attempt, st Status) {
+	if st.Worker != "" {
+		a.Worker = st.Worker
+	}
+	if st.State != Gone {
+		a.gone = 0
+	}
+	switch st.State {
+	case Completed:
+		c.completed(a, st)
+	case Failed, TimedOut:
+		c.broke(a, st)
+	case Cancelled:
+		c.stopped(a, st)
+	case Gone:
+		c.vanished(a, st)
+	default:
+		c.unfinished(a, st)
+	}
+}
+
+// unfinished deals with a job that is still queued or running, or in a state that we do not know: all the same.
+func (c *core) unfinished(a *attempt, st Status) {
+	a.alive = c.now
+	if st.Progress != a.progress {
+		a.progress = st.Progress
+		c.tellAttempt(a)
+	}
+	if st.State == Running && a.runningAt.IsZero() {
+		a.runningAt = c.now
+	}
+	if st.State == Running && a.State == AttemptSubmitted {
+		c.setAttempt(a, AttemptRunning)
+	}
+	if a.cancel != "" {
+		c.stillThere(a)
+		return
+	}
+	if !c.topUp(a, c.observed(a)*5/4) {
+		c.halt(StopBudget)
+		c.askCancel(a, "it took longer than the budget allows")
+		return
+	}
+	if c.overdue(a) {
+		a.overdue = true
+		c.askCancel(a, fmt.Sprintf("it gave no end within %v", c.opts.Timeout))
+		return
+	}
+	c.schedulePoll(a)
+}
+
+// overdue tells whether a job takes so long that it must hang. A queue may be long: it is given a day.
+func (c *core) overdue(a *attempt) bool {
+	if a.runningAt.IsZero() {
+		return c.now.Sub(a.Submitted) > c.opts.Timeout+24*time.Hour
+	}
+	return c.now.Sub(a.runningAt) > c.opts.Timeout
+}
+
+// broke deals with a job that failed remotely.
+func (c *core) broke(a *attempt, st Status) {
+	kind, why := WorkerFailed, "the worker failed and did not say why"
+	if st.State == TimedOut {
+		why = "the platform's time-out ended it"
+	}
+	if st.Err != nil {
+		kind, why = ofJob(st.Err.Kind), st.Err.Message
+	}
+	c.settle(a, c.paid(a, st))
+	if a.cancel != "" && !a.overdue {
+		c.cancelledAttempt(a)
+		return
+	}
+	c.end(a, AttemptFailed, kind, why)
+	c.retry(a, kind, true)
+}
+
+// ofJob keeps the kinds that a job's own failure can have: what else a dialect says of it is just a failure, and counts as one.
+func ofJob(kind Kind) Kind {
+	switch kind {
+	case Rejected, MissingModel, OutOfMemory, Lost:
+		return kind
+	}
+	return WorkerFailed
+}
+
+// goneTwice: a remote that does not know a job is asked again after a while, as it may learn of it late.
+const (
+	goneTwice = 2
+	goneAgain = 2 * time.Second
+)
+
+// vanished deals with a job that the remote does not know any more.
+func (c *core) vanished(a *attempt, st Status) {
+	if a.gone++; a.gone < goneTwice {
+		c.pollIn(a, goneAgain)
+		return
+	}
+	why := "the remote does not know the job any more"
+	if st.Err != nil {
+		why = st.Err.Message
+	}
+	c.settle(a, max(c.observed(a), c.paid(a, st)))
+	if a.cancel != "" && !a.overdue {
+		c.cancelledAttempt(a)
+		return
+	}
+	c.end(a, AttemptExpired, Lost, why)
+	c.retry(a, Lost, true)
+}
+
+// paid is the paid time of a job that has ended: as told, else from when a worker had it to between the last two polls.
+func (c *core) paid(a *attempt, st Status) time.Duration {
+	if st.Execution > 0 {
+		return st.Execution
+	}
+	if a.runningAt.IsZero() && st.State != Completed {
+		return 0
+	}
+	if a.restored {
+		return a.estimate().expected()
+	}
+	from := a.runningAt
+	if from.IsZero() {
+		from = a.Submitted
+	}
+	return max(0, c.seenEnd(a).Sub(from))
+}
+
+// seenEnd is about when a job ended: somewhere between the last two polls.
+func (c *core) seenEnd(a *attempt) time.Time {
+	return a.alive.Add(c.now.Sub(a.alive) * 3 / 4)
+}
+
+// learn takes a finished job's times into account.
+func (c *core) learn(a *attempt, st Status, paid time.Duration) {
+	if a.restored {
+		return
+	}
+	est := a.estimate()
+	whole := c.seenEnd(a).Sub(a.Submitted)
+	if told := st.Delay + st.Execution; st.Execution > 0 {
+		whole = min(max(told, a.alive.Sub(a.Submitted)), c.now.Sub(a.Submitted))
+	}
+	if a.shard.class != nil {
+		a.shard.class.of(1, a.endpoint).learnAnswer(a.outputs, max(1, len(a.Renders)), a.byURL)
+	}
+	a.endpoint.learnGap(a, st)
+	a.endpoint.brief = paid < briefJob
+	first := est.whole.len() == 0
+	est.seen(whole)
+	est.paid.add(paid)
+	if first {
+		c.repoll(est)
+	}
+	if now := est.expected(); c.money.limit != nil && now > est.reserved*11/10 {
+		est.reserved = now
+		c.reserveMore(est)
+	}
+}
+
+// reserveMore raises the reservations of what is in flight to what is known now.
+func (c *core) reserveMore(est *estimate) {
+	for _, a := range c.open() {
+		if a.estimate() == est && inFlight(a.State) {
+			c.topUp(a, est.expected())
+		}
+	}
+}
+
+// repoll sets the polls anew of all attempts of a kind of which the first has just ended.
+func (c *core) repoll(est *estimate) {
+	for _, a := range c.open() {
+		if a.polls == 0 && !a.pollAt.IsZero() && a.estimate() == est {
+			c.schedulePoll(a)
+		}
+	}
+}

@@ -1,0 +1,192 @@
+package scheduler
+
+import (
+	"cmp"
+	"hash/fnv"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/comfyc/comfyc/compiler"
+)
+
+// lookAhead is how many shards are prepared and not yet on their way: enough to keep the submits busy, few enough to hold their graphs
+// in memory.
+func (c *core) lookAhead() int {
+	return (maxBrief + 2*maxSubmitting*len(c.endpoints)) * min(max(c.fusing, 1), maxAhead)
+}
+
+const maxAhead = 8 // times that, where shards are merged
+
+const maxPreparing = 8
+
+// prepare asks for the jobs of the next renders.
+func (c *core) prepare() {
+	for c.stop == "" && c.preparing < maxPreparing && c.preparing+len(c.ready) < c.lookAhead() {
+		s := c.nextShard()
+		if s == nil {
+			return
+		}
+		c.preparing++
+		c.shards[s.id] = s
+		c.ask(call{kind: callPrepare, shard: s.id, renders: s.renders})
+	}
+}
+
+// nextShard takes the next thing to do: a shard whose time has come again, else the next waiting render.
+func (c *core) nextShard() *shard {
+	if c.delayed.len() > 0 {
+		if at, _ := c.delayed.head(); !at.After(c.now) {
+			return c.delayed.take()
+		}
+	}
+	for ; c.cursor < c.work.Len(); c.cursor++ {
+		if i := c.cursor; c.renders[i] == Waiting {
+			c.cursor++
+			s := c.newShard(i)
+			s.history = c.history[i]
+			delete(c.history, i)
+			return s
+		}
+	}
+	return nil
+}
+
+func (c *core) newShard(renders ...int) *shard {
+	c.lastShard++
+	return &shard{id: c.lastShard, renders: renders}
+}
+
+// prepared is the answer to callPrepare. The job itself stays with the loop; the core learns what kind of graph it is.
+type prepared struct {
+	shard int
+	job   *compiler.Job
+	err   error
+}
+
+func (in prepared) apply(c *core) {
+	s := c.shards[in.shard]
+	delete(c.shards, in.shard)
+	c.preparing--
+	c.calls--
+	if c.stop != "" {
+		c.putBack(s)
+		return
+	}
+	if in.err != nil {
+		s.last = Trouble{Kind: Rejected, Reason: "the job cannot be made: " + in.err.Error()}
+		c.giveUp(s)
+		return
+	}
+	s.class = c.classOf(in.job)
+	s.weigh(in.job)
+	at, _ := slices.BinarySearchFunc(c.ready, s.id, func(r *shard, id int) int { return cmp.Compare(r.id, id) })
+	c.ready = slices.Insert(c.ready, at, s)
+}
+
+// weigh notes about how long the job's body will be, its graph and its files in base64, and how many pixels it owes.
+func (s *shard) weigh(job *compiler.Job) {
+	s.graph, s.files = int64(len(job.Prompt)), job.Files
+	s.bytes = s.graph
+	for _, f := range job.Files {
+		s.bytes += fileBytes(f)
+	}
+	size, images := float64(job.Width)*float64(job.Height), 0
+	for _, o := range job.Owed {
+		images += o.Images
+	}
+	if size <= 0 {
+		size = 1 << 20
+	}
+	s.pixels = size * float64(max(images, 1))
+}
+
+func fileBytes(f compiler.InputFile) int64 { return f.Size*4/3 + 64 }
+
+// graphClass is all jobs of one kind: the same node classes and models and about the same size of picture. What is learned of one
+// holds for the others.
+type graphClass struct {
+	unfit    []string // by endpoint: why it cannot run there, "" if it can
+	estimate []estimate
+	fused    map[int][]estimate // of jobs of several renders, by their number
+	waits    int                // the pass of route in which it was left to wait for more
+}
+
+// of gives what is known of jobs of so many renders on an endpoint.
+func (g *graphClass) of(renders int, ep *endpoint) *estimate {
+	if renders <= 1 {
+		return &g.estimate[ep.index]
+	}
+	if g.fused == nil {
+		g.fused = map[int][]estimate{}
+	}
+	list := g.fused[renders]
+	if list == nil {
+		list = make([]estimate, len(g.estimate))
+		for i := range list {
+			list[i] = *g.estimate[i].times(renders)
+		}
+		g.fused[renders] = list
+	}
+	return &list[ep.index]
+}
+
+func (c *core) classOf(job *compiler.Job) *graphClass {
+	key := classKey(job)
+	if g := c.classes[key]; g != nil {
+		return g
+	}
+	g := &graphClass{unfit: make([]string, len(c.endpoints)), estimate: make([]estimate, len(c.endpoints))}
+	for i, ep := range c.endpoints {
+		g.unfit[i] = unsupported(ep, job.Classes)
+		g.estimate[i].start = c.opts.Expect(ep.Properties, job)
+	}
+	c.classes[key] = g
+	return g
+}
+
+// classKey hashes what makes jobs alike; sizes fall together within a quarter of an octave.
+func classKey(job *compiler.Job) uint64 {
+	h := fnv.New64a()
+	for _, list := range [][]string{job.Classes, job.Models} {
+		for _, s := range list {
+			h.Write([]byte(s))
+			h.Write([]byte{0})
+		}
+		h.Write([]byte{1})
+	}
+	pixels := math.Log2(float64(job.Width)*float64(job.Height) + 1)
+	h.Write([]byte{byte(4 * pixels), byte(min(len(job.Renders), 255))})
+	return h.Sum64()
+}
+
+// unsupported says which class keeps a job from an endpoint, "" if none does.
+func unsupported(ep *endpoint, classes []string) string {
+	if ep.Supports == nil {
+		return ""
+	}
+	for _, class := range classes {
+		if why := ep.Supports(class); why != "" {
+			return why
+		}
+	}
+	return ""
+}
+
+// putBack makes the renders of a shard wait again, since the run stops.
+func (c *core) putBack(s *shard) {
+	for _, i := range s.renders {
+		if c.renders[i] == Active {
+			c.setRender(i, Waiting, nil)
+		}
+	}
+}
+
+// again puts a shard in for another attempt after a while.
+func (c *core) again(s *shard, wait time.Duration) {
+	if c.stop != "" {
+		c.putBack(s)
+		return
+	}
+	c.delayed.add(c.now.Add(wait), s)
+}

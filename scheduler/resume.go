@@ -1,0 +1,275 @@
+package scheduler
+
+import (
+	"time"
+
+	"github.com/comfyc/comfyc/compiler"
+)
+
+// opened is what the store held when the run began, with the indexes of the plan that is run now. It is the first input of a core.
+type opened struct {
+	meta     Meta
+	plan     string
+	records  []savedRecord
+	attempts []savedAttempt
+}
+
+// savedRecord is what counts of a render that has ended.
+type savedRecord struct {
+	ref     RenderRef
+	moved   bool // its index is another than the stored one
+	again   bool // Done, but its files are not wanted or not there
+	state   RenderState
+	trouble *Trouble // of one that is not Done
+}
+
+type savedAttempt struct {
+	Attempt
+	moved bool
+}
+
+func (in opened) apply(c *core) {
+	c.started = c.now
+	c.last = in.meta.Last
+	c.money.spent = in.meta.SpentUSD
+	c.openMeta(in)
+	fresh := map[int]bool{}
+	for i := range in.records {
+		c.openRecord(&in.records[i], fresh)
+	}
+	for i := range in.attempts {
+		c.openAttempt(&in.attempts[i], fresh)
+	}
+	for _, ep := range c.endpoints {
+		if c.counts[Waiting] > 0 && !ep.drain || c.hasOpen(ep) {
+			ep.unchecked = true
+			c.checking++
+			c.ask(call{kind: callCheck, endpoint: ep.index})
+		}
+	}
+}
+
+func (c *core) hasOpen(ep *endpoint) bool {
+	for _, a := range c.attempts {
+		if a.endpoint == ep {
+			return true
+		}
+	}
+	return false
+}
+
+// openMeta notes the plan and the batch's first start, from which a deadline counts.
+func (c *core) openMeta(in opened) {
+	meta := Meta{Name: c.opts.Name, Plan: in.plan, Renders: c.work.Len(), Started: in.meta.Started}
+	if meta.Started.IsZero() {
+		meta.Started = c.now
+	}
+	if meta.Name == "" {
+		meta.Name = in.meta.Name
+	}
+	c.out.changes = append(c.out.changes, Change{Meta: &meta})
+	if c.opts.Deadline > 0 {
+		c.deadline = meta.Started.Add(c.opts.Deadline)
+	}
+}
+
+// openRecord takes over a render that has ended, or lets it wait again.
+func (c *core) openRecord(rec *savedRecord, fresh map[int]bool) {
+	if rec.moved {
+		c.out.changes = append(c.out.changes, Change{Move: &rec.ref})
+	}
+	i := rec.ref.Index
+	if i < 0 {
+		return
+	}
+	switch {
+	case rec.state == RenderFailed && c.opts.RetryFailed, rec.state == Held && c.opts.ResubmitUncertain:
+		fresh[i] = true
+		c.drop(rec.ref.ID)
+	case rec.again, rec.state == RenderCancelled:
+		fresh[i] = rec.again
+		c.drop(rec.ref.ID)
+	default:
+		c.renders[i] = rec.state
+		c.counts[Waiting]--
+		c.counts[rec.state]++
+		if rec.trouble != nil {
+			c.trouble[i] = *rec.trouble
+		}
+		if rec.state == Done {
+			c.kept++
+		}
+	}
+}
+
+func (c *core) drop(id compiler.RenderID) {
+	c.out.changes = append(c.out.changes, Change{Drop: &id})
+}
+
+// openAttempt takes over an attempt of an earlier run. What was submitted is polled on and never submitted again.
+func (c *core) openAttempt(saved *savedAttempt, fresh map[int]bool) {
+	a := &attempt{Attempt: saved.Attempt, restored: true}
+	a.shard = c.newShard(c.wanted(a)...)
+	a.shard.attempts = a.Try
+	if saved.moved {
+		c.out.changes = append(c.out.changes, Change{Attempt: a.row()})
+	}
+	if a.State.Final() {
+		c.remember(a, fresh)
+		return
+	}
+	known := c.byName(a.Endpoint)
+	if a.endpoint = known; known == nil {
+		a.endpoint = &endpoint{Properties: Properties{Name: a.Endpoint}}
+	}
+	c.moveInFlight(a.endpoint, false, inFlight(a.State))
+	switch {
+	case a.State == AttemptSubmitting || a.State == AttemptUncertain:
+		c.openUncertain(a)
+	case known == nil:
+		c.openStranded(a)
+	default:
+		c.openLive(a)
+	}
+}
+
+// wanted lists the renders of an attempt that are in the plan and not done.
+func (c *core) wanted(a *attempt) (list []int) {
+	for _, ref := range a.Renders {
+		if ref.Index >= 0 && (c.renders[ref.Index] == Waiting || c.renders[ref.Index] == Held) {
+			list = append(list, ref.Index)
+		}
+	}
+	return list
+}
+
+func (c *core) byName(name string) *endpoint {
+	for _, ep := range c.endpoints {
+		if ep.Name == name {
+			return ep
+		}
+	}
+	return nil
+}
+
+// remember counts an ended attempt of a render that has not ended.
+func (c *core) remember(a *attempt, fresh map[int]bool) {
+	for _, i := range a.shard.renders {
+		h := c.history[i]
+		h.attempts++
+		switch counts := a.State != AttemptCancelled && a.Kind.counts() && !fresh[i]; {
+		case counts && len(a.Renders) > 1:
+			h.alone = true
+		case counts:
+			h.tries++
+		}
+		h.cost += amount(a.CostUSD) / float64(len(a.Renders))
+		h.unpriced = h.unpriced || a.CostUSD == nil && a.Seconds > 0
+		c.history[i] = h
+	}
+}
+
+// recall gives a shard what earlier attempts of its renders came to.
+func (c *core) recall(s *shard) {
+	for _, i := range s.renders {
+		h := c.history[i]
+		delete(c.history, i)
+		s.tries, s.cost, s.unpriced, s.alone = max(s.tries, h.tries), max(s.cost, h.cost), s.unpriced || h.unpriced, s.alone || h.alone
+	}
+}
+
+// openUncertain deals with a submission that was cut off, or whose answer was lost: by the user's word alone it is sent again.
+func (c *core) openUncertain(a *attempt) {
+	if a.State == AttemptSubmitting {
+		a.Kind, a.Reason, a.Finished = Uncertain, "the run was cut off before the remote's answer came", c.now
+		c.setAttempt(a, AttemptUncertain)
+	}
+	c.money.stake += amount(a.ReservedUSD)
+	if c.opts.ResubmitUncertain {
+		c.giveUpAttempt(a, AttemptFailed)
+		return
+	}
+	c.holdWaiting(a, "its submission's answer was lost, so it may be running and paid for"+atStake(a)+": "+a.Reason)
+}
+
+// giveUpAttempt ends an attempt that may have been paid, so that its renders can be sent again.
+func (c *core) giveUpAttempt(a *attempt, to AttemptState) {
+	c.assumePaid(a)
+	a.Reason += " (given up, sent again)"
+	c.setAttempt(a, to)
+	for _, i := range a.shard.renders {
+		h := c.history[i]
+		h.attempts++
+		h.cost += amount(a.CostUSD) / float64(len(a.shard.renders))
+		c.history[i] = h
+	}
+}
+
+// openStranded deals with a job on an endpoint that this run does not have.
+func (c *core) openStranded(a *attempt) {
+	switch {
+	case a.Preview:
+		a.Kind, a.Reason = Lost, "its preview endpoint is gone"
+		c.setAttempt(a, AttemptExpired)
+	case c.opts.ResubmitUncertain:
+		a.Kind, a.Reason = Lost, "its endpoint is not part of this run"
+		c.money.stake += amount(a.ReservedUSD)
+		c.giveUpAttempt(a, AttemptExpired)
+	default:
+		a.code = "endpoint_left_out"
+		c.moveInFlight(a.endpoint, inFlight(a.State), false)
+		c.money.stake += amount(a.ReservedUSD)
+		c.holdWaiting(a, "its job "+a.Remote+" is on the endpoint "+a.Endpoint+", which is not part of this run; run with it to collect the result")
+	}
+}
+
+// holdWaiting holds the renders of an attempt that are not held already.
+func (c *core) holdWaiting(a *attempt, why string) {
+	var waiting []int
+	for _, i := range a.shard.renders {
+		if c.renders[i] == Waiting {
+			waiting = append(waiting, i)
+		} else {
+			c.trouble[i] = a.held(i, why)
+		}
+	}
+	a.shard.renders = waiting
+	c.hold(a, why)
+}
+
+// openLive goes on with a job that is on a remote. Results that were finished are fetched first, by their expiry.
+func (c *core) openLive(a *attempt) {
+	c.recall(a.shard)
+	c.attempts[a.Number] = a
+	a.alive = a.Submitted
+	if a.settled = a.State == AttemptFinished; a.settled {
+		a.shard.cost += amount(a.CostUSD) / float64(max(1, len(a.Renders)))
+	} else {
+		c.money.reserved += amount(a.ReservedUSD)
+	}
+	for _, i := range a.shard.renders {
+		if c.renders[i] == Held {
+			c.drop(c.work.RenderID(i))
+			delete(c.trouble, i)
+			c.setRender(i, Waiting, nil)
+		}
+		c.setRender(i, Active, nil)
+	}
+	c.openPoll(a)
+}
+
+func (c *core) openPoll(a *attempt) {
+	switch {
+	case len(a.shard.renders) == 0 && a.State != AttemptFinished:
+		c.askCancel(a, "it is no more part of the batch")
+		return
+	case len(a.shard.renders) == 0:
+		c.end(a, AttemptCancelled, Lost, "it is no more part of the batch")
+		return
+	case a.State == AttemptFinished:
+		a.pollAt = a.Expires.Add(-100 * 365 * 24 * time.Hour) // before all others
+	default:
+		a.pollAt = c.now
+	}
+	a.endpoint.polls.add(a.pollAt, a)
+}

@@ -1,0 +1,260 @@
+package scheduler
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"github.com/comfyc/comfyc/compiler"
+	"github.com/sourcegraph/conc/pool"
+)
+
+// Run does what is left of a batch: it opens the state of earlier runs, goes on with jobs that are on their remotes, submits what waits,
+// and collects what is finished, until every render has ended or something stops it. It returns when all its goroutines have ended.
+//
+// The end of ctx interrupts the run: nothing more is submitted, remote jobs are cancelled (or left, by the options), results that are there
+// are collected, all within Options.Grace. That is no error; Summary.Stopped says so.
+//
+// Errors: *ConfigError before anything was sent; *UnusableError if no endpoint can be used; else trouble of the store or the sink.
+// The summary is valid with each of them. A panic of an endpoint, the store or the sink comes out of Run.
+func Run(ctx context.Context, work Work, endpoints []Endpoint, store Store, sink Sink, options Options) (Summary, error) {
+	opts := options.filled()
+	ends := slices.Concat(endpoints, others(endpoints, opts.Collect))
+	c, err := newCore(work, ends, len(endpoints), opts)
+	if err != nil {
+		return Summary{Renders: work.Len()}, err
+	}
+	first, err := load(context.WithoutCancel(ctx), work, store, c)
+	if err != nil {
+		return Summary{Renders: work.Len()}, fmt.Errorf("read the batch's state: %w", err)
+	}
+	l := newLoop(ctx, c, work, ends, store, sink)
+	defer l.close()
+	l.run(ctx, first)
+	l.close()
+	return l.finish()
+}
+
+// newCore checks the options and makes the state of a run. The first n endpoints take jobs.
+func newCore(work workIndex, ends []Endpoint, n int, opts Options) (*core, error) {
+	c := &core{opts: opts, work: work, rng: rand.New(rand.NewPCG(opts.Seed, 0x636f6d667963)),
+		renders: make([]RenderState, work.Len()), trouble: map[int]Trouble{}, history: map[int]history{},
+		classes: map[uint64]*graphClass{}, attempts: map[int64]*attempt{}, shards: map[int]*shard{}, money: ledger{limit: opts.Budget}}
+	c.counts[Waiting] = work.Len()
+	for i, end := range ends {
+		ep := newEndpoint(i, end.Properties())
+		ep.drain = i >= n
+		if c.byName(ep.Name) != nil {
+			return nil, &ConfigError{"duplicate_endpoint", fmt.Sprintf("the endpoint %s is there twice", ep.Name)}
+		}
+		c.endpoints = append(c.endpoints, ep)
+	}
+	return c, c.checkOptions()
+}
+
+// others lists the endpoints of more whose names are not in some.
+func others(some, more []Endpoint) (list []Endpoint) {
+	names := map[string]bool{}
+	for _, end := range some {
+		names[end.Properties().Name] = true
+	}
+	for _, end := range more {
+		if !names[end.Properties().Name] {
+			list = append(list, end)
+		}
+	}
+	return list
+}
+
+func (c *core) checkOptions() error {
+	preview, real := false, false
+	for _, ep := range c.endpoints {
+		if ep.drain {
+			continue
+		}
+		preview, real = preview || ep.Preview, real || !ep.Preview
+		if c.opts.Budget != nil && ep.Price == nil && !ep.Preview {
+			return &ConfigError{"unknown_price", fmt.Sprintf("there is a budget, but the price of the endpoint %s is not known: give it as price: {usd_per_second: …}", ep.Name)}
+		}
+	}
+	if preview && real {
+		return &ConfigError{"mixed_preview", "preview and real endpoints cannot be mixed in one run"}
+	}
+	switch c.opts.Objective {
+	case Balanced, Cheapest, Fastest:
+		return nil
+	}
+	return &ConfigError{"unknown_objective", fmt.Sprintf("unknown objective %q", c.opts.Objective)}
+}
+
+// newLoop makes the shell. Its pool has a goroutine for every call that the core may ask for at once, so that it never blocks.
+func newLoop(ctx context.Context, c *core, work Work, ends []Endpoint, store Store, sink Sink) *loop {
+	most := maxPreparing + maxCancelling + maxCollecting + 1 + len(ends)*(maxBrief+maxPolling+1)
+	l := &loop{core: c, work: work, store: store, sink: sink, opts: &c.opts, ends: ends,
+		pool: pool.New().WithMaxGoroutines(most), inbox: make(chan any, most),
+		jobs: jobCache{byShard: map[int]*compiler.Job{}}, results: map[int64]Status{},
+		writer: writer{byRow: map[int64]int{}}, timer: time.NewTimer(time.Hour)}
+	l.calls, l.abort = context.WithCancel(context.WithoutCancel(ctx))
+	return l
+}
+
+// close ends the goroutines. It may be called again.
+func (l *loop) close() {
+	l.abort()
+	l.timer.Stop()
+	if l.pool != nil {
+		l.pool.Wait()
+		l.pool = nil
+	}
+}
+
+// finish sums up.
+func (l *loop) finish() (Summary, error) {
+	c := l.core
+	if l.err != nil {
+		c.stop = StopStore
+	}
+	s := c.summary()
+	switch {
+	case l.err != nil:
+		return s, l.err
+	case c.stop == StopSink:
+		return s, fmt.Errorf("keep the results: %w", c.sick.err)
+	case c.stop == StopUnusable:
+		return s, &UnusableError{s.Unusable}
+	}
+	return s, nil
+}
+
+func (c *core) summary() Summary {
+	s := Summary{Renders: c.work.Len(), Counts: c.counts, Kept: c.kept, Attempts: c.made, Stopped: c.stop, Elapsed: c.now.Sub(c.started),
+		SpentUSD: c.money.spent, StakeUSD: c.money.stake, Unpriced: c.money.unpriced}
+	for i, state := range c.renders {
+		t, ok := c.trouble[i]
+		switch {
+		case !ok:
+		case state == RenderFailed:
+			s.Failures = append(s.Failures, t)
+		case state == Held:
+			s.Held = append(s.Held, t)
+		case state == Active:
+			s.Left = append(s.Left, t)
+		}
+	}
+	for _, ep := range c.endpoints {
+		if !ep.usable() {
+			s.Unusable = append(s.Unusable, EndpointEvent{Name: ep.Name, Code: ep.dead.Code(), Reason: ep.reason})
+		} else if !c.borne(ep) {
+			s.Unusable = append(s.Unusable, EndpointEvent{Name: ep.Name, Code: ep.sickWith.Code(), Reason: ep.trouble})
+		}
+	}
+	return s
+}
+
+// load reads the store and finds the renders in the plan that is run now.
+func load(ctx context.Context, work Work, store Store, c *core) (in opened, err error) {
+	if in.meta, err = store.Meta(ctx); err != nil {
+		return in, err
+	}
+	in.plan = work.Hash()
+	for a, err := range store.Attempts(ctx) {
+		if err != nil {
+			return in, err
+		}
+		in.attempts = append(in.attempts, savedAttempt{Attempt: a})
+	}
+	for rec, err := range store.Records(ctx) {
+		if err != nil {
+			return in, err
+		}
+		if rec.State.Final() {
+			in.records = append(in.records, c.saved(rec))
+		}
+	}
+	if in.meta.Plan != in.plan || in.meta.Renders != work.Len() {
+		in.reindex(work)
+	}
+	return in, in.bounded(work.Len())
+}
+
+// saved keeps what counts of a record.
+func (c *core) saved(rec Record) savedRecord {
+	s := savedRecord{ref: RenderRef{rec.Render, rec.ID}, state: rec.State}
+	if rec.State != Done {
+		s.trouble = &Trouble{Render: rec.Render, Kind: rec.Kind, Code: rec.Kind.Code(), Reason: rec.Reason, Endpoint: rec.Endpoint, Remote: rec.Remote}
+		return s
+	}
+	drawn := slices.ContainsFunc(rec.Files, func(f FileRecord) bool { return f.Preview })
+	s.again = drawn && !c.previews() || c.opts.Keep != nil && !c.opts.Keep(rec)
+	return s
+}
+
+// previews tells whether this run draws pictures and renders none.
+func (c *core) previews() bool {
+	return slices.ContainsFunc(c.endpoints, func(ep *endpoint) bool { return ep.Preview && !ep.drain })
+}
+
+// reindex finds the renders of an earlier plan in the new one, by their ids.
+func (in *opened) reindex(work Work) {
+	now := map[compiler.RenderID]int{}
+	for _, rec := range in.records {
+		now[rec.ref.ID] = -1
+	}
+	for _, a := range in.attempts {
+		for _, ref := range a.Renders {
+			now[ref.ID] = -1
+		}
+	}
+	for i := range work.Len() {
+		if id := work.RenderID(i); len(now) > 0 {
+			if _, ok := now[id]; ok {
+				now[id] = i
+			}
+		}
+	}
+	for k := range in.records {
+		in.records[k].move(now)
+	}
+	for k := range in.attempts {
+		in.attempts[k].move(now)
+	}
+}
+
+func (r *savedRecord) move(now map[compiler.RenderID]int) {
+	i := now[r.ref.ID]
+	r.moved = i != r.ref.Index
+	r.ref.Index = i
+	if r.trouble != nil {
+		r.trouble.Render = i
+	}
+}
+
+func (a *savedAttempt) move(now map[compiler.RenderID]int) {
+	refs := slices.Clone(a.Renders)
+	for k, ref := range refs {
+		refs[k].Index = now[ref.ID]
+		a.moved = a.moved || refs[k].Index != ref.Index
+	}
+	a.Renders = refs
+}
+
+// bounded refuses a store whose indexes are not those of the plan it names.
+func (in *opened) bounded(n int) error {
+	bad := errors.New("the stored state is damaged: it names renders that its plan does not have")
+	for _, rec := range in.records {
+		if rec.ref.Index >= n {
+			return bad
+		}
+	}
+	for _, a := range in.attempts {
+		for _, ref := range a.Renders {
+			if ref.Index >= n {
+				return bad
+			}
+		}
+	}
+	return nil
+}
