@@ -1,0 +1,215 @@
+package render
+
+import (
+	"bufio"
+	"crypto/sha256"
+	_ "embed"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"html/template"
+	"io"
+	"io/fs"
+	"path/filepath"
+	"strings"
+)
+
+// The page's parts. They stand in the page itself, so that it is one file that opens
+// from disk and asks for nothing but its pictures.
+var (
+	//go:embed gallery/page.html
+	pageHTML string
+	//go:embed gallery/page.css
+	pageCSS string
+	//go:embed gallery/page.js
+	pageJS string
+)
+
+// GalleryOptions change how a gallery is made. The zero value is the usual gallery.
+type GalleryOptions struct {
+	// Title replaces the manifest's.
+	Title string
+	// Theme overrides parts of the page: a page.html, page.css or page.js in it stands in
+	// for the built-in one, and what extra.css says comes after page.css. nil overrides nothing.
+	// Scripts in it run with the gallery's data: a theme is as trusted as a program.
+	Theme fs.FS
+}
+
+// maxThemeFile bounds a file of a theme, in bytes.
+const maxThemeFile = 1 << 20
+
+// parts are the page's sources with a theme's in place of the built-in ones.
+type parts struct{ html, css, js string }
+
+func themed(theme fs.FS) (parts, error) {
+	p := parts{pageHTML, pageCSS, pageJS}
+	if theme == nil {
+		return p, nil
+	}
+	extra := ""
+	for _, f := range []struct {
+		name string
+		text *string
+	}{{"page.html", &p.html}, {"page.css", &p.css}, {"page.js", &p.js}, {"extra.css", &extra}} {
+		data, err := readTheme(theme, f.name)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+		case err != nil:
+			return p, fmt.Errorf("theme: %w", err)
+		default:
+			*f.text = strings.ToValidUTF8(data, "\uFFFD")
+		}
+	}
+	p.css += extra
+	for name, text := range map[string]string{"css": p.css, "js": p.js} {
+		if strings.Contains(strings.ToLower(text), "</s") { // would end its element: </style, </script
+			return p, fmt.Errorf("theme: the %s of the page has a closing tag in it", name)
+		}
+	}
+	return p, nil
+}
+
+func readTheme(theme fs.FS, name string) (string, error) {
+	f, err := theme.Open(name)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxThemeFile+1))
+	if err == nil && len(data) > maxThemeFile {
+		err = fmt.Errorf("%s is larger than %d bytes", name, maxThemeFile)
+	}
+	return string(data), err
+}
+
+// page is what the template sees. CSS and JS are this package's own; Data is JSON in
+// which no <, > or & stands.
+type page struct {
+	Title, CSP string
+	CSS        template.CSS
+	JS, Data   template.JS
+}
+
+// Gallery writes the page of a manifest. It needs no other file; the pictures, which
+// the page names by their paths, must lie beside it. Equal manifests give equal bytes.
+// Everything of the manifest is in the page as data, and the page's policy lets no
+// script run but its own.
+func Gallery(w io.Writer, m *Manifest, opt GalleryOptions) error {
+	shown := *m
+	shown.sort()
+	shown.Gallery = m.layout()
+	if opt.Title != "" {
+		shown.Gallery.Title = opt.Title
+	}
+	if shown.Axes == nil {
+		shown.Axes = []Axis{}
+	}
+	// json.Marshal escapes <, >, &, U+2028 and U+2029.
+	data, err := json.Marshal(&shown)
+	if err != nil {
+		return err
+	}
+	p, err := themed(opt.Theme)
+	if err != nil {
+		return err
+	}
+	t, err := template.New("page").Parse(p.html)
+	if err != nil {
+		return err
+	}
+	b := bufio.NewWriterSize(w, 64<<10)
+	err = t.Execute(b, page{
+		Title: shown.Gallery.Title, CSP: p.policy(), CSS: template.CSS(p.css), JS: template.JS(p.js), Data: template.JS(data),
+	})
+	if err != nil {
+		return err
+	}
+	return b.Flush()
+}
+
+// policy is the page's Content-Security-Policy: its own style and script by hash, and
+// pictures, video and sound from beside it. On disk 'self' is not the same folder in
+// every browser, so file: stands there too.
+func (p parts) policy() string {
+	return fmt.Sprintf("default-src 'none'; style-src '%s'; script-src '%s'; img-src 'self' file: data:; media-src 'self' file:; base-uri 'none'; form-action 'none'",
+		sourceHash(p.css), sourceHash(p.js))
+}
+
+func sourceHash(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return "sha256-" + base64.StdEncoding.EncodeToString(sum[:])
+}
+
+// layout is the manifest's layout with what it leaves open filled in: a title, and,
+// when no side has an axis, rows and columns by [DefaultLayout].
+func (m *Manifest) layout() Layout {
+	l := m.Gallery
+	if l.Rows == "" && l.Cols == "" && l.Pages == "" {
+		l = DefaultLayout(m.Axes)
+		l.Title = m.Gallery.Title
+	}
+	if l.Title == "" {
+		l.Title = m.Name
+	}
+	if l.Title == "" {
+		l.Title = "Gallery"
+	}
+	return l
+}
+
+// maxDefaultCols is how many columns can still be looked over at once.
+const maxDefaultCols = 12
+
+// DefaultLayout chooses sides for the axes that have several values: the last one that
+// is short enough becomes the columns, the first other one the rows. A sweep with one
+// such axis has no sides: its pictures flow.
+func DefaultLayout(axes []Axis) Layout {
+	var l Layout
+	var wide []Axis
+	for _, a := range axes {
+		if len(a.Values) > 1 {
+			wide = append(wide, a)
+		}
+	}
+	if len(wide) < 2 {
+		return l
+	}
+	for i := len(wide) - 1; i >= 0 && l.Cols == ""; i-- {
+		if len(wide[i].Values) <= maxDefaultCols {
+			l.Cols = wide[i].Name
+		}
+	}
+	for _, a := range wide {
+		if a.Name != l.Cols && l.Rows == "" {
+			l.Rows = a.Name
+		}
+	}
+	return l
+}
+
+// WriteGallery reads dir/manifest.json and writes dir/index.html and dir/index.csv,
+// each whole or not at all. It may be called again at any time.
+func WriteGallery(dir string, opt GalleryOptions) error {
+	m, err := ReadManifestFile(filepath.Join(dir, "manifest.json"))
+	if err != nil {
+		return err
+	}
+	return m.writeViews(dir, opt)
+}
+
+// WriteRun writes dir/manifest.json and the gallery made from it.
+func (m *Manifest) WriteRun(dir string, opt GalleryOptions) error {
+	if err := m.WriteFile(filepath.Join(dir, "manifest.json")); err != nil {
+		return err
+	}
+	return m.writeViews(dir, opt)
+}
+
+func (m *Manifest) writeViews(dir string, opt GalleryOptions) error {
+	err := writeFile(filepath.Join(dir, "index.html"), func(w io.Writer) error { return Gallery(w, m, opt) })
+	if err != nil {
+		return err
+	}
+	return writeFile(filepath.Join(dir, "index.csv"), m.WriteCSV)
+}

@@ -1,0 +1,182 @@
+package post
+
+import (
+	"bytes"
+	"encoding/binary"
+	"encoding/json"
+	"io"
+	"slices"
+	"strings"
+)
+
+// Tags of EXIF that are read or written.
+const (
+	tagMake        = 0x010f // ComfyUI puts "workflow:…" there
+	tagModel       = 0x0110 // and "prompt:…" there
+	tagOrientation = 0x0112
+	tagExif        = 0x8769 // the place of a second directory
+	tagUserComment = 0x9286
+
+	maxEXIFEntries = 512
+	// maxSegment is what a JPEG's segment holds behind its length.
+	maxSegment = 65533
+)
+
+const asciiMark = "ASCII\x00\x00\x00" // before a user comment
+
+// readJPEG walks over the segments up to the pixels.
+func (m *Meta) readJPEG(r io.ReadSeeker) {
+	if _, err := r.Seek(2, io.SeekStart); err != nil {
+		return
+	}
+	var head [4]byte
+	for range maxPNGChunks {
+		if _, err := io.ReadFull(r, head[:]); err != nil || head[0] != 0xff || head[1] == 0xda {
+			return
+		}
+		body := make([]byte, max(0, int(binary.BigEndian.Uint16(head[2:]))-2))
+		if _, err := io.ReadFull(r, body); err != nil {
+			return
+		}
+		switch {
+		case head[1] == 0xe1 && bytes.HasPrefix(body, []byte("Exif\x00\x00")):
+			m.readTIFF(body[6:])
+		case head[1] == 0xe2 && bytes.HasPrefix(body, []byte("ICC_PROFILE\x00")):
+			m.Profile = true
+		}
+	}
+}
+
+// readWebP walks over the RIFF chunks.
+func (m *Meta) readWebP(r io.ReadSeeker) {
+	if _, err := r.Seek(12, io.SeekStart); err != nil {
+		return
+	}
+	var head [8]byte
+	for range maxPNGChunks {
+		if _, err := io.ReadFull(r, head[:]); err != nil {
+			return
+		}
+		size, read := int64(binary.LittleEndian.Uint32(head[4:])), int64(0)
+		switch string(head[:4]) {
+		case "ICCP":
+			m.Profile = true
+		case "EXIF":
+			if size <= maxMetaBytes {
+				body, _ := io.ReadAll(io.LimitReader(r, size))
+				read = int64(len(body))
+				m.readTIFF(bytes.TrimPrefix(body, []byte("Exif\x00\x00")))
+			}
+		}
+		if _, err := r.Seek(size-read+size%2, io.SeekCurrent); err != nil {
+			return
+		}
+	}
+}
+
+// tiff is the inner form of EXIF.
+type tiff struct {
+	data  []byte
+	order binary.ByteOrder
+}
+
+// readTIFF takes orientation and texts from an EXIF block.
+func (m *Meta) readTIFF(data []byte) {
+	t := tiff{data: data, order: binary.LittleEndian}
+	if len(data) < 8 {
+		return
+	}
+	if string(data[:2]) == "MM" {
+		t.order = binary.BigEndian
+	}
+	t.directory(int(t.order.Uint32(data[4:])), func(tag, kind uint16, value []byte) {
+		switch {
+		case tag == tagOrientation && kind == 3 && len(value) >= 2:
+			if o := int(t.order.Uint16(value)); o >= 1 && o <= 8 {
+				m.Orientation = o
+			}
+		case (tag == tagMake || tag == tagModel) && kind == 2:
+			m.addNamed(value)
+		case tag == tagExif && kind == 4 && len(value) >= 4:
+			t.directory(int(t.order.Uint32(value)), func(tag, _ uint16, value []byte) {
+				if text, ok := bytes.CutPrefix(value, []byte(asciiMark)); ok && tag == tagUserComment {
+					m.addComment(text)
+				}
+			})
+		}
+	})
+}
+
+// directory calls see for each entry of the directory at a place.
+func (t tiff) directory(at int, see func(tag, kind uint16, value []byte)) {
+	if at < 8 || at > len(t.data)-2 {
+		return
+	}
+	count := int(t.order.Uint16(t.data[at:]))
+	for i := range min(count, maxEXIFEntries) {
+		e := at + 2 + 12*i
+		if e > len(t.data)-12 {
+			return
+		}
+		kind := t.order.Uint16(t.data[e+2:])
+		if kind == 0 || kind > 10 {
+			continue
+		}
+		size := int64(t.order.Uint32(t.data[e+4:])) * int64([]int{0, 1, 1, 2, 4, 8, 1, 1, 2, 4, 8}[kind])
+		from := int64(e + 8)
+		if size > 4 {
+			from = int64(t.order.Uint32(t.data[e+8:]))
+		}
+		if from+size <= int64(len(t.data)) {
+			see(t.order.Uint16(t.data[e:]), kind, t.data[from:from+size])
+		}
+	}
+}
+
+// addNamed reads a text in ComfyUI's form for EXIF: the key, a colon, JSON.
+func (m *Meta) addNamed(value []byte) {
+	key, text, ok := strings.Cut(strings.TrimRight(string(value), "\x00"), ":")
+	if ok && (key == "prompt" || key == "workflow") {
+		m.add(key, text)
+	}
+}
+
+// addComment reads a user comment as [exifOf] writes it.
+func (m *Meta) addComment(text []byte) {
+	var texts map[string]string
+	if json.Unmarshal(bytes.TrimRight(text, "\x00 "), &texts) != nil {
+		return
+	}
+	keys := make([]string, 0, len(texts))
+	for key := range texts {
+		keys = append(keys, key)
+	}
+	slices.Sort(keys)
+	for _, key := range keys {
+		m.add(key, texts[key])
+	}
+}
+
+// exifOf is a JPEG segment with the texts as JSON in EXIF's UserComment. A text that
+// makes it too long for a segment, the longest first, is left out and named.
+func exifOf(texts []Text) (segment []byte, left []string) {
+	const head = "Exif\x00\x00II*\x00\x08\x00\x00\x00" +
+		"\x01\x00\x69\x87\x04\x00\x01\x00\x00\x00\x1a\x00\x00\x00\x00\x00\x00\x00" + // directory at 8: the second one is at 26
+		"\x01\x00\x86\x92\x07\x00" // directory at 26: one entry, bytes of any kind
+	texts = slices.Clone(texts)
+	for len(texts) > 0 {
+		comment := asciiMark + string(asciiJSON(texts))
+		if len(head)+12+len(comment) > maxSegment {
+			longest := slices.MaxFunc(texts, func(a, b Text) int { return len(a.Value) - len(b.Value) })
+			texts = slices.DeleteFunc(texts, func(t Text) bool { return t == longest })
+			left = append(left, longest.Key)
+			continue
+		}
+		segment = binary.BigEndian.AppendUint16([]byte{0xff, 0xe1}, uint16(2+len(head)+12+len(comment)))
+		segment = append(segment, head...)
+		segment = binary.LittleEndian.AppendUint32(segment, uint32(len(comment)))
+		segment = binary.LittleEndian.AppendUint32(segment, 44) // the value's place: 26 + 2 + 12 + 4
+		return append(append(segment, "\x00\x00\x00\x00"...), comment...), left
+	}
+	return nil, left
+}
