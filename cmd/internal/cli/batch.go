@@ -1,0 +1,189 @@
+package cli
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/comfyc/comfyc/compiler"
+	"github.com/comfyc/comfyc/compiler/diag"
+	"github.com/comfyc/comfyc/compiler/source"
+	"github.com/comfyc/comfyc/scheduler/emulator/worker"
+)
+
+// batchFlags are the flags of the commands that compile a batch.
+type batchFlags struct {
+	nodes, endpointsFile string
+	endpoints, allowKeys []string
+	preview, verbose     bool
+	maxCost              float64
+	seed                 int64
+	set, sweep           []string // for a workflow without a batch
+	write                string
+}
+
+func (f *batchFlags) register(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.StringVar(&f.nodes, "nodes", "", "an /object_info `file` instead of the built-in catalogue")
+	flags.StringVar(&f.endpointsFile, "endpoints", "", "the endpoints `file`, instead of comfyc-endpoints.yaml beside the batch or in the user's configuration")
+	flags.StringArrayVar(&f.endpoints, "endpoint", nil, "run on this endpoint instead of the batch's; may be given several times")
+	flags.BoolVar(&f.preview, "preview", false, "run on the built-in preview endpoint, which costs nothing")
+	flags.StringArrayVar(&f.allowKeys, "allow-key", nil, "let the key in `VARIABLE=HOST` go to that host")
+	flags.Float64Var(&f.maxCost, "max-cost", 0, "stop before more than this many `USD` are spent, instead of schedule.budget")
+	flags.StringArrayVar(&f.set, "set", nil, "with a workflow instead of a batch: set an input, `ADDRESS=VALUE`")
+	flags.StringArrayVar(&f.sweep, "sweep", nil, "with a workflow instead of a batch: vary an input, `ADDRESS=VALUES` (a list, a range, {random: 4})")
+	flags.StringVar(&f.write, "write", "", "with a workflow: save what --set and --sweep say as this batch `file`")
+	flags.Int64Var(&f.seed, "seed", -1, "the seed of all that is random, instead of the batch's")
+}
+
+// compile turns the batch file into a plan, prints the findings, and ends the command if there is an error among them.
+func (e *Env) compile(ctx context.Context, file string, f *batchFlags, run bool) (*compiler.Plan, error) {
+	if f.preview && len(f.endpoints) > 0 {
+		return nil, exitf(exitUsage, "--preview and --endpoint do not go together")
+	}
+	cat, err := e.catalogue(f.nodes)
+	if err != nil {
+		return nil, err
+	}
+	text, err := source.ReadFile(file)
+	if err != nil {
+		return nil, e.failed([]diag.Diagnostic{diag.FromError(err, file)})
+	}
+	src := e.source(f)
+	src.Catalogue, src.Run = cat, run
+	if src.File, src.Dir, err = batchFile(text, f); err != nil {
+		return nil, err
+	}
+	plan, findings := compiler.Compile(ctx, src)
+	if plan == nil {
+		return nil, e.failed(findings)
+	}
+	e.print(atLeast(f.shown(), findings))
+	return plan, nil
+}
+
+// shown is what is printed of findings that stop nothing: warnings, and remarks with -v.
+func (f *batchFlags) shown() diag.Severity {
+	if f.verbose {
+		return diag.Info
+	}
+	return diag.Warning
+}
+
+// batchFile is the file as it is, if it is a batch; for a workflow it is a batch made of the flags, and the folder that its paths start from.
+func batchFile(file *source.File, f *batchFlags) (batch *source.File, dir string, err error) {
+	if compiler.IsBatch(file) {
+		if len(f.set)+len(f.sweep) > 0 || f.write != "" {
+			return nil, "", exitf(exitUsage, "--set, --sweep and --write go with a workflow; in a batch, write set: and sweep:")
+		}
+		return file, "", nil
+	}
+	dir, name := filepath.Split(file.Name)
+	if f.write != "" {
+		if name, err = filepath.Rel(filepath.Dir(f.write), file.Name); err != nil {
+			return nil, "", exitf(exitUsage, "--write %s: %v", f.write, err)
+		}
+		dir = filepath.Dir(f.write)
+	}
+	text, err := compiler.BatchText(filepath.ToSlash(name), f.set, f.sweep)
+	if err != nil {
+		return nil, "", exitf(exitUsage, "%v", err)
+	}
+	if f.write == "" {
+		return source.NewFile("command line", text), orElse(dir, "."), nil
+	}
+	if exists(f.write) {
+		return nil, "", exitf(exitUsage, "%s is there already; --write does not replace files", f.write)
+	}
+	if err := writeFile(f.write, text); err != nil {
+		return nil, "", exitf(exitInput, "%v", err)
+	}
+	return source.NewFile(f.write, text), dir, nil
+}
+
+// source is what the flags say of a batch that is to be compiled.
+func (e *Env) source(f *batchFlags) compiler.Source {
+	src := compiler.Source{Scripts: e.scripts(), Endpoints: f.endpoints, EndpointsFile: f.endpointsFile, AllowKeys: f.allowKeys, Env: e.lookup, MaxUSD: f.maxCost}
+	if e.ConfigDir != "" {
+		src.ConfigDir = filepath.Join(e.ConfigDir, "comfyc")
+	}
+	if f.preview {
+		src.Endpoints = []string{"preview"}
+	}
+	if f.seed >= 0 {
+		seed := uint64(f.seed)
+		src.Seed = &seed
+	}
+	return src
+}
+
+// lookup is Getenv with the difference between an empty variable and none.
+func (e *Env) lookup(name string) (string, bool) {
+	v := e.Getenv(name)
+	return v, v != ""
+}
+
+// atLeast leaves out what is less severe.
+func atLeast(s diag.Severity, findings []diag.Diagnostic) []diag.Diagnostic {
+	var out []diag.Diagnostic
+	for _, d := range findings {
+		if d.Severity <= s {
+			out = append(out, d)
+		}
+	}
+	return out
+}
+
+// runDir is the folder that a batch's pictures go to.
+func runDir(file string, plan *compiler.Plan) string {
+	dir := filepath.FromSlash(plan.Batch().Output.Dir)
+	if filepath.IsAbs(dir) {
+		return dir
+	}
+	return filepath.Join(filepath.Dir(file), dir)
+}
+
+// cannotRun says why an endpoint cannot run a node class, "" if it can or if that is not known.
+func cannotRun(cfg compiler.EndpointConfig) func(class string) string {
+	if cfg.Type != "preview" {
+		return nil
+	}
+	return func(class string) string {
+		if worker.Supports(class) == worker.None {
+			return "the preview worker does not know how to run " + class
+		}
+		return ""
+	}
+}
+
+// unsupported finds the nodes that none of the plan's endpoints can run.
+func unsupported(plan *compiler.Plan) []diag.Diagnostic {
+	var out []diag.Diagnostic
+	g := plan.Graph()
+	for _, i := range g.Order {
+		n := &g.Nodes[i]
+		var reasons []string
+		for _, cfg := range plan.Endpoints() {
+			if check := cannotRun(cfg); check == nil || check(n.Class) == "" {
+				reasons = nil
+				break
+			} else {
+				reasons = append(reasons, cfg.Name+": "+check(n.Class))
+			}
+		}
+		if reasons != nil {
+			out = append(out, diag.Errorf("no_endpoint_fits", diag.Of(n.Value), "no endpoint of this batch can run node %s (%s): %s",
+				n.ID, n.Class, strings.Join(reasons, "; ")).About(n.ID, "").Hinted("name an endpoint that can with --endpoint"))
+		}
+	}
+	return out
+}
+
+// exists tells whether a path is there.
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}

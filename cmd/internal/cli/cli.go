@@ -1,0 +1,150 @@
+// Package cli is the command line of comfyc. Each command is a file cmd_*.go with one constructor, named once in the list in [root].
+//
+// stdout gets results only (paths, texts, or JSON lines with --json); findings and progress go to stderr. A command never calls
+// os.Exit: it returns an error, and [Main] turns it into one of the exit codes of this package. Commands run in one goroutine; the
+// scheduler's events arrive through a callback from its own.
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+// The exit codes.
+const (
+	exitOK          = 0
+	exitInput       = 1   // the input is wrong
+	exitUsage       = 2   // the command line is wrong
+	exitIncomplete  = 3   // some renders failed, are held, or were stopped by budget or deadline
+	exitNoEndpoint  = 4   // no endpoint is usable
+	exitInternal    = 5   // a bug
+	exitInterrupted = 130 // Ctrl-C
+)
+
+// Env is what a command may use of the process. Tests make their own.
+type Env struct {
+	Stdin          io.Reader
+	Stdout, Stderr io.Writer
+	Getenv         func(string) string
+	Now            func() time.Time
+	Terminal       bool // Stderr is a terminal: bars and colours
+	ConfigDir      string
+}
+
+// System is the real process.
+func System() *Env {
+	dir, err := os.UserConfigDir()
+	if err != nil {
+		dir = "" // no home folder: no user configuration is looked for
+	}
+	return &Env{Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv, Now: time.Now,
+		Terminal: isTerminal(os.Stderr), ConfigDir: dir}
+}
+
+func isTerminal(f *os.File) bool {
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0 && os.Getenv("TERM") != "dumb"
+}
+
+// color tells whether to print colours.
+func (e *Env) color() bool { return e.Terminal && e.Getenv("NO_COLOR") == "" }
+
+// exit is an error that carries an exit code. Its message, if any, is printed by Main.
+type exit struct {
+	code    int
+	message string
+}
+
+func (e *exit) Error() string { return e.message }
+
+func exitf(code int, format string, args ...any) error {
+	return &exit{code, fmt.Sprintf(format, args...)}
+}
+
+// silent ends with a code after the command has said everything itself.
+func silent(code int) error { return &exit{code: code} }
+
+// Main runs a command line and gives the exit code.
+func Main(args []string, env *Env) (code int) {
+	defer func() {
+		if p := recover(); p != nil {
+			fmt.Fprintf(env.Stderr, "comfyc: internal error: %v\n%s\nThis is a bug in comfyc; nothing that was finished is lost. Run the same command again to go on.\n", p, debug.Stack())
+			code = exitInternal
+		}
+	}()
+	ctx, stop := interruptible(env)
+	defer stop()
+	cmd := root(env)
+	cmd.SetArgs(args)
+	cmd.SetIn(env.Stdin)
+	cmd.SetOut(env.Stdout)
+	cmd.SetErr(env.Stderr)
+	err := cmd.ExecuteContext(ctx)
+	var e *exit
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.As(err, &e):
+		if e.message != "" {
+			fmt.Fprintln(env.Stderr, "comfyc: "+e.message)
+		}
+		return e.code
+	}
+	fmt.Fprintf(env.Stderr, "comfyc: %v\n", err)
+	return exitUsage
+}
+
+// interruptible gives a context that the first Ctrl-C or SIGTERM cancels; the second leaves at once.
+func interruptible(env *Env) (context.Context, func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	done := make(chan struct{})
+	go func() {
+		for n := 0; ; n++ {
+			select {
+			case <-done:
+				return
+			case <-signals:
+				if n > 0 {
+					os.Exit(exitInterrupted)
+				}
+				fmt.Fprintln(env.Stderr, "comfyc: stopping; what is done is kept (Ctrl-C again leaves now)")
+				cancel()
+			}
+		}
+	}()
+	return ctx, func() { signal.Stop(signals); close(done); cancel() }
+}
+
+// root holds the list of commands.
+func root(env *Env) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "comfyc",
+		Short: "compile ComfyUI workflows, sweep them, render them on GPU endpoints, look at the pictures",
+		Long: `comfyc compiles ComfyUI workflows, sweeps them, renders them on GPU endpoints, and writes galleries.
+
+Exit codes: 0 all done · 1 the input is wrong · 2 wrong usage · 3 some renders failed, are held or were stopped by budget or deadline ·
+4 no endpoint usable · 5 internal error · 130 interrupted`,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+	}
+	cmd.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return exitf(exitUsage, "%v (see `%s --help`)", err, c.CommandPath())
+	})
+	for _, make := range []func(*Env) *cobra.Command{
+		cmdCheck, cmdConvert, cmdGraph, cmdDiff, cmdPlan, cmdRender, cmdStatus, cmdGallery, cmdEmulate, cmdNodes, cmdScriptChild, cmdSchema, cmdExplain, cmdVersion,
+	} {
+		cmd.AddCommand(make(env))
+	}
+	return cmd
+}

@@ -1,0 +1,94 @@
+package cli
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/comfyc/comfyc/compiler"
+	"github.com/comfyc/comfyc/compiler/diag"
+	"github.com/comfyc/comfyc/compiler/source"
+)
+
+func cmdCheck(env *Env) *cobra.Command {
+	var f batchFlags
+	var targets []string
+	var asJSON, verbose bool
+	cmd := &cobra.Command{
+		Use:   "check FILE…",
+		Short: "find mistakes in workflows and batches before anything is paid; nothing is submitted",
+		Long: `Finds mistakes in workflows (API or UI format, or a request body that holds one) and in batches. The verdict on a workflow is that of
+ComfyUI's own validation, with its names of errors. FILE may be a pattern such as 'workflows/*.json'.`,
+		Args: cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			opt, err := env.checkOptions(&f, targets)
+			if err != nil {
+				return err
+			}
+			files, err := globs(args)
+			if err != nil {
+				return err
+			}
+			failed := false
+			for _, name := range files {
+				r := checkFile(cmd, name, opt)
+				failed = failed || !r.Valid
+				if asJSON {
+					fmt.Fprintln(env.Stdout, string(r.ToValue().AppendJSON(nil)))
+					continue
+				}
+				env.print(atLeast(map[bool]diag.Severity{true: diag.Info, false: diag.Warning}[verbose], r.Findings))
+				if r.Valid {
+					fmt.Fprintf(env.Stdout, "%s: valid\n", name)
+				}
+			}
+			if failed {
+				return silent(exitInput)
+			}
+			return nil
+		},
+	}
+	f.register(cmd)
+	cmd.Flags().StringSliceVar(&targets, "targets", nil, "look at these output nodes only, as partial_execution_targets does (`ids`)")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object a line for each file")
+	cmd.Flags().BoolVarP(&verbose, "verbose", "v", false, "print remarks too")
+	return cmd
+}
+
+func (e *Env) checkOptions(f *batchFlags, targets []string) (compiler.CheckOptions, error) {
+	cat, err := e.catalogue(f.nodes)
+	if err != nil {
+		return compiler.CheckOptions{}, err
+	}
+	return compiler.CheckOptions{Catalogue: cat, Targets: targets, Batch: e.source(f)}, nil
+}
+
+func checkFile(cmd *cobra.Command, name string, opt compiler.CheckOptions) compiler.Report {
+	file, err := source.ReadFile(name)
+	if err != nil {
+		return compiler.Report{File: name, Findings: []diag.Diagnostic{diag.FromError(err, name)}}
+	}
+	return compiler.Check(cmd.Context(), file, opt)
+}
+
+// globs expands patterns. A name that is no pattern, or that exists as it is, stands for itself.
+func globs(args []string) ([]string, error) {
+	var out []string
+	for _, arg := range args {
+		if !strings.ContainsAny(arg, "*?[") || exists(arg) {
+			out = append(out, arg)
+			continue
+		}
+		found, err := filepath.Glob(arg)
+		if err != nil {
+			return nil, exitf(exitUsage, "%q is not a pattern of file names: %v", arg, err)
+		}
+		if len(found) == 0 {
+			return nil, exitf(exitInput, "no file fits %s", arg)
+		}
+		out = append(out, found...)
+	}
+	return out, nil
+}

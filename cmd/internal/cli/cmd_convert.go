@@ -1,0 +1,99 @@
+package cli
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/comfyc/comfyc/compiler"
+	"github.com/comfyc/comfyc/compiler/diag"
+	"github.com/comfyc/comfyc/compiler/source"
+)
+
+func cmdConvert(env *Env) *cobra.Command {
+	var nodesFile, out string
+	cmd := &cobra.Command{
+		Use:   "convert FILE…",
+		Short: "UI format to API format, as the frontend's Export (API) does it",
+		Long: `Converts workflows saved by the UI to the form that the API takes; API format passes through. Without -o the result goes to stdout. With
+several files, -o names a folder, which gets NAME.json for each; a file that is refused gets none, and the others are still written.`,
+		Args: cobra.MinimumNArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			cat, err := env.catalogue(nodesFile)
+			if err != nil {
+				return err
+			}
+			files, err := globs(args)
+			if err != nil {
+				return err
+			}
+			folder, err := outFolder(out, len(files))
+			if err != nil {
+				return err
+			}
+			refused := false
+			for _, name := range files {
+				file, err := source.ReadFile(name)
+				if err != nil {
+					env.print([]diag.Diagnostic{diag.FromError(err, name)})
+					refused = true
+					continue
+				}
+				prompt, findings := compiler.Convert(file, cat)
+				env.print(atLeast(diag.Warning, findings))
+				if prompt == nil {
+					refused = true
+					continue
+				}
+				if err := env.writeConverted(prompt, name, out, folder); err != nil {
+					return err
+				}
+			}
+			if refused {
+				return silent(exitInput)
+			}
+			return nil
+		},
+	}
+	cmd.Flags().StringVar(&nodesFile, "nodes", "", "an /object_info `file` instead of the built-in catalogue")
+	cmd.Flags().StringVarP(&out, "output", "o", "", "the `file` or folder to write")
+	return cmd
+}
+
+// outFolder tells whether -o names a folder, and makes it.
+func outFolder(out string, files int) (bool, error) {
+	if out == "" {
+		if files > 1 {
+			return false, exitf(exitUsage, "%d files are converted: name a folder for them with -o", files)
+		}
+		return false, nil
+	}
+	info, err := os.Stat(out)
+	folder := files > 1 || strings.HasSuffix(out, "/") || err == nil && info.IsDir()
+	if !folder {
+		return false, nil
+	}
+	if err := os.MkdirAll(out, 0o777); err != nil {
+		return false, exitf(exitInput, "%v", err)
+	}
+	return true, nil
+}
+
+func (e *Env) writeConverted(prompt *source.Value, name, out string, folder bool) error {
+	if out == "" {
+		_, err := e.Stdout.Write(prompt.Indent())
+		return err
+	}
+	if folder {
+		base := filepath.Base(name)
+		out = filepath.Join(out, strings.TrimSuffix(base, filepath.Ext(base))+".json")
+	}
+	if err := writeFile(out, prompt.Indent()); err != nil {
+		return exitf(exitInput, "%v", err)
+	}
+	fmt.Fprintln(e.Stdout, out)
+	return nil
+}

@@ -1,0 +1,55 @@
+package cli
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/comfyc/comfyc/compiler/diag"
+	"github.com/comfyc/comfyc/compiler/view"
+)
+
+func cmdDiff(env *Env) *cobra.Command {
+	var nodesFile string
+	var asJSON bool
+	var opt view.DiffOptions
+	cmd := &cobra.Command{
+		Use:   "diff A B",
+		Short: "say how two workflows differ in what they do, whatever their ids",
+		Long: `Compares two workflows (API or UI format, or request bodies) by meaning. Nodes are matched by what they do, by what is around them, and
+only at last by id; ids and titles alone are no difference. Keys and tokens are left out.
+
+The exit code is that of diff: 0 the same in meaning (and nothing is printed), 1 different, 2 a file cannot be read or wrong usage.`,
+		Args: cobra.ExactArgs(2),
+		RunE: func(_ *cobra.Command, args []string) error {
+			cat, err := env.catalogue(nodesFile)
+			if err != nil {
+				return err
+			}
+			var sides [2]*view.View
+			for i, name := range args {
+				v, findings := viewOf(name, cat)
+				env.print(atLeast(diag.Error, findings))
+				if v == nil {
+					return silent(exitUsage)
+				}
+				v.File = name
+				sides[i] = v
+			}
+			changes := view.Diff(sides[0], sides[1], opt)
+			if asJSON {
+				fmt.Fprintln(env.Stdout, string(changes.ToValue().AppendJSON(nil)))
+			} else if err := changes.Print(env.Stdout); err != nil {
+				return err
+			}
+			if !changes.Equal() {
+				return silent(exitInput)
+			}
+			return nil
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
+	cmd.Flags().BoolVar(&opt.Strict, "strict", false, "ids and titles are differences too")
+	cmd.Flags().StringVar(&nodesFile, "nodes", "", "an /object_info `file` instead of the built-in catalogue")
+	return cmd
+}

@@ -1,0 +1,62 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/comfyc/comfyc/compiler/diag"
+	"github.com/comfyc/comfyc/compiler/source"
+	"github.com/comfyc/comfyc/scheduler/emulator"
+)
+
+func cmdEmulate(env *Env) *cobra.Command {
+	var address, config string
+	cmd := &cobra.Command{
+		Use:   "emulate",
+		Short: "a server that behaves as the platforms do: Novita, RunPod and native ComfyUI, with cold starts, queues, limits and faults",
+		Long: `Serves emulated endpoints until it is stopped. Without --config there is one, named "preview":
+
+  Novita    http://ADDRESS/v1/preview/run …
+  RunPod    http://ADDRESS/v2/preview/run …
+  ComfyUI   http://ADDRESS/native/preview/prompt …, and at the root
+
+What was submitted and rendered is counted at http://ADDRESS/_emulator/stats.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := env.emulatorConfig(config)
+			if err != nil {
+				return err
+			}
+			err = emulator.Run(cmd.Context(), c, address, func(base string) { fmt.Fprintln(env.Stdout, base) })
+			if err != nil && !errors.Is(err, context.Canceled) {
+				return exitf(exitInput, "%v", err)
+			}
+			return nil
+		},
+	}
+	cmd.Flags().StringVar(&address, "listen", "127.0.0.1:8199", "the `address` to listen on; port 0 takes a free one, which is printed")
+	cmd.Flags().StringVar(&config, "config", "", "a YAML or JSON `file` with endpoints, workers, cold starts, limits and faults")
+	return cmd
+}
+
+func (e *Env) emulatorConfig(name string) (emulator.Config, error) {
+	if name == "" {
+		return emulator.Preview(), nil
+	}
+	f, err := source.ReadFile(name)
+	if err != nil {
+		return emulator.Config{}, e.failed([]diag.Diagnostic{diag.FromError(err, name)})
+	}
+	v, err := source.Parse(f, source.Limits{})
+	if err != nil {
+		return emulator.Config{}, e.failed([]diag.Diagnostic{diag.FromError(err, name)})
+	}
+	c, findings := emulator.ParseConfig(v)
+	if len(findings) > 0 {
+		return emulator.Config{}, e.failed(findings)
+	}
+	return c, nil
+}

@@ -1,0 +1,28 @@
+package cli
+
+import (
+	"fmt"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/comfyc/comfyc/render"
+)
+
+func cmdGallery(env *Env) *cobra.Command {
+	var title string
+	cmd := &cobra.Command{
+		Use:   "gallery DIR",
+		Short: "write the gallery of a run directory anew, from its manifest.json",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			if err := render.WriteGallery(args[0], render.GalleryOptions{Title: title}); err != nil {
+				return exitf(exitInput, "%s: %v", args[0], err)
+			}
+			fmt.Fprintln(env.Stdout, filepath.Join(args[0], "index.html"))
+			return nil
+		},
+	}
+	cmd.Flags().StringVar(&title, "title", "", "a `title` instead of the batch's")
+	return cmd
+}

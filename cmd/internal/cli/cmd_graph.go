@@ -1,0 +1,100 @@
+package cli
+
+import (
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/comfyc/comfyc/compiler"
+	"github.com/comfyc/comfyc/compiler/diag"
+	"github.com/comfyc/comfyc/compiler/graph"
+	"github.com/comfyc/comfyc/compiler/source"
+	"github.com/comfyc/comfyc/compiler/view"
+	"github.com/comfyc/comfyc/nodes"
+)
+
+func cmdGraph(env *Env) *cobra.Command {
+	var nodesFile, format, out string
+	cmd := &cobra.Command{
+		Use:   "graph FILE",
+		Short: "draw a workflow as DOT, Mermaid, SVG or JSON",
+		Long: `Draws a workflow (API or UI format, or a request body that holds one). A workflow with mistakes is drawn too, with the nodes marked that have
+them; ` + "`comfyc check`" + ` says more about those. Keys and tokens are left out. Formats:
+` + formatsHelp(),
+		Example: "  comfyc graph --format svg -o flow.svg flow.json\n  comfyc graph flow.json | dot -Tpng -o flow.png",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			write := formatNamed(format)
+			if write == nil {
+				names := formatNames()
+				hint := diag.Suggest(format, names)
+				return exitf(exitUsage, "%q is no format: it is one of %s; %s", format, strings.Join(names, ", "), hint)
+			}
+			cat, err := env.catalogue(nodesFile)
+			if err != nil {
+				return err
+			}
+			v, findings := viewOf(args[0], cat)
+			if v == nil {
+				return env.failed(findings)
+			}
+			env.print(atLeast(diag.Warning, findings))
+			if out == "" {
+				_, err = env.Stdout.Write(write(v))
+				return err
+			}
+			if err := writeFile(out, write(v)); err != nil {
+				return exitf(exitInput, "%v", err)
+			}
+			return nil
+		},
+	}
+	cmd.Flags().StringVar(&format, "format", view.Formats[0].Name, "how to write it: "+strings.Join(formatNames(), ", "))
+	cmd.Flags().StringVar(&nodesFile, "nodes", "", "an /object_info `file` instead of the built-in catalogue")
+	cmd.Flags().StringVarP(&out, "output", "o", "", "the `file` to write instead of stdout")
+	return cmd
+}
+
+func formatNames() (names []string) {
+	for _, f := range view.Formats {
+		names = append(names, f.Name)
+	}
+	return names
+}
+
+func formatsHelp() string {
+	var b strings.Builder
+	for _, f := range view.Formats {
+		b.WriteString("  " + f.Name + strings.Repeat(" ", 9-len(f.Name)) + f.What + "\n")
+	}
+	return b.String()
+}
+
+// formatNamed gives what writes a format, nil if there is none of that name.
+func formatNamed(name string) func(*view.View) []byte {
+	for _, f := range view.Formats {
+		if f.Name == name {
+			return f.Write
+		}
+	}
+	return nil
+}
+
+// viewOf reads a workflow and makes it ready to be shown, whatever is wrong with its nodes. The findings are those of reading and converting;
+// the view is nil if there is no workflow in the file at all.
+func viewOf(name string, cat *nodes.Catalogue) (*view.View, []diag.Diagnostic) {
+	file, err := source.ReadFile(name)
+	if err != nil {
+		return nil, []diag.Diagnostic{diag.FromError(err, name)}
+	}
+	prompt, findings := compiler.Convert(file, cat)
+	if prompt == nil {
+		return nil, findings
+	}
+	g, verdict := graph.Build(prompt, cat, graph.Options{})
+	if len(g.Nodes) == 0 {
+		return nil, append(findings, atLeast(diag.Error, verdict.Findings)...)
+	}
+	return view.New(g, verdict, filepath.Base(name)), findings
+}

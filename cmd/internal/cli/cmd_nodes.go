@@ -1,0 +1,235 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/comfyc/comfyc/compiler/diag"
+	"github.com/comfyc/comfyc/compiler/source"
+	"github.com/comfyc/comfyc/nodes"
+)
+
+// maxObjectInfo bounds an /object_info answer: 256 MiB. The largest installations known answer with about 20 MB.
+const maxObjectInfo = 256 << 20
+
+func cmdNodes(env *Env) *cobra.Command {
+	cmd := &cobra.Command{Use: "nodes", Short: "the node classes known: list, show, import from a ComfyUI server"}
+	file := cmd.PersistentFlags().String("nodes", "", "an /object_info `file` instead of the built-in catalogue")
+	cmd.AddCommand(nodesList(env, file), nodesShow(env, file), nodesImport(env), nodesTypes(env, file))
+	return cmd
+}
+
+// catalogue loads the snapshot that a --nodes flag names, or gives the built-in one.
+func (e *Env) catalogue(file string) (*nodes.Catalogue, error) {
+	if file == "" {
+		return nodes.BuiltIn(), nil
+	}
+	f, err := source.ReadFile(file)
+	if err != nil {
+		return nil, e.failed([]diag.Diagnostic{diag.FromError(err, file)})
+	}
+	c, findings := nodes.LoadFile(f)
+	if c == nil {
+		return nil, e.failed(findings)
+	}
+	return c, nil
+}
+
+// failed prints findings and ends the command with exit code 1.
+func (e *Env) failed(findings []diag.Diagnostic) error {
+	e.print(findings)
+	return silent(exitInput)
+}
+
+func (e *Env) print(findings []diag.Diagnostic) {
+	_ = diag.Print(e.Stderr, findings, diag.Options{Color: e.color()})
+}
+
+func nodesList(env *Env, file *string) *cobra.Command {
+	return &cobra.Command{
+		Use:   "ls [PATTERN]",
+		Short: "list class names; PATTERN is a glob such as 'KSampler*'",
+		Args:  cobra.MaximumNArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			c, err := env.catalogue(*file)
+			if err != nil {
+				return err
+			}
+			for _, name := range c.Names() {
+				if len(args) == 1 {
+					if ok, err := path.Match(args[0], name); err != nil {
+						return exitf(exitUsage, "%q is no pattern: %v", args[0], err)
+					} else if !ok {
+						continue
+					}
+				}
+				fmt.Fprintln(env.Stdout, name)
+			}
+			return nil
+		},
+	}
+}
+
+func nodesShow(env *Env, file *string) *cobra.Command {
+	return &cobra.Command{
+		Use:   "show CLASS",
+		Short: "print a class's inputs, with types, ranges and options, and its outputs",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			c, err := env.catalogue(*file)
+			if err != nil {
+				return err
+			}
+			class, ok := c.Class(args[0])
+			if !ok {
+				return exitf(exitInput, "there is no class %q; %s", args[0],
+					orElse(diag.Suggest(args[0], c.Names()), "`comfyc nodes ls` lists them"))
+			}
+			showClass(env.Stdout, class)
+			return nil
+		},
+	}
+}
+
+func showClass(w io.Writer, c *nodes.Class) {
+	fmt.Fprintf(w, "%s\n", c.Name)
+	if c.DisplayName != "" && c.DisplayName != c.Name {
+		fmt.Fprintf(w, "  shown as %q\n", c.DisplayName)
+	}
+	fmt.Fprintf(w, "  category %s, module %s\n", orElse(c.Category, "none"), orElse(c.Module, "unknown"))
+	if c.OutputNode {
+		fmt.Fprintln(w, "  an output node: execution starts from it")
+	}
+	for i := range c.Inputs {
+		in := &c.Inputs[i]
+		fmt.Fprintf(w, "  %-8s %-24s %s\n", in.Group, in.Name, describeInput(in))
+	}
+	for i, out := range c.Outputs {
+		fmt.Fprintf(w, "  output %d %-24s %s\n", i, out.Name, out.Type)
+	}
+}
+
+// describeInput prints an input's type with what bounds it.
+func describeInput(in *nodes.Input) string {
+	var b strings.Builder
+	b.WriteString(in.Type)
+	for _, key := range []string{"default", "min", "max", "step"} {
+		if v := in.Spec.Get(key); v != nil {
+			text := string(v.AppendJSON(nil))
+			if len(text) > 60 {
+				text = text[:57] + "…"
+			}
+			fmt.Fprintf(&b, " %s=%s", key, text)
+		}
+	}
+	if in.Open {
+		b.WriteString(" (open: whatever the worker has)")
+	}
+	if names := in.OptionNames(); len(names) > 0 {
+		fmt.Fprintf(&b, " %s", strings.Join(names[:min(len(names), 12)], " | "))
+		if len(names) > 12 {
+			fmt.Fprintf(&b, " | … (%d in all)", len(names))
+		}
+	}
+	return b.String()
+}
+
+func nodesImport(env *Env) *cobra.Command {
+	var out string
+	var literal bool
+	cmd := &cobra.Command{
+		Use:   "import URL or FILE",
+		Short: "make a catalogue file from a ComfyUI server's /object_info",
+		Long: `Makes a catalogue file from a ComfyUI server's /object_info answer, or from a file that holds one. It keeps facts only (types, defaults, ranges,
+options) and is given to other commands by --nodes. Lists of models that were empty on that server are marked open: any name passes.`,
+		Example: "  comfyc nodes import http://127.0.0.1:8188 -o mine.catalogue\n  comfyc check --nodes mine.catalogue workflow.json",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			f, err := objectInfo(cmd.Context(), args[0])
+			if err != nil {
+				return exitf(exitInput, "%v", err)
+			}
+			v, err := source.ParseJSON(f, source.Limits{})
+			if err != nil {
+				return env.failed([]diag.Diagnostic{diag.FromError(err, args[0])})
+			}
+			data, err := nodes.Import(v, nodes.ImportOptions{Closed: literal})
+			if err != nil {
+				return exitf(exitInput, "%s: %v", args[0], err)
+			}
+			if err := writeFile(out, data); err != nil {
+				return exitf(exitInput, "%v", err)
+			}
+			fmt.Fprintln(env.Stdout, out)
+			return nil
+		},
+	}
+	cmd.Flags().StringVarP(&out, "output", "o", "nodes.catalogue", "the `file` to write")
+	cmd.Flags().BoolVar(&literal, "closed", false, "keep empty lists empty: only names that this server has are valid")
+	return cmd
+}
+
+// objectInfo reads a file, or asks a server; the address may be the server's or that of /object_info itself.
+func objectInfo(ctx context.Context, where string) (*source.File, error) {
+	if !strings.HasPrefix(where, "http://") && !strings.HasPrefix(where, "https://") {
+		return source.ReadFile(where)
+	}
+	url := strings.TrimRight(where, "/")
+	if !strings.HasSuffix(url, "/object_info") {
+		url += "/object_info"
+	}
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("%s answered %s, the class definitions were expected", url, resp.Status)
+	}
+	data, err := io.ReadAll(io.LimitReader(resp.Body, maxObjectInfo+1))
+	if err != nil {
+		return nil, err
+	}
+	if len(data) > maxObjectInfo {
+		return nil, fmt.Errorf("%s answered with more than %d bytes", url, maxObjectInfo)
+	}
+	return source.NewFile(url, data), nil
+}
+
+// writeFile writes under a temporary name, syncs and renames, so that a file is there whole or not at all.
+func writeFile(name string, data []byte) error {
+	f, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+".*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name())
+	_, err = f.Write(data)
+	if err == nil {
+		err = f.Chmod(0o644)
+	}
+	if err == nil {
+		err = f.Sync()
+	}
+	if closed := f.Close(); err == nil {
+		err = closed
+	}
+	if err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), name)
+}
