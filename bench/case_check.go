@@ -1,0 +1,42 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/comfyc/comfyc/compiler"
+	"github.com/comfyc/comfyc/compiler/source"
+	"github.com/comfyc/comfyc/nodes"
+)
+
+var checkCases = []Case{
+	checkCase(1_000), checkCase(2_000, Goal{Unit: "best-ms", Most: 20, Meaning: "under 20 ms"}), checkCase(5_000), checkCase(10_000),
+	checkCase(20_000), checkCase(50_000), checkCase(100_000),
+}
+
+// checkCase is the whole check of a prompt of n nodes, from its text. cpu-ns/node stays the same where the cost is linear.
+func checkCase(n int, goals ...Goal) Case {
+	return Case{Name: fmt.Sprintf("Check%d", n), What: fmt.Sprintf("check of a graph of %d nodes, from its text", n), Goals: goals,
+		Run: func(_ *Env, b *testing.B) error { return check(b, n) }}
+}
+
+func check(b *testing.B, n int) error {
+	text := []byte(promptOf(n))
+	opt := compiler.CheckOptions{Catalogue: nodes.BuiltIn()}
+	b.ReportAllocs()
+	var wall, cpu []time.Duration
+	for b.Loop() {
+		start, before := time.Now(), processorTime()
+		if r := compiler.Check(context.Background(), source.NewFile("flow.json", text), opt); !r.Valid || len(r.GoodOutputs) == 0 {
+			return fmt.Errorf("%d findings", len(r.Findings))
+		}
+		wall, cpu = append(wall, time.Since(start)), append(cpu, processorTime()-before)
+	}
+	b.ReportMetric(millis(slices.Min(wall)), "best-ms")
+	b.ReportMetric(millis(middle(cpu)), "cpu-ms")
+	b.ReportMetric(float64(middle(cpu))/float64(n), "cpu-ns/node")
+	return nil
+}
