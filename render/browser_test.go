@@ -35,6 +35,9 @@ type browser struct {
 // newBrowser skips the test where no Chromium is installed.
 func newBrowser(t *testing.T, width, height int) *browser {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("NOT TESTED: the gallery in a browser takes long; run without -short")
+	}
 	var path string
 	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
 		if p, err := exec.LookPath(name); err == nil && path == "" {
@@ -51,7 +54,7 @@ func newBrowser(t *testing.T, width, height int) *browser {
 	t.Cleanup(cancel)
 	ctx, cancel = chromedp.NewContext(ctx)
 	t.Cleanup(cancel)
-	ctx, cancel = context.WithTimeout(ctx, 90*time.Second)
+	ctx, cancel = context.WithTimeout(ctx, 4*time.Minute)
 	t.Cleanup(cancel)
 	b := &browser{t: t, ctx: ctx}
 	if err := chromedp.Do(ctx, chromedp.EmulateViewport(int64(width), int64(height))); err != nil {
