@@ -10,10 +10,12 @@ import (
 
 // Limits of one conversion.
 const (
-	maxNodes = 200_000    // nodes after subgraphs are expanded
-	maxDepth = 64         // nested subgraphs
-	maxSteps = 20_000_000 // steps along links while inputs are resolved
-	maxNames = 1_000      // inputs that one autogrow input may have
+	maxNodes  = 200_000    // nodes after subgraphs are expanded
+	maxDepth  = 64         // nested subgraphs
+	maxSteps  = 20_000_000 // looks at links, inputs and widgets, in passes whose cost is not bounded by the file's size alone
+	maxText   = 256 << 20  // bytes of texts that are looked through or made for prompts and file names
+	maxNested = 50_000     // nodes in a row whose types follow from each other
+	maxNames  = 1_000      // inputs that one autogrow input may have
 )
 
 // Options are choices that the file leaves open. The zero value takes the first of each {a|b} and the present time.
@@ -77,6 +79,7 @@ type lowering struct {
 
 	doc      *graphDoc
 	defs     []*graphDoc       // subgraph definitions, in the file's order
+	defIDs   map[string]bool   // ids of defs, if there are groups
 	groups   map[string]*group // group node types, by class name
 	classes  map[string]*class // by name; nil for a class that the catalogue lacks
 	root     *graph            // the live graph
@@ -92,7 +95,9 @@ type lowering struct {
 	later    []func() // what happens once a graph is loaded
 	flat     []*flatNode
 	flatByID map[string]*flatNode
-	steps    int
+	nested   int // nodes whose types are being settled
+	steps    int // spent
+	text     int
 	prompt   *source.Value
 }
 
@@ -100,6 +105,24 @@ type lowering struct {
 func (l *lowering) refuse(d diag.Diagnostic) {
 	d.Severity = diag.Error
 	l.found.Add(d)
+}
+
+// spend counts steps, and refuses the workflow when there were too many; loops that may take many end then.
+func (l *lowering) spend(steps int) bool {
+	within := l.steps <= maxSteps
+	if l.steps += steps; within && l.steps > maxSteps {
+		l.refuse(diag.Errorf("expansion_too_large", diag.Of(l.file), "the conversion takes more than %d steps", maxSteps))
+	}
+	return l.steps <= maxSteps
+}
+
+// spendText counts bytes of texts in the same way.
+func (l *lowering) spendText(bytes int) bool {
+	within := l.text <= maxText
+	if l.text += bytes; within && l.text > maxText {
+		l.refuse(diag.Errorf("expansion_too_large", diag.Of(l.file), "the texts of the prompt take more than %d MiB", maxText>>20))
+	}
+	return l.text <= maxText
 }
 
 func (l *lowering) warn(code string, at diag.Place, node, input, format string, args ...any) {

@@ -15,10 +15,11 @@ type graph struct {
 	nodes           []*node
 	byID            map[string]*node
 	links           map[int]*link
-	into            map[slotRef]*link   // the one link that ends at an input
-	outOf           map[slotRef][]*link // the links that start at an output
+	into            map[slotRef]*link // the one link that ends at an input
+	outOf           map[slotRef]*outs // the links that start at an output; see from
 	inputs, outputs []*port
-	hosts           []*node // instances, in the order of their creation
+	hosts           []*node         // instances, in the order of their creation
+	taken           map[string]bool // names of inputs
 }
 
 // slotRef names a slot of a node, or of a side of the definition.
@@ -36,6 +37,7 @@ type link struct {
 	toSlot   int
 	typ      string
 	src      *source.Value
+	out      bool // it is among the links of the output that it starts at
 }
 
 // port is an input or an output of a definition.
@@ -82,6 +84,7 @@ type node struct {
 	values map[string]*promoted // promoted values by input name
 	group  *group               // what a groupedNode stands for
 	failed bool                 // its widgets cannot be made
+	gone   bool                 // it was removed
 
 	bypassed string     // the definition's input that took the place of a primitiveNode
 	outSpec  *inputSpec // what a primitiveNode has taken its form from
@@ -182,7 +185,7 @@ func (n *node) linkInto(slot int) *link { return n.graph.into[slotRef{n.id, slot
 
 // newGraph makes an empty graph.
 func (l *lowering) newGraph(doc *graphDoc) *graph {
-	g := &graph{l: l, doc: doc, byID: map[string]*node{}, links: map[int]*link{}, into: map[slotRef]*link{}, outOf: map[slotRef][]*link{}}
+	g := &graph{l: l, doc: doc, byID: map[string]*node{}, links: map[int]*link{}, into: map[slotRef]*link{}, outOf: map[slotRef]*outs{}, taken: map[string]bool{}}
 	if doc != nil {
 		g.id, g.name = doc.id, doc.name
 	}

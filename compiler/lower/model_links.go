@@ -15,20 +15,57 @@ func (g *graph) addLink(k *link) bool {
 	return true
 }
 
+// outs are the links that start at one output. They are sorted, and removed ones taken out, when they are read.
+type outs struct {
+	list           []*link
+	stale, unready bool // some were removed; they are not in the order of their ids
+}
+
+// from lists the links that start at an output, by id. Whoever changes links while going through them clones the list.
+func (g *graph) from(id string, slot int) []*link {
+	o := g.outOf[slotRef{id, slot}]
+	if o == nil {
+		return nil
+	}
+	if o.stale {
+		o.list = slices.DeleteFunc(o.list, func(k *link) bool { return !k.out || k.from != id || k.fromSlot != slot })
+	}
+	if o.unready {
+		slices.SortFunc(o.list, func(a, b *link) int { return a.id - b.id })
+	}
+	o.stale, o.unready = false, false
+	return o.list
+}
+
 func (g *graph) place(k *link) {
 	g.into[slotRef{k.to, k.toSlot}] = k
-	out := slotRef{k.from, k.fromSlot}
-	list := g.outOf[out]
-	at, _ := slices.BinarySearchFunc(list, k.id, func(x *link, id int) int { return x.id - id })
-	g.outOf[out] = slices.Insert(list, at, k)
+	if k.out {
+		return
+	}
+	ref := slotRef{k.from, k.fromSlot}
+	if g.outOf[ref] == nil {
+		g.outOf[ref] = &outs{}
+	}
+	o := g.outOf[ref]
+	if o.stale {
+		g.from(k.from, k.fromSlot) // the link itself may be among the removed ones
+	}
+	o.unready = o.unready || len(o.list) > 0 && o.list[len(o.list)-1].id > k.id
+	o.list = append(o.list, k)
+	k.out = true
 }
 
 func (g *graph) displace(k *link) {
+	g.leaveInput(k)
+	if o := g.outOf[slotRef{k.from, k.fromSlot}]; o != nil && k.out {
+		o.stale, k.out = true, false
+	}
+}
+
+func (g *graph) leaveInput(k *link) {
 	if ref := (slotRef{k.to, k.toSlot}); g.into[ref] == k {
 		delete(g.into, ref)
 	}
-	out := slotRef{k.from, k.fromSlot}
-	g.outOf[out] = slices.DeleteFunc(g.outOf[out], func(x *link) bool { return x == k })
 }
 
 // removeLink takes a link out of the graph.
@@ -69,7 +106,7 @@ func (g *graph) moveLinks(moves []move, removals []*link) bool {
 		taken[ref] = true
 	}
 	for _, m := range moves {
-		g.displace(m.link)
+		g.leaveInput(m.link)
 	}
 	for _, k := range removals {
 		g.displace(k)

@@ -20,7 +20,7 @@ func (l *lowering) build() {
 	l.graphs = make(map[string]*graph, len(l.defs))
 	for _, d := range l.defs {
 		g := l.newGraph(d)
-		g.inputs, g.outputs = newPorts(d.inputs), newPorts(d.outputs)
+		g.ports(d)
 		l.graphs[d.id] = g
 		l.built = append(l.built, g)
 	}
@@ -38,6 +38,14 @@ func (l *lowering) build() {
 	l.loading = false
 	for _, f := range l.later {
 		f()
+	}
+}
+
+// ports makes the inputs and outputs of a definition.
+func (g *graph) ports(d *graphDoc) {
+	g.inputs, g.outputs = newPorts(d.inputs), newPorts(d.outputs)
+	for _, p := range g.inputs {
+		g.taken[p.name] = true
 	}
 }
 
@@ -135,7 +143,7 @@ func (g *graph) loadNodes() {
 		g.realign(n, n.doc.inputs)
 	}
 	for _, n := range slices.Clone(g.nodes) {
-		if n.kind == hostNode && n.doc.proxied {
+		if n.kind == hostNode && n.doc.proxied && !g.l.found.Failed() {
 			n.migrateProxies()
 		}
 	}
@@ -211,7 +219,7 @@ func (l *lowering) newNode(d *nodeDoc) *node {
 	} else {
 		n.def = l.class(d.class)
 	}
-	if n.def == nil {
+	if n.def == nil || !l.spend(len(n.def.specs)) {
 		n.kind = unknownNode
 		return n
 	}

@@ -45,8 +45,8 @@ func (l *lowering) resolve(f *flatNode, slot int) (res *resolved, ok bool) {
 // pass notes a slot. It is false if the way came by here before.
 func (r *resolver) pass(f *flatNode, slot int, out bool) bool {
 	v := visit{f.graph, f.node, slot, out}
-	if r.l.steps++; r.l.steps > maxSteps {
-		r.fail("expansion_too_large", f.place(), "following the links takes more than %d steps", maxSteps)
+	if !r.l.spend(1) {
+		r.failed = true
 		return false
 	}
 	if r.more == nil && len(r.visited) == manyVisits {

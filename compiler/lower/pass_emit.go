@@ -52,6 +52,9 @@ func dropDead(inputs *source.Value, sent map[string]bool) {
 
 func (l *lowering) emitNode(f *flatNode) *source.Value {
 	inputs := &inputSet{}
+	if !l.spend(len(f.widgets) + len(f.inputs)) {
+		return nil
+	}
 	for _, w := range f.widgets {
 		if w.name != "" && !w.unsent {
 			inputs.put(w.name, l.sentValue(f, w))
@@ -188,7 +191,11 @@ func (l *lowering) expandPrompt(f *flatNode, w *widget, v *source.Value) *source
 		}
 		l.found.Add(d.About(f.flatID, w.name))
 	}
-	return replaced(v, dynamicPrompt(v.Text, l.opt.choose))
+	text, ok := dynamicPrompt(v.Text, l.opt.choose, l.spendText)
+	if !ok {
+		return v
+	}
+	return replaced(v, text)
 }
 
 func shortened(s string) string {

@@ -33,7 +33,7 @@ func (g *graph) executionOrder() []*node {
 	for i := 0; i < len(order); i++ {
 		n := order[i]
 		for slot := range n.outputs {
-			for _, k := range g.outOf[slotRef{n.id, slot}] {
+			for _, k := range g.from(n.id, slot) {
 				if target := g.byID[k.to]; target != nil {
 					if waiting[k.to]--; waiting[k.to] == 0 {
 						order = append(order, target)

@@ -25,16 +25,17 @@ type group struct {
 	external map[slotIndex]string
 	config   *source.Value
 
-	widgets   []map[string]string // per node: its widget → the group's widget
-	order     [][]string          // per node: its widgets in the order of the map
-	inputs    []map[string]int    // per node: its input → the group's slot
-	inputsOf  [][]string
-	outputs   []slotIndex        // the group's outputs
-	prims     map[int]*inputSpec // the group's inputs for its primitive nodes
-	slots     int
-	seenIn    map[string]int
-	seenOut   map[string]bool
-	postponed []func()
+	widgets    []map[string]string // per node: its widget → the group's widget
+	order      [][]string          // per node: its widgets in the order of the map
+	inputs     []map[string]int    // per node: its input → the group's slot
+	inputsOf   [][]string
+	outputs    []slotIndex        // the group's outputs
+	prims      map[int]*inputSpec // the group's inputs for its primitive nodes
+	slots      int
+	seenIn     map[string]int
+	seenOut    map[string]bool
+	postponed  []func()
+	declaredAt map[string]int // the class's inputs by name
 }
 
 // groupLink is a link between nodes of a group; from is -1 if it starts outside.
@@ -94,6 +95,13 @@ func (g *group) decodeLinks() {
 
 // declareGroups makes a class of each group type, unless a class inside of it is not known.
 func (l *lowering) declareGroups() {
+	if len(l.groups) == 0 {
+		return
+	}
+	l.defIDs = make(map[string]bool, len(l.defs))
+	for _, d := range l.defs {
+		l.defIDs[d.id] = true
+	}
 	for _, m := range l.groupNames() {
 		g := l.groups[m]
 		for _, d := range g.nodes {
@@ -132,17 +140,12 @@ func (l *lowering) registered(class string) bool {
 	case "PrimitiveNode", "Reroute", "Note", "MarkdownNote":
 		return true
 	}
-	for _, d := range l.defs {
-		if d.id == class {
-			return true
-		}
-	}
-	return l.class(class) != nil || l.groups[class] != nil && l.groups[class].class != nil
+	return l.defIDs[class] || l.class(class) != nil || l.groups[class] != nil && l.groups[class].class != nil
 }
 
 // declare collects the inputs and outputs that the nodes of the group leave open.
 func (g *group) declare(l *lowering) {
-	g.class = &class{name: groupPrefix + g.name, title: g.name}
+	g.class, g.declaredAt = &class{name: groupPrefix + g.name, title: g.name}, map[string]int{}
 	g.widgets, g.order = make([]map[string]string, len(g.nodes)), make([][]string, len(g.nodes))
 	g.inputs, g.inputsOf = make([]map[string]int, len(g.nodes)), make([][]string, len(g.nodes))
 	for i, d := range g.nodes {
@@ -305,12 +308,11 @@ func (g *group) addSlot(i int, inner string, outer *inputSpec, shown bool) {
 // add declares an input of the group; the same name again replaces it.
 func (g *group) add(s *inputSpec) {
 	g.class.forced = g.class.forced || s.forced
-	for i, old := range g.class.declared {
-		if old.name == s.name {
-			g.class.declared[i] = s
-			return
-		}
+	if i, ok := g.declaredAt[s.name]; ok {
+		g.class.declared[i] = s
+		return
 	}
+	g.declaredAt[s.name] = len(g.class.declared)
 	g.class.declared = append(g.class.declared, s)
 }
 

@@ -20,7 +20,7 @@ func (l *lowering) primitives() {
 
 // firstTarget is the first input, by link id, that a primitive node is connected to.
 func (n *node) firstTarget() (*node, *input) {
-	links := n.graph.outOf[slotRef{n.id, 0}]
+	links := n.graph.from(n.id, 0)
 	if len(links) == 0 {
 		return nil, nil
 	}
@@ -117,8 +117,8 @@ func (n *node) mergeForms() {
 	if len(n.widgets) == 0 || n.outSpec.typ != "INT" && n.outSpec.typ != "FLOAT" {
 		return
 	}
-	merged := n.outSpec
-	for _, k := range n.graph.outOf[slotRef{n.id, 0}] {
+	merged, written := n.outSpec, false
+	for _, k := range n.graph.from(n.id, 0) {
 		target, in := n.graph.target(k.id)
 		if target == nil {
 			continue
@@ -132,8 +132,10 @@ func (n *node) mergeForms() {
 			continue
 		}
 		merged = both.spec
-		n.clamp(both)
-		n.applyFirst(nil)
+		if n.clamp(both) || !written {
+			n.applyFirst(nil)
+			written = true
+		}
 	}
 }
 
@@ -235,11 +237,11 @@ func withRange(opts *source.Value, low, high float64) *source.Value {
 	return out
 }
 
-// clamp keeps the value within the range that all targets have.
-func (n *node) clamp(m mergedSpec) {
+// clamp keeps the value within the range that all targets have. It tells whether that changed it.
+func (n *node) clamp(m mergedSpec) bool {
 	w := n.widgets[0]
 	if w.value == nil || w.value.Kind != source.Number {
-		return
+		return false
 	}
 	f := toNumber(w.value)
 	limited := w.value
@@ -248,11 +250,13 @@ func (n *node) clamp(m mergedSpec) {
 	} else if f > m.max {
 		limited = numberValue(m.max).At(w.value)
 	}
-	if limited != w.value {
-		n.graph.l.warn("value_snapped", diag.Of(w.value), n.id, "", "the value %s of primitive node %s is limited to %s, which its targets take",
-			numberText(w.value), n.id, textOf(limited))
-		w.value = limited
+	if limited == w.value {
+		return false
 	}
+	n.graph.l.warn("value_snapped", diag.Of(w.value), n.id, "", "the value %s of primitive node %s is limited to %s, which its targets take",
+		numberText(w.value), n.id, textOf(limited))
+	w.value = limited
+	return true
 }
 
 // applyPrimitives makes every primitive node, active or not, write its value into its targets, in execution order.
@@ -297,9 +301,9 @@ func (n *node) applyFirst(v *source.Value) {
 	}
 	n.applying = true
 	defer func() { n.applying = false }()
-	for _, k := range slices.Clone(n.graph.outOf[slotRef{n.id, 0}]) {
+	for _, k := range slices.Clone(n.graph.from(n.id, 0)) {
 		target, in := n.graph.target(k.id)
-		if target == nil {
+		if target == nil || !n.graph.l.spend(1) {
 			continue
 		}
 		switch w := target.widgetNamed(in.widget); {
@@ -327,7 +331,7 @@ func (n *node) mayFeed(target *node, in *input) bool {
 	if !in.hasWidget && maker(in.typ) == nil {
 		return false
 	}
-	if len(n.graph.outOf[slotRef{n.id, 0}]) == 0 {
+	if len(n.graph.from(n.id, 0)) == 0 {
 		return true
 	}
 	spec, _ := target.formOf(in)

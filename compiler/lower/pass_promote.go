@@ -9,6 +9,9 @@ import (
 
 // mirrorPorts gives an instance the slots of its definition.
 func (n *node) mirrorPorts() {
+	if !n.sub.l.spend(len(n.sub.inputs) + len(n.sub.outputs)) {
+		return
+	}
 	for _, p := range n.sub.inputs {
 		n.inputs = append(n.inputs, &input{name: p.name, typ: p.typ, port: p})
 	}
@@ -185,16 +188,16 @@ func (n *node) added() {
 // addPort adds an input to the definition; all instances get it.
 func (g *graph) addPort(name, typ string) *port {
 	p := &port{name: uniqueName(name, g.hasPort), typ: typ}
+	g.taken[p.name] = true
 	g.inputs = append(g.inputs, p)
+	g.l.spend(len(g.hosts))
 	for _, h := range g.hosts {
 		h.inputs = append(h.inputs, &input{name: p.name, typ: p.typ, port: p})
 	}
 	return p
 }
 
-func (g *graph) hasPort(name string) bool {
-	return slices.ContainsFunc(g.inputs, func(p *port) bool { return p.name == name })
-}
+func (g *graph) hasPort(name string) bool { return g.l.spend(1) && g.taken[name] }
 
 // removePort takes back an input that was just added.
 func (g *graph) removePort(p *port) {
@@ -204,6 +207,7 @@ func (g *graph) removePort(p *port) {
 		}
 	}
 	g.inputs = slices.DeleteFunc(g.inputs, func(x *port) bool { return x == p })
+	g.taken[p.name] = slices.ContainsFunc(g.inputs, func(x *port) bool { return x.name == p.name })
 	for _, h := range g.hosts {
 		h.inputs = slices.DeleteFunc(h.inputs, func(in *input) bool { return in.port == p })
 	}
@@ -247,6 +251,7 @@ func (n *node) widgetLike(in *input) *widget {
 
 func (n *node) portConnected(p *port, target *node, in *input, w *widget) {
 	v := in.valueOf(target, w)
+	n.sub.l.spend(len(n.inputs))
 	for _, own := range n.inputs {
 		if own.port == p {
 			own.drop = false
@@ -276,6 +281,9 @@ func (g *graph) leavePort(k *link) {
 		return
 	}
 	p := g.inputs[k.fromSlot]
+	if !g.l.spend(len(p.links)) {
+		return
+	}
 	p.links = slices.DeleteFunc(p.links, func(id int) bool { return id == k.id })
 	if len(p.links) == 0 {
 		p.first = nil

@@ -37,7 +37,9 @@ func (n *node) migrateProxies() {
 		plans[i] = n.plan(e, perPrimitive, &order, cohorts, &lost)
 	}
 	for _, run := range plans {
-		run()
+		if n.sub.l.spend(len(n.inputs)) { // each looks for an input by its name
+			run()
+		}
 	}
 	for _, id := range order {
 		n.bypassPrimitive(cohorts[id], &lost)
@@ -109,7 +111,7 @@ func (n *node) plan(e proxyEntry, perPrimitive map[string]int, order *[]string, 
 		if at := n.inputNamed(inner.bypassedTo()); at >= 0 {
 			return func() { n.giveNamed(n.inputs[at].name, e, lost) }
 		}
-		if len(n.sub.outOf[slotRef{inner.id, 0}]) == 0 && perPrimitive[e.node] < 2 {
+		if len(n.sub.from(inner.id, 0)) == 0 && perPrimitive[e.node] < 2 {
 			return drop
 		}
 		return func() {
@@ -132,6 +134,9 @@ func (n *node) plan(e proxyEntry, perPrimitive map[string]int, order *[]string, 
 
 // drives finds the input of the instance that drives an inner widget already.
 func (n *node) drives(id, name string) *input {
+	if !n.sub.l.spend(len(n.inputs)) {
+		return nil
+	}
 	for _, in := range n.inputs {
 		inner, widget := n.sub.driven(in.port)
 		if inner != nil && inner.id == id && widget == name {
@@ -144,6 +149,9 @@ func (n *node) drives(id, name string) *input {
 // source finds the widget that an entry names on an inner node, and the slot that belongs to it.
 func (n *node) source(e proxyEntry) (*widget, *input) {
 	if n.kind == hostNode {
+		if !n.sub.l.spend(len(n.inputs) * len(n.sub.inputs)) {
+			return nil, nil
+		}
 		for _, in := range n.inputs {
 			inner, name := n.behind(in.name)
 			var hit bool
@@ -227,7 +235,7 @@ func (n *node) bypassPrimitive(cohort []proxyEntry, lost *[]proxyEntry) {
 			return
 		}
 	}
-	links := slices.Clone(g.outOf[slotRef{prim.id, 0}])
+	links := slices.Clone(g.from(prim.id, 0))
 	if len(links) == 0 || len(prim.outputs) == 0 || !g.primitiveFits(prim, links) {
 		fail()
 		return

@@ -2,8 +2,31 @@ package lower
 
 import "slices"
 
-// settleReroute gives a chain of reroutes the type of what flows into it, and disconnects what does not take that type.
-func (n *node) settleReroute() {
+// settleReroutes settles chains of reroutes, each from its first one on, and then the circles, which have none.
+func (l *lowering) settleReroutes() {
+	settled := map[*node]bool{}
+	for _, circles := range []bool{false, true} {
+		for _, n := range l.allNodes() {
+			if n.kind == rerouteNode && !settled[n] && (circles || !n.behindReroute()) {
+				n.settleReroute(settled)
+			}
+		}
+	}
+}
+
+// behindReroute tells whether a reroute gets its value from another one.
+func (n *node) behindReroute() bool {
+	k := n.linkInto(0)
+	if k == nil {
+		return false
+	}
+	from := n.graph.byID[k.from]
+	return from != nil && from.kind == rerouteNode
+}
+
+// settleReroute gives a chain of reroutes the type of what flows into it, and disconnects what does not take that type. The
+// reroutes of the chain are noted in settled, unless it is nil.
+func (n *node) settleReroute(settled map[*node]bool) {
 	chain, typ, ok := n.rerouteRoot()
 	if !ok {
 		return
@@ -13,7 +36,13 @@ func (n *node) settleReroute() {
 	for todo := []*node{n}; len(todo) > 0; {
 		at := todo[len(todo)-1]
 		todo = todo[:len(todo)-1]
-		for _, k := range slices.Clone(g.outOf[slotRef{at.id, 0}]) {
+		if settled != nil {
+			settled[at] = true
+		}
+		for _, k := range slices.Clone(g.from(at.id, 0)) {
+			if !g.l.spend(1) {
+				return
+			}
 			target := g.byID[k.to]
 			switch {
 			case target == nil || k.toSlot < 0 || k.toSlot >= len(target.inputs):
@@ -46,6 +75,9 @@ func (n *node) rerouteRoot() (chain []*node, typ string, ok bool) {
 	chain = []*node{n}
 	seen := map[*node]bool{}
 	for at := n; ; {
+		if !n.graph.l.spend(1) {
+			return nil, "", false
+		}
 		k := at.linkInto(0)
 		if k == nil {
 			return chain, "", true

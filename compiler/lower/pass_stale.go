@@ -14,7 +14,7 @@ func (l *lowering) dropStale() {
 			continue
 		}
 		for i := times[n.graph]; i > 0; i-- {
-			if !n.dropStaleInputs() {
+			if !l.spend(len(n.inputs)) || !n.dropStaleInputs() {
 				break
 			}
 		}
@@ -69,7 +69,8 @@ func (l *lowering) parentsFirst() []*graph {
 }
 
 func (n *node) dropStaleInputs() bool {
-	stale := func(in *input) bool { return in.hasWidget && n.widgetNamed(in.widget) == nil }
+	has := n.hasWidgets()
+	stale := func(in *input) bool { return in.hasWidget && !has(in.widget) }
 	if !slices.ContainsFunc(n.inputs, stale) {
 		return false
 	}
@@ -90,4 +91,16 @@ func (n *node) dropStaleInputs() bool {
 	old := n.layout()
 	n.relayout(old, kept, old.links)
 	return true
+}
+
+// hasWidgets gives a function that tells whether the node has a widget of a name.
+func (n *node) hasWidgets() func(string) bool {
+	if len(n.widgets) <= fewSlots {
+		return func(name string) bool { return n.widgetNamed(name) != nil }
+	}
+	names := make(map[string]bool, len(n.widgets))
+	for _, w := range n.widgets {
+		names[w.name] = true
+	}
+	return func(name string) bool { return names[name] }
 }

@@ -10,12 +10,14 @@ import (
 // ungroup turns the group nodes of the workflow into subgraph instances: the inner nodes are made, take the group's values and
 // connections, and move into a new definition. Whether the group was muted or bypassed is lost, as in the frontend.
 func (l *lowering) ungroup() {
-	for {
-		at := slices.IndexFunc(l.root.nodes, func(n *node) bool { return n.kind == groupedNode })
-		if at < 0 {
-			return
-		}
+	if len(l.groups) == 0 {
+		return
+	}
+	for at := 0; at < len(l.root.nodes) && !l.found.Failed(); at++ { // what is made comes behind, and may hold groups again
 		n := l.root.nodes[at]
+		if n.kind != groupedNode || n.gone {
+			continue
+		}
 		if !n.active() {
 			l.warn("group_mode_lost", n.place(), n.id, "", "this group node is %s, but the frontend makes a subgraph of it that runs",
 				map[int]string{modeMuted: "muted", modeBypassed: "bypassed"}[n.mode])
@@ -25,10 +27,11 @@ func (l *lowering) ungroup() {
 		if ok && len(inner) > 0 {
 			l.root.enclose(n, inner)
 		}
-		if l.found.Failed() || len(l.byID) > maxNodes {
-			return
+		if len(l.root.nodes) > 4*maxNodes {
+			l.refuse(diag.Errorf("expansion_too_large", n.place(), "more than %d nodes when the group nodes are expanded", maxNodes))
 		}
 	}
+	l.root.nodes = slices.DeleteFunc(l.root.nodes, func(n *node) bool { return n.gone })
 }
 
 // unpack makes the inner nodes of a group in the workflow, with the group's values and connections. If that fails, as far as it came stays.
@@ -68,13 +71,20 @@ func (n *node) unpack() (inner []*node, ok bool) {
 // handOver gives the group's widget values to the inner widgets. Each of the group's widgets serves once.
 func (n *node) handOver(inner []*node) {
 	used := map[*widget]bool{}
+	places := make(map[string][]int, len(n.widgets))
+	for i, w := range n.widgets {
+		places[w.name] = append(places[w.name], i)
+	}
 	for i, made := range inner {
 		for _, name := range n.group.order[i] {
 			outer := n.group.widgets[i][name]
-			at := slices.IndexFunc(n.widgets, func(w *widget) bool { return w.name == outer && !used[w] })
-			if at < 0 {
+			for len(places[outer]) > 0 && used[n.widgets[places[outer][0]]] {
+				places[outer] = places[outer][1:]
+			}
+			if len(places[outer]) == 0 {
 				continue
 			}
+			at := places[outer][0]
 			if made.kind == primitiveNode {
 				for j, w := range made.widgets {
 					if at+j < len(n.widgets) {
@@ -113,7 +123,7 @@ func (n *node) reconnect(inner []*node) {
 		}
 	}
 	for slot := range n.outputs {
-		for _, k := range slices.Clone(g.outOf[slotRef{n.id, slot}]) {
+		for _, k := range slices.Clone(g.from(n.id, slot)) {
 			if slot < len(n.group.outputs) {
 				at := n.group.outputs[slot]
 				inner[at.node].connect(at.slot, g.byID[k.to], k.toSlot)
@@ -122,7 +132,7 @@ func (n *node) reconnect(inner []*node) {
 	}
 }
 
-// remove takes a node and its links out of the graph.
+// remove takes a node and its links out of the graph. It stays in the list of nodes, marked, until all group nodes are expanded.
 func (g *graph) remove(n *node) {
 	for i := range n.inputs {
 		if k := n.linkInto(i); k != nil {
@@ -130,11 +140,11 @@ func (g *graph) remove(n *node) {
 		}
 	}
 	for slot := range n.outputs {
-		for _, k := range slices.Clone(g.outOf[slotRef{n.id, slot}]) {
+		for _, k := range slices.Clone(g.from(n.id, slot)) {
 			g.removeLink(k)
 		}
 	}
-	g.nodes = slices.DeleteFunc(g.nodes, func(x *node) bool { return x == n })
+	n.gone = true
 	delete(g.byID, n.id)
 	delete(g.l.byID, n.id)
 }
@@ -184,7 +194,7 @@ func (g *graph) enclose(old *node, inner []*node) {
 // load makes a live definition after the workflow has been loaded.
 func (l *lowering) load(doc *graphDoc) *graph {
 	def := l.newGraph(doc)
-	def.inputs, def.outputs = newPorts(doc.inputs), newPorts(doc.outputs)
+	def.ports(doc)
 	l.built = append(l.built, def)
 	l.loading = true
 	for _, k := range doc.links {
@@ -249,7 +259,7 @@ func (g *graph) split(inner []*node, set map[*node]bool) (inside []*link, in, ou
 			}
 		}
 		for slot := range n.outputs {
-			for _, k := range g.outOf[slotRef{n.id, slot}] {
+			for _, k := range g.from(n.id, slot) {
 				if to := g.byID[k.to]; to != nil && !set[to] {
 					out = gather(out, n, k)
 				}
@@ -260,6 +270,7 @@ func (g *graph) split(inner []*node, set map[*node]bool) (inside []*link, in, ou
 }
 
 func gather(list []*border, from *node, k *link) []*border {
+	from.graph.l.spend(len(list))
 	for _, b := range list {
 		if b.from == from && b.slot == k.fromSlot {
 			b.links = append(b.links, k)
@@ -271,25 +282,33 @@ func gather(list []*border, from *node, k *link) []*border {
 
 // borderPorts gives a new definition an input and an output for each border, and the links inside.
 func (g *graph) borderPorts(doc *graphDoc, in, out []*border) {
+	taken := portNames{l: g.l, names: map[string]bool{}}
 	for i, b := range in {
 		first := g.byID[b.links[0].to].inputs[b.links[0].toSlot]
-		p := &portDoc{name: uniqueName(first.name, portNames(doc.inputs)), typ: first.typ}
+		p := &portDoc{name: taken.unique(first.name), typ: first.typ}
 		doc.inputs = append(doc.inputs, p)
 		for _, k := range b.links {
 			doc.links = append(doc.links, &linkDoc{src: k.src, id: k.id, from: inputSide, fromSlot: i, to: k.to, toSlot: k.toSlot, typ: k.typ})
 			p.links = append(p.links, k.id)
 		}
 	}
+	taken.names = map[string]bool{}
 	for i, b := range out {
 		o, k := b.from.outputs[b.slot], b.links[0]
-		p := &portDoc{name: uniqueName(o.name, portNames(doc.outputs)), typ: o.typ, links: []int{k.id}}
+		p := &portDoc{name: taken.unique(o.name), typ: o.typ, links: []int{k.id}}
 		doc.outputs = append(doc.outputs, p)
 		doc.links = append(doc.links, &linkDoc{src: k.src, id: k.id, from: b.from.id, fromSlot: b.slot, to: outputSide, toSlot: i, typ: k.typ})
 	}
 }
 
-func portNames(list []*portDoc) func(string) bool {
-	return func(name string) bool {
-		return slices.ContainsFunc(list, func(p *portDoc) bool { return p.name == name })
-	}
+// portNames are the names that the inputs, or the outputs, of a new definition have.
+type portNames struct {
+	l     *lowering
+	names map[string]bool
+}
+
+func (p portNames) unique(name string) string {
+	name = uniqueName(name, func(s string) bool { return p.l.spend(1) && p.names[s] })
+	p.names[name] = true
+	return name
 }

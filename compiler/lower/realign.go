@@ -22,6 +22,9 @@ func (g *graph) realign(n *node, docs []*slotDoc) {
 	refs := g.references(n, docs)
 	skipped := map[*link]bool{}
 	for passes := 0; passes < len(refs); {
+		if !g.l.spend(len(refs) + len(n.inputs)) {
+			return
+		}
 		slots := make(map[string][]int, len(n.inputs))
 		for i, in := range n.inputs {
 			slots[in.name] = append(slots[in.name], i)

@@ -121,7 +121,7 @@ func (g *growth) ordinal(group, name string) (int, bool) {
 // their links to the new ones.
 func (n *node) grow(group string, number int) {
 	g := n.grows[group]
-	if number >= g.max {
+	if number >= g.max || n.graph != nil && !n.graph.l.spend(len(n.inputs)) {
 		return
 	}
 	old := n.layout()
@@ -202,7 +202,7 @@ func (n *node) connectionChanged(slot int, connected bool, k *link) {
 		}
 	case rerouteNode:
 		if !n.graph.l.loading {
-			n.settleReroute()
+			n.settleReroute(nil)
 		}
 	}
 }

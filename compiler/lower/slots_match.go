@@ -1,6 +1,10 @@
 package lower
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/comfyc/comfyc/compiler/diag"
+)
 
 // matcher is a match type template: inputs that accept what fits together, and outputs that give what they have in common.
 type matcher struct {
@@ -45,11 +49,7 @@ func (l *lowering) settleTypes() {
 			}
 		}
 	}
-	for _, n := range l.allNodes() {
-		if n.kind == rerouteNode {
-			n.settleReroute()
-		}
-	}
+	l.settleReroutes()
 }
 
 // allNodes lists the nodes of all graphs, the workflow's own first.
@@ -63,9 +63,12 @@ func (l *lowering) allNodes() []*node {
 
 // settleMatch gives the inputs and outputs of a template the types that are left by what is connected.
 func (n *node) settleMatch(slot int, k *link) {
-	if slot < 0 || slot >= len(n.inputs) {
+	l := n.graph.l
+	if slot < 0 || slot >= len(n.inputs) || l.nested > maxNested || !l.spend(1) {
 		return
 	}
+	l.nested++
+	defer func() { l.nested-- }()
 	at := slices.IndexFunc(n.matchers, func(m *matcher) bool { _, ok := m.inputs[n.inputs[slot].name]; return ok })
 	if at < 0 {
 		return
@@ -131,6 +134,13 @@ func (g *graph) originType(k *link) string {
 	return t
 }
 
+// tooNested refuses a workflow whose types follow from each other along too long a way.
+func (l *lowering) tooNested(n *node) {
+	if l.nested > maxNested {
+		l.refuse(diag.Errorf("expansion_too_large", n.place(), "more than %d nodes in a row whose types follow from each other", maxNested))
+	}
+}
+
 // changeOutput gives an output another type. What is connected and does not fit any more is disconnected; the rest is told.
 func (n *node) changeOutput(slot int, typ string) {
 	if n.outputs[slot].typ == typ {
@@ -138,7 +148,8 @@ func (n *node) changeOutput(slot int, typ string) {
 	}
 	n.outputs[slot].typ = typ
 	g := n.graph
-	for _, k := range slices.Clone(g.outOf[slotRef{n.id, slot}]) {
+	g.l.tooNested(n)
+	for _, k := range slices.Clone(g.from(n.id, slot)) {
 		if k.to == outputSide {
 			if k.toSlot >= 0 && k.toSlot < len(g.outputs) && !fits(typ, g.outputs[k.toSlot].typ) {
 				g.lost(k, n, "its type became "+typ)

@@ -8,26 +8,27 @@ import (
 // comment is a C comment, as dynamic prompts may hold.
 var comment = regexp.MustCompile(`(?s:/\*.*?\*/)|//[^\n\r\x{2028}\x{2029}]*`)
 
-// maxChoices bounds how deep choices in choices are followed.
-const maxChoices = 1000
-
 // dynamicPrompt expands {a|b|{c|d}}, removes comments and unescapes \{ \} \|. Every group of braces disappears, with or without a choice.
-func dynamicPrompt(text string, choose func(n int) int) string {
-	d := dynamicText{choose: choose}
-	return d.expand(text, 0)
+// Each level of choices in choices is a text of its own; spend counts their bytes, and ends the expansion when it gives false.
+func dynamicPrompt(text string, choose func(n int) int, spend func(bytes int) bool) (expanded string, ok bool) {
+	d := dynamicText{choose: choose, spend: spend}
+	expanded = d.expand(text)
+	return expanded, !d.failed
 }
 
 type dynamicText struct {
 	choose func(n int) int
+	spend  func(bytes int) bool
 	text   string
 	at     int
+	failed bool
 }
 
-func (d *dynamicText) expand(text string, depth int) string {
-	d.text, d.at = comment.ReplaceAllString(text, ""), 0
-	if depth > maxChoices {
-		return d.text
+func (d *dynamicText) expand(text string) string {
+	if d.failed = d.failed || !d.spend(len(text)); d.failed {
+		return ""
 	}
+	d.text, d.at = comment.ReplaceAllString(text, ""), 0
 	var out strings.Builder
 	for d.at < len(d.text) {
 		c := d.text[d.at]
@@ -38,7 +39,7 @@ func (d *dynamicText) expand(text string, depth int) string {
 		case '{':
 			options := d.options()
 			rest, at := d.text, d.at
-			out.WriteString(d.expand(options[d.choose(len(options))], depth+1))
+			out.WriteString(d.expand(options[d.choose(len(options))]))
 			d.text, d.at = rest, at
 		default:
 			out.WriteByte(c)

@@ -26,31 +26,47 @@ func (l *lowering) replaceTokens(text string, g *graph) string {
 	if !strings.Contains(text, "%") {
 		return text
 	}
+	if !l.spendText(len(text)) {
+		return text
+	}
+	known := map[string]string{}
 	return token.ReplaceAllStringFunc(text, func(match string) string {
-		inner := match[1 : len(match)-1]
-		parts := strings.Split(inner, ".")
-		if len(parts) != 2 {
-			if format, ok := strings.CutPrefix(parts[0], "date:"); ok {
-				return formatDate(format, l.opt.Now)
-			}
-			return match
+		value, ok := known[match]
+		if !ok {
+			value = l.replaceToken(match, g)
+			known[match] = value
 		}
-		n := l.named(g, parts[0])
-		if n == nil {
-			return match
+		if !l.spendText(len(value)) {
+			return ""
 		}
-		if n.kind == hostNode {
-			if at := n.inputNamed(parts[1]); at >= 0 && n.inputs[at].value != nil {
-				return unsafeName.ReplaceAllString(textOf(n.inputs[at].value.value), "_")
-			}
-			return match
-		}
-		w := n.widgetNamed(parts[1])
-		if w == nil {
-			return match
-		}
-		return unsafeName.ReplaceAllString(textOf(n.get(w)), "_")
+		return value
 	})
+}
+
+func (l *lowering) replaceToken(match string, g *graph) string {
+	inner := match[1 : len(match)-1]
+	parts := strings.Split(inner, ".")
+	if len(parts) != 2 {
+		if format, ok := strings.CutPrefix(parts[0], "date:"); ok {
+			return formatDate(format, l.opt.Now)
+		}
+		return match
+	}
+	n := l.named(g, parts[0])
+	if n == nil {
+		return match
+	}
+	if n.kind == hostNode {
+		if at := n.inputNamed(parts[1]); at >= 0 && n.inputs[at].value != nil {
+			return unsafeName.ReplaceAllString(textOf(n.inputs[at].value.value), "_")
+		}
+		return match
+	}
+	w := n.widgetNamed(parts[1])
+	if w == nil {
+		return match
+	}
+	return unsafeName.ReplaceAllString(textOf(n.get(w)), "_")
 }
 
 // names finds nodes by the name that tokens use.

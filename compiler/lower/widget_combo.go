@@ -58,6 +58,9 @@ func (n *node) setOption(w *widget, v *source.Value) {
 
 // offerOptions makes the texts the choices of the combo. Once the graph is loaded, a choice that is not among them becomes the first.
 func (n *node) offerOptions() {
+	if n.graph != nil && !n.graph.l.spend(len(n.widgets)) {
+		return
+	}
 	choice := n.widgets[0]
 	var options []*source.Value
 	for _, w := range n.widgets {
