@@ -9,7 +9,9 @@
 package source
 
 import (
+	"bytes"
 	"fmt"
+	"io"
 	"os"
 	"sort"
 	"sync"
@@ -31,23 +33,31 @@ type File struct {
 // NewFile wraps bytes that the caller must not change any more.
 func NewFile(name string, data []byte) *File { return &File{Name: name, Data: data} }
 
-// ReadFile reads a file of at most [MaxFileSize] bytes.
+// ReadFile reads a file of at most [MaxFileSize] bytes. It may be a pipe or a device, of which no size is known.
 func ReadFile(name string) (*File, error) {
-	info, err := os.Stat(name)
+	f, err := os.Open(name)
 	if err != nil {
 		return nil, err
 	}
-	if info.IsDir() {
+	defer f.Close()
+	info, err := f.Stat()
+	switch {
+	case err != nil:
+		return nil, err
+	case info.IsDir():
 		return nil, fmt.Errorf("%s is a folder, a file was expected", name)
-	}
-	if info.Size() > MaxFileSize {
+	case info.Size() > MaxFileSize:
 		return nil, fmt.Errorf("%s has %d bytes, more than the %d that are read", name, info.Size(), MaxFileSize)
 	}
-	data, err := os.ReadFile(name)
-	if err != nil {
+	var buf bytes.Buffer
+	buf.Grow(int(info.Size()) + bytes.MinRead)
+	if _, err := buf.ReadFrom(io.LimitReader(f, MaxFileSize+1)); err != nil {
 		return nil, err
 	}
-	return NewFile(name, data), nil
+	if buf.Len() > MaxFileSize {
+		return nil, fmt.Errorf("%s has more than the %d bytes that are read", name, MaxFileSize)
+	}
+	return NewFile(name, buf.Bytes()), nil
 }
 
 // Position gives the line and the column of a byte offset, both from 1. The column counts code points, as most editors do; a
@@ -110,8 +120,9 @@ func (e *Error) Error() string {
 
 // Limits bound a parse. The zero value means the defaults.
 type Limits struct {
-	Depth  int // nested arrays and objects; default 256
-	Values int // values in the tree; default 5,000,000
+	Depth  int    // nested arrays and objects; default 256
+	Values int    // values in the tree; default 5,000,000
+	Leave  *Leave // parts of a JSON tree that need not be made; default none
 }
 
 func (l Limits) withDefaults() Limits {

@@ -2,12 +2,9 @@ package source
 
 import (
 	"bytes"
-	"errors"
-	"fmt"
-	"io"
-	"strings"
-
-	"github.com/go-json-experiment/json/jsontext"
+	"encoding/binary"
+	"math/bits"
+	"unicode/utf8"
 )
 
 // maxNumberLength is the length in bytes up to which a number's text is read; Python stops at 4,300 digits.
@@ -15,253 +12,334 @@ const maxNumberLength = 4300
 
 // ParseJSON reads one JSON value and nothing after it. Like Python's reader it takes NaN, Infinity and -Infinity, a byte order
 // mark and lone surrogates (as U+FFFD). A duplicate key is an *Error with both places.
+//
+// The text is read in one pass over its bytes into values that lie beside each other; strings without escapes share one copy of the text, so a
+// Value that is kept keeps the whole text. A text that this pass refuses is read again by strictJSON, which says what is wrong with it.
 func ParseJSON(f *File, limits Limits) (*Value, error) {
-	p := &jsonParser{file: f, limits: limits.withDefaults()}
-	text := f.Data
-	if bytes.HasPrefix(text, []byte(bom)) {
-		p.base = len(bom)
-		text = text[p.base:]
+	limits = limits.withDefaults()
+	r := newReader(f, limits)
+	if v := r.root(); v != nil {
+		return v, nil
 	}
-	p.text = maskNonFinite(text)
-	p.dec = jsontext.NewDecoder(bytes.NewBuffer(p.text), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
-	v, err := p.value(0)
-	if err != nil {
+	if _, err := strictJSON(f, limits, true); err != nil {
 		return nil, err
 	}
-	if rest := p.skipSpace(v.End - p.base); rest < len(p.text) {
-		return nil, p.fail(rest, rest+1, "syntax", "text after the end of the JSON value")
-	}
-	return v, nil
+	return strictJSON(f, limits, false) // a text that only the slow reader takes; none is known
 }
 
-type jsonParser struct {
+// jsonReader is the state of one pass. Its methods leave at behind what they have read; nil or false means that the text is refused.
+type jsonReader struct {
 	file   *File
-	text   []byte // without byte order mark, masked
-	base   int
-	dec    *jsontext.Decoder
+	data   []byte // the whole file
+	text   string // the same, for strings to share
+	at     int
 	limits Limits
-	values int
+	values int // read so far
+	pool
+	members []Member // of the objects that are open, the innermost last
+	items   []*Value // of the arrays that are open
+	table   []int32  // for keys of large objects
 }
 
-// value reads the next value. Offsets in the decoder are relative to base.
-func (p *jsonParser) value(depth int) (*Value, error) {
-	tok, err := p.dec.ReadToken()
-	if err != nil {
-		return nil, p.syntax(err)
-	}
-	if p.values++; p.values > p.limits.Values {
-		at := int(p.dec.InputOffset())
-		return nil, p.fail(at-1, at, "too_large", fmt.Sprintf("more than %d values", p.limits.Values))
-	}
-	if depth > p.limits.Depth {
-		at := int(p.dec.InputOffset())
-		return nil, p.fail(at-1, at, "too_deep", fmt.Sprintf("nested deeper than %d levels", p.limits.Depth))
-	}
-	end := int(p.dec.InputOffset())
-	v := &Value{File: p.file, End: p.base + end}
-	switch tok.Kind() {
-	case 'n':
-		v.Start = v.End - 4
-	case 't', 'f':
-		v.Kind, v.Bool = Bool, tok.Bool()
-		v.Start = v.End - len(tok.String())
-	case '0':
-		return v, p.number(v, tok.String(), end)
-	case '"':
-		p.str(v, tok, end)
-	case '[':
-		v.Kind, v.Start = Array, v.End-1
-		return v, p.array(v, depth)
-	case '{':
-		v.Kind, v.Start = Object, v.End-1
-		return v, p.object(v, depth)
-	}
-	return v, nil
+func newReader(f *File, limits Limits) *jsonReader {
+	return &jsonReader{file: f, data: f.Data, text: string(f.Data), limits: limits}
 }
 
-func (p *jsonParser) number(v *Value, text string, end int) error {
-	v.Kind, v.Text, v.Start = Number, text, v.End-len(text)
-	if len(text) > maxNumberLength {
-		return p.fail(end-len(text), end, "number_too_long", fmt.Sprintf("a number of %d characters; at most %d are read", len(text), maxNumberLength))
+// root reads the only value of the text.
+func (r *jsonReader) root() *Value {
+	if bytes.HasPrefix(r.data, []byte(bom)) {
+		r.at = len(bom)
 	}
-	return nil
+	r.space()
+	v := r.value(0, r.limits.Leave)
+	if r.space(); r.at < len(r.data) {
+		return nil
+	}
+	return v
 }
 
-// str reads a string token; a masked NaN or infinity is recognised by the original bytes at its place.
-func (p *jsonParser) str(v *Value, tok jsontext.Token, end int) {
-	v.Kind, v.Text = String, tok.String()
-	v.Start = p.base + stringStart(p.text, end)
-	switch raw := string(p.file.Data[v.Start:v.End]); raw {
-	case "NaN", "Infinity", "-Infinity":
-		v.Kind, v.Text = Number, raw
-	}
-}
+// left stands for values that are checked but not kept.
+var left Value
 
-// stringStart finds the opening quote of the string that ends at end: the nearest quote before it which is not escaped.
-func stringStart(text []byte, end int) int {
-	for i := end - 2; i >= 0; i-- {
-		if text[i] != '"' {
-			continue
-		}
-		slashes := 0
-		for j := i - 1; j >= 0 && text[j] == '\\'; j-- {
-			slashes++
-		}
-		if slashes%2 == 0 {
-			return i
-		}
+// peek gives the next byte, 0 at the end.
+func (r *jsonReader) peek() byte {
+	if r.at < len(r.data) {
+		return r.data[r.at]
 	}
 	return 0
 }
 
-func (p *jsonParser) array(v *Value, depth int) error {
+func (r *jsonReader) space() {
+	for r.at < len(r.data) {
+		switch r.data[r.at] {
+		case ' ', '\n', '\t', '\r':
+			r.at++
+		default:
+			return
+		}
+	}
+}
+
+// value reads the value that begins at the next byte.
+func (r *jsonReader) value(depth int, leave *Leave) *Value {
+	if r.values++; r.values > r.limits.Values || depth > r.limits.Depth {
+		return nil
+	}
+	v := &left
+	if leave != leaveAll {
+		v = r.newValue(len(r.data) - r.at)
+		v.File, v.Start = r.file, r.at
+	}
+	ok := false
+	switch c := r.peek(); c {
+	case '"':
+		ok = r.str(v)
+	case '{':
+		ok = r.object(v, depth, leave)
+	case '[':
+		ok = r.array(v, depth, leave)
+	case 'n':
+		ok = r.word("null", v, Null, false)
+	case 't':
+		ok = r.word("true", v, Bool, true)
+	case 'f':
+		ok = r.word("false", v, Bool, false)
+	default:
+		ok = r.number(v, c)
+	}
+	if !ok {
+		return nil
+	}
+	if v != &left {
+		v.End = r.at
+	}
+	return v
+}
+
+func (r *jsonReader) word(word string, v *Value, kind Kind, truth bool) bool {
+	end := r.at + len(word)
+	if end > len(r.text) || r.text[r.at:end] != word {
+		return false
+	}
+	r.at = end
+	if v != &left {
+		v.Kind, v.Bool = kind, truth
+	}
+	return true
+}
+
+func (r *jsonReader) str(v *Value) bool {
+	text, ok := r.quoted(v != &left)
+	if ok && v != &left {
+		v.Kind, v.Text = String, text
+	}
+	return ok
+}
+
+// Bytes eight at a time: ones and highs are 0x01 and 0x80 in each.
+const (
+	ones  = 0x0101010101010101
+	highs = 0x8080808080808080
+)
+
+// special marks, by their highest bits, the first byte of a word that ends the plain part of a string: a quote, a backslash, a control
+// character, or the beginning of a character beyond ASCII. Bits behind the first one mean nothing.
+func special(w uint64) uint64 {
+	quote, slash := w^(ones*'"'), w^(ones*'\\')
+	return ((quote-ones)&^quote | (slash-ones)&^slash | (w-ones*0x20)&^w | w) & highs
+}
+
+// quoted reads a string. Its content is made only if it is wanted.
+func (r *jsonReader) quoted(wanted bool) (text string, ok bool) {
+	start := r.at + 1
+	i, plain, ascii := start, true, true
 	for {
-		if p.dec.PeekKind() == ']' {
-			_, err := p.dec.ReadToken()
-			v.End = p.base + int(p.dec.InputOffset())
-			return p.closing(err)
-		}
-		item, err := p.value(depth + 1)
-		if err != nil {
-			return err
-		}
-		v.Items = append(v.Items, item)
-	}
-}
-
-func (p *jsonParser) object(v *Value, depth int) error {
-	var seen map[string]int
-	for {
-		if p.dec.PeekKind() == '}' {
-			_, err := p.dec.ReadToken()
-			v.End = p.base + int(p.dec.InputOffset())
-			return p.closing(err)
-		}
-		tok, err := p.dec.ReadToken()
-		if err != nil {
-			return p.syntax(err)
-		}
-		end := int(p.dec.InputOffset())
-		m := Member{Key: tok.String(), KeyStart: p.base + stringStart(p.text, end), KeyEnd: p.base + end}
-		if first := findMember(v, m.Key, &seen); first >= 0 {
-			return p.duplicate(m, v.Members[first])
-		}
-		if m.Value, err = p.value(depth + 1); err != nil {
-			return err
-		}
-		v.Members = append(v.Members, m)
-		if seen != nil {
-			seen[m.Key] = len(v.Members) - 1
-		}
-	}
-}
-
-// findMember finds a key among the members read so far: by looking while they are few, by a map from then on.
-func findMember(v *Value, key string, seen *map[string]int) int {
-	if len(v.Members) < 16 {
-		for i := range v.Members {
-			if v.Members[i].Key == key {
-				return i
+		for i+8 <= len(r.data) {
+			if s := special(binary.LittleEndian.Uint64(r.data[i:])); s != 0 {
+				i += bits.TrailingZeros64(s) >> 3
+				break
 			}
+			i += 8
 		}
-		return -1
-	}
-	if *seen == nil {
-		*seen = make(map[string]int, 64)
-		for i := range v.Members {
-			(*seen)[v.Members[i].Key] = i
+		if i >= len(r.data) {
+			return "", false
 		}
-	}
-	if i, ok := (*seen)[key]; ok {
-		return i
-	}
-	return -1
-}
-
-func (p *jsonParser) duplicate(m, first Member) error {
-	return &Error{File: p.file, Start: m.KeyStart, End: m.KeyEnd, Code: "duplicate_key",
-		Message: fmt.Sprintf("key %q is there twice", m.Key),
-		Note:    "the first one is here", NoteStart: first.KeyStart, NoteEnd: first.KeyEnd}
-}
-
-func (p *jsonParser) closing(err error) error {
-	if err != nil {
-		return p.syntax(err)
-	}
-	return nil
-}
-
-func (p *jsonParser) fail(start, end int, code, message string) error {
-	start = min(max(start, 0), len(p.text))
-	end = min(max(end, start), len(p.text))
-	return &Error{File: p.file, Start: p.base + start, End: p.base + end, Code: code, Message: message}
-}
-
-// syntax turns the decoder's error into ours, at the byte where the text goes wrong.
-func (p *jsonParser) syntax(err error) error {
-	var syn *jsontext.SyntacticError
-	if errors.Is(err, io.ErrUnexpectedEOF) || err == io.EOF {
-		what := "the JSON text ends too early"
-		if len(bytes.TrimSpace(p.text)) == 0 {
-			what = "the file is empty, JSON was expected"
-		}
-		return p.fail(len(p.text), len(p.text), "syntax", what)
-	}
-	if errors.As(err, &syn) {
-		at := int(syn.ByteOffset)
-		message := syn.Err.Error()
-		if strings.Contains(message, "depth") {
-			return p.fail(at, at+1, "too_deep", "nested too deep")
-		}
-		return p.fail(at, at+1, "syntax", "not JSON: "+message)
-	}
-	at := int(p.dec.InputOffset())
-	return p.fail(at, at+1, "syntax", "not JSON: "+err.Error())
-}
-
-func (p *jsonParser) skipSpace(at int) int {
-	for at < len(p.text) && strings.IndexByte(" \t\r\n", p.text[at]) >= 0 {
-		at++
-	}
-	return at
-}
-
-// maskNonFinite replaces NaN, Infinity and -Infinity outside of strings by strings of the same length, so that a reader of
-// strict JSON passes them; the original text still tells them apart from strings.
-func maskNonFinite(text []byte) []byte {
-	if !bytes.Contains(text, []byte("NaN")) && !bytes.Contains(text, []byte("Infinity")) {
-		return text
-	}
-	out := bytes.Clone(text)
-	for i := 0; i < len(out); i++ {
-		switch out[i] {
-		case '"':
-			i = endOfString(out, i)
-		case 'N', 'I', '-':
-			for _, word := range []string{"NaN", "-Infinity", "Infinity"} {
-				if bytes.HasPrefix(out[i:], []byte(word)) {
-					mask(out[i : i+len(word)])
-					i += len(word) - 1
-					break
-				}
+		switch c := r.data[i]; {
+		case c == '"':
+			r.at = i + 1
+			text = r.text[start:i]
+			if wanted && (!plain || !ascii && !utf8.ValidString(text)) {
+				return unescape(text)
 			}
-		}
-	}
-	return out
-}
-
-func mask(word []byte) {
-	for i := range word {
-		word[i] = 'x'
-	}
-	word[0], word[len(word)-1] = '"', '"'
-}
-
-func endOfString(text []byte, i int) int {
-	for i++; i < len(text) && text[i] != '"'; i++ {
-		if text[i] == '\\' {
+			if !plain && !wanted {
+				ok = escapesAreRight(text)
+				return "", ok
+			}
+			return text, true
+		case c == '\\':
+			plain = false
+			i += 2
+		case c < ' ':
+			return "", false
+		case c >= utf8.RuneSelf:
+			ascii = false
+			for i++; i < len(r.data) && r.data[i] >= utf8.RuneSelf; i++ {
+			}
+		default:
 			i++
 		}
 	}
+}
+
+// number reads a number in JSON's form, or one of Python's words for numbers that are not finite.
+func (r *jsonReader) number(v *Value, c byte) bool {
+	start := r.at
+	if c == 'N' || c == 'I' || c == '-' && r.at+1 < len(r.data) && r.data[r.at+1] == 'I' {
+		if !r.word("NaN", v, Number, false) && !r.word("Infinity", v, Number, false) && !r.word("-Infinity", v, Number, false) {
+			return false
+		}
+	} else if !r.digits() {
+		return false
+	}
+	if v != &left {
+		v.Kind, v.Text = Number, r.text[start:r.at]
+	}
+	return r.at-start <= maxNumberLength
+}
+
+// digits passes -?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?
+func (r *jsonReader) digits() bool {
+	d, i := r.data, r.at
+	if i < len(d) && d[i] == '-' {
+		i++
+	}
+	first := i
+	i = run(d, i)
+	if i == first || d[first] == '0' && i > first+1 {
+		return false
+	}
+	if i < len(d) && d[i] == '.' {
+		first = i + 1
+		if i = run(d, first); i == first {
+			return false
+		}
+	}
+	if i < len(d) && d[i]|0x20 == 'e' {
+		i++
+		if i < len(d) && (d[i] == '+' || d[i] == '-') {
+			i++
+		}
+		first = i
+		if i = run(d, first); i == first {
+			return false
+		}
+	}
+	r.at = i
+	return true
+}
+
+// run gives the end of the decimal digits that begin at i.
+func run(d []byte, i int) int {
+	for i < len(d) && d[i]-'0' <= 9 {
+		i++
+	}
 	return i
+}
+
+func (r *jsonReader) array(v *Value, depth int, leave *Leave) bool {
+	base := len(r.items)
+	inner := leave.ofItems()
+	r.at++
+	if r.space(); r.peek() == ']' {
+		r.at++
+		if v != &left {
+			v.Kind = Array
+		}
+		return true
+	}
+	for {
+		item := r.value(depth+1, inner)
+		if item == nil {
+			return false
+		}
+		if item != &left {
+			r.items = append(r.items, item)
+		}
+		r.space()
+		c := r.peek()
+		r.at++
+		if c == ']' {
+			break
+		}
+		if c != ',' {
+			return false
+		}
+		r.space()
+	}
+	if v != &left {
+		v.Kind, v.Items = Array, r.keepItems(r.items[base:], len(r.data)-r.at)
+	}
+	r.items = r.items[:base]
+	return true
+}
+
+func (r *jsonReader) object(v *Value, depth int, leave *Leave) bool {
+	base := len(r.members)
+	r.at++
+	if r.space(); r.peek() == '}' {
+		r.at++
+		if v != &left {
+			v.Kind = Object
+		}
+		return true
+	}
+	var seen uint64 // a bit for each key, by its length and two letters
+	kept := 0
+	for {
+		if r.peek() != '"' {
+			return false
+		}
+		m := Member{KeyStart: r.at}
+		var ok bool
+		if m.Key, ok = r.quoted(true); !ok {
+			return false
+		}
+		m.KeyEnd = r.at
+		bit := keyBit(m.Key)
+		if seen&bit != 0 && len(r.members)-base < fewKeys && has(r.members[base:], m.Key) {
+			return false
+		}
+		seen |= bit
+		if r.space(); r.peek() != ':' {
+			return false
+		}
+		r.at++
+		r.space()
+		if m.Value = r.value(depth+1, leave.of(m.Key)); m.Value == nil {
+			return false
+		}
+		if m.Value != &left {
+			kept++
+		}
+		r.members = append(r.members, m)
+		r.space()
+		c := r.peek()
+		r.at++
+		if c == '}' {
+			break
+		}
+		if c != ',' {
+			return false
+		}
+		r.space()
+	}
+	all := r.members[base:]
+	if len(all) > fewKeys && !r.distinct(all) {
+		return false
+	}
+	if v != &left {
+		v.Kind, v.Members = Object, r.keepMembers(all, kept, len(r.data)-r.at)
+	}
+	r.members = r.members[:base]
+	return true
 }

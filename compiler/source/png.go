@@ -32,8 +32,8 @@ func Container(data []byte) string {
 
 // Embedded reads the prompt and the workflow that ComfyUI wrote into a picture or a video: the text chunks of a PNG (tEXt, zTXt, iTXt, and comf of
 // an animated one), the EXIF of a WebP, the metadata keys of an MP4, the tags of a WebM. The files that it gives have the name of f with
-// "#prompt" or "#workflow" behind it, and positions of their own; nil for what is not there. A text is read up to 64 MiB, unpacked. The error
-// is about the container: not one of these, or damaged before a text was found.
+// "#prompt" or "#workflow" behind it, and positions of their own; nil for what is not there. A text is read up to 64 MiB, and a packed one up
+// to 16 MiB and 32 times its packed size. The error is about the container: not one of these, or damaged before a text was found.
 func Embedded(f *File) (prompt, workflow *File, err error) {
 	texts := &texts{}
 	switch Container(f.Data) {
@@ -170,18 +170,25 @@ func (t *texts) international(key string, rest []byte) error {
 	return nil
 }
 
-// inflate unpacks a text of at most [maxEmbedded] bytes.
+// inflateBase and inflateRatio bound what a packed text may grow to, below [maxEmbedded]: workflows shrink to a tenth or so, bombs to a thousandth.
+const (
+	inflateBase  = 16 << 20
+	inflateRatio = 32
+)
+
+// inflate unpacks a text.
 func inflate(data []byte) ([]byte, error) {
 	r, err := zlib.NewReader(bytes.NewReader(data))
 	if err != nil {
 		return nil, fmt.Errorf("a compressed text cannot be unpacked: %w", err)
 	}
-	text, err := io.ReadAll(io.LimitReader(r, maxEmbedded+1))
+	most := min(maxEmbedded, inflateBase+inflateRatio*len(data))
+	text, err := io.ReadAll(io.LimitReader(r, int64(most)+1))
 	if err != nil {
 		return nil, fmt.Errorf("a compressed text cannot be unpacked: %w", err)
 	}
-	if len(text) > maxEmbedded {
-		return nil, fmt.Errorf("a compressed text grows beyond %d MiB", maxEmbedded>>20)
+	if len(text) > most {
+		return nil, fmt.Errorf("a compressed text grows beyond %d MiB", most>>20)
 	}
 	return text, nil
 }

@@ -29,14 +29,13 @@ func (k Kind) String() string {
 type Value struct {
 	Kind    Kind
 	Bool    bool     // of a Bool
+	Plain   bool     // a YAML scalar written without quotes. Range notations are read in plain and quoted strings alike
 	Text    string   // of a String: its content; of a Number: its text (JSON's form, or NaN, Infinity, -Infinity)
 	Items   []*Value // of an Array
 	Members []Member // of an Object, in the file's order
 	File    *File    // nil for a value made by a program
 	Start   int      // byte offsets in File.Data
 	End     int
-	// Plain marks a YAML scalar that was written without quotes. Range notations are read in plain and quoted strings alike.
-	Plain bool
 }
 
 // Member is one key of an object with its place. Duplicate keys are kept, in order; [Value.Get] returns the last, as Python does.
@@ -124,11 +123,17 @@ func (v *Value) Float() (float64, bool) {
 	return f, true
 }
 
-// Pointer returns the value at a JSON pointer (RFC 6901) and the member that holds it, if an object does; nil if there is none.
+// Pointer returns the value at a JSON pointer (RFC 6901) and the member that holds it, if an object does; nil if there is none. "" is v itself.
 func (v *Value) Pointer(pointer string) (*Value, *Member) {
+	if pointer == "" {
+		return v, nil
+	}
+	if pointer[0] != '/' {
+		return nil, nil
+	}
 	var member *Member
-	for _, part := range strings.Split(pointer, "/")[min(1, len(pointer)):] {
-		part = strings.NewReplacer("~1", "/", "~0", "~").Replace(part)
+	for part := range strings.SplitSeq(pointer[1:], "/") {
+		part = unescapePointer.Replace(part)
 		switch {
 		case v == nil:
 			return nil, nil
@@ -138,14 +143,25 @@ func (v *Value) Pointer(pointer string) (*Value, *Member) {
 			}
 			v = member.Value
 		default:
-			i, err := strconv.Atoi(part)
-			if err != nil {
+			i, ok := pointerIndex(part)
+			if !ok {
 				return nil, nil
 			}
 			v, member = v.Index(i), nil
 		}
 	}
 	return v, member
+}
+
+var unescapePointer = strings.NewReplacer("~1", "/", "~0", "~")
+
+// pointerIndex reads an index of a list as RFC 6901 writes it: digits, without a sign or a leading zero.
+func pointerIndex(s string) (int, bool) {
+	if s == "" || s[0] < '0' || s[0] > '9' || len(s) > 1 && s[0] == '0' {
+		return 0, false
+	}
+	i, err := strconv.Atoi(s)
+	return i, err == nil
 }
 
 // At makes a value of a program that prints as if it stood at v's place.

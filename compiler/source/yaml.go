@@ -145,7 +145,11 @@ func (p *yamlParser) scalar(n *yaml.Node) (*Value, error) {
 	start, end := p.span(n)
 	v := &Value{Kind: String, Text: n.Value, File: p.file, Start: start, End: end}
 	v.Plain = n.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle|yaml.LiteralStyle|yaml.FoldedStyle) == 0
-	switch tag := n.ShortTag(); tag {
+	tag := n.ShortTag()
+	if tag == "!!str" && v.Plain && n.Style&yaml.TaggedStyle == 0 && jsonNumber.MatchString(n.Value) {
+		tag = "!!float" // too large for the library, which takes it for a text
+	}
+	switch tag {
 	case "!!null":
 		v.Kind, v.Text = Null, ""
 	case "!!bool":
@@ -211,13 +215,27 @@ func scalarLength(n *yaml.Node, rest []byte) int {
 	case n.Style&yaml.DoubleQuotedStyle != 0 && len(rest) > 0 && rest[0] == '"':
 		return min(endOfString(rest, 0)+1, len(rest))
 	case n.Style&yaml.SingleQuotedStyle != 0 && len(rest) > 0 && rest[0] == '\'':
-		if i := bytes.IndexByte(rest[1:], '\''); i >= 0 {
-			return i + 2
+		if end := endOfSingle(rest); end > 0 {
+			return end
 		}
 	case bytes.HasPrefix(rest, []byte(n.Value)):
 		return len(n.Value)
 	}
 	return len(bytes.TrimRight(rest, " \t"))
+}
+
+// endOfSingle is the length of a text in single quotes, in which two quotes stand for one; 0 if it does not end on its line.
+func endOfSingle(text []byte) int {
+	for i := 1; i < len(text); i++ {
+		if text[i] != '\'' {
+			continue
+		}
+		if i+1 == len(text) || text[i+1] != '\'' {
+			return i + 1
+		}
+		i++
+	}
+	return 0
 }
 
 func (p *yamlParser) fail(n *yaml.Node, code, message string) error {

@@ -1,0 +1,54 @@
+package source
+
+// Leave says which parts of a tree nobody is going to read. They are read and checked as all of the text is, but no values are made of them.
+// Nil keeps everything. A Leave may refer to itself, for trees that nest.
+type Leave struct {
+	Keys   []string  // members of the object that are left out
+	Keep   []string  // if not nil, the only members that are kept, beside those of Within
+	Within []LeaveIn // members inside of which parts are left out
+	Items  *Leave    // for each item, if the value is an array
+}
+
+// LeaveIn is what is left out of one member.
+type LeaveIn struct {
+	Key   string
+	Leave *Leave
+}
+
+// leaveAll leaves out a value with all that is in it.
+var leaveAll = &Leave{}
+
+// NoItems keeps an array, but none of its items.
+func NoItems() *Leave { return &Leave{Items: leaveAll} }
+
+func (l *Leave) ofItems() *Leave {
+	if l == nil || l == leaveAll {
+		return l
+	}
+	return l.Items
+}
+
+func (l *Leave) of(key string) *Leave {
+	if l == nil || l == leaveAll {
+		return l
+	}
+	for _, k := range l.Keys {
+		if k == key {
+			return leaveAll
+		}
+	}
+	for i := range l.Within {
+		if l.Within[i].Key == key {
+			return l.Within[i].Leave
+		}
+	}
+	if l.Keep == nil {
+		return nil
+	}
+	for _, k := range l.Keep {
+		if k == key {
+			return nil
+		}
+	}
+	return leaveAll
+}
