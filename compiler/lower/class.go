@@ -13,11 +13,14 @@ type class struct {
 	outputs     []output
 	matches     []string // per output, the match type template that it follows
 	outputNode  bool
-	forced      bool // an input is a socket by force, which older files gave a place in widgets_values
+	forced      bool  // an input is a socket by force, which older files gave a place in widgets_values
+	proto       *node // a node of the class as it is when it is made, to be copied; nil for classes of group nodes
 }
 
 // inputSpec is one declared input.
 type inputSpec struct {
+	make     func(*node, *inputSpec) *widget // makes its widget; nil if it is only a socket
+	grow     *growth                         // of an autogrow input; nil if its template names no inputs
 	name     string
 	typ      string // of the socket
 	widget   string // the kind of widget it asks for, nearly always its type
@@ -44,13 +47,17 @@ func (s *inputSpec) named(name string, optional bool) *inputSpec {
 	return &made
 }
 
-// class finds a class in the catalogue, nil if it is not there.
+// class finds a class in the catalogue, nil if it is not there. What is derived from the definition is kept by the catalogue.
 func (l *lowering) class(name string) *class {
 	c, ok := l.classes[name]
 	if !ok {
-		if def, known := l.cat.Class(name); known {
-			c = newClass(def)
-		}
+		c, _ = l.cat.Derived(name, func(def *nodes.Class) any {
+			c := newClass(def)
+			c.proto = &node{class: c.name, def: c}
+			c.proto.make()
+			c.proto.unique = !c.proto.equalNames()
+			return c
+		}).(*class)
 		l.classes[name] = c
 	}
 	return c
@@ -97,6 +104,10 @@ func (s *inputSpec) finish() {
 	if w := s.opts.Get("widgetType").Str(); w != "" {
 		s.widget = w
 	}
+	s.make = maker(s.widget)
+	if s.typ == nodes.TypeAutogrow {
+		s.grow = newGrowth(s)
+	}
 }
 
 // rawSpec reads an input of a template, [type, options], which the catalogue does not decode.
@@ -134,7 +145,7 @@ func rawSpecs(v *source.Value) []*inputSpec {
 // take places in widgets_values.
 func extend(c *class) {
 	add := func(name, typ, target string) {
-		s := &inputSpec{name: name, typ: typ, widget: typ, target: target}
+		s := &inputSpec{name: name, typ: typ, widget: typ, target: target, make: maker(typ)}
 		for i, old := range c.specs {
 			if old.name == name && !old.optional {
 				c.replace(i, s)

@@ -1,6 +1,8 @@
 package lower
 
 import (
+	"slices"
+
 	"github.com/comfyc/comfyc/compiler/diag"
 	"github.com/comfyc/comfyc/compiler/source"
 )
@@ -130,12 +132,14 @@ func (l *lowering) decodeDefinitions(list *source.Value, depth int) {
 
 func (l *lowering) decodeGraph(v *source.Value) *graphDoc {
 	d := &graphDoc{src: v, id: textOf(v.Get("id")), name: textOf(v.Get("name"))}
-	for _, n := range items(v.Get("nodes")) {
+	list := items(v.Get("nodes"))
+	d.nodes = make([]*nodeDoc, 0, len(list))
+	for _, n := range list {
 		if n.Kind != source.Object || n.Get("type") == nil || n.Get("type").Kind != source.String {
 			l.refuse(diag.Errorf("malformed_workflow", diag.Of(n), "a node is an object with a text \"type\""))
 			continue
 		}
-		d.nodes = append(d.nodes, decodeNode(n))
+		d.nodes = append(d.nodes, l.decodeNode(n))
 	}
 	l.decodeLinks(d, v)
 	l.decodeState(d)
@@ -145,8 +149,9 @@ func (l *lowering) decodeGraph(v *source.Value) *graphDoc {
 // decodeLinks reads a graph's links: lists in version 0.4, objects in any other. The frontend loses links of the other notation.
 func (l *lowering) decodeLinks(d *graphDoc, v *source.Value) {
 	lists := l.oldVersion(v)
-	lost := 0
-	for _, k := range items(v.Get("links")) {
+	lost, list := 0, items(v.Get("links"))
+	d.links = make([]*linkDoc, 0, len(list))
+	for _, k := range list {
 		if k.Kind != source.Array && k.Kind != source.Object {
 			l.refuse(diag.Errorf("malformed_workflow", diag.Of(k), "a link is a list or an object, this is %s", k.Kind))
 			continue
@@ -165,33 +170,55 @@ func (l *lowering) decodeLinks(d *graphDoc, v *source.Value) {
 	}
 }
 
+// linkKeys are the members of a link, in the order in which the older notation lists them.
+var linkKeys = [...]string{"id", "origin_id", "origin_slot", "target_id", "target_slot", "type"}
+
 func (l *lowering) decodeLink(v *source.Value) *linkDoc {
-	get := func(key string, _ int) *source.Value { return v.Get(key) }
+	var part [len(linkKeys)]*source.Value
 	if v.Kind == source.Array {
-		get = func(_ string, i int) *source.Value { return v.Index(i) }
+		copy(part[:], v.Items)
 	}
-	id, ok := intOf(get("id", 0))
-	from, to := get("origin_id", 1), get("target_id", 3)
-	fromSlot, okFrom := intOf(get("origin_slot", 2))
-	toSlot, okTo := intOf(get("target_slot", 4))
-	if !ok || from == nil || to == nil || !okFrom || !okTo {
+	for i := range v.Members {
+		if at := slices.Index(linkKeys[:], v.Members[i].Key); at >= 0 {
+			part[at] = v.Members[i].Value
+		}
+	}
+	id, ok := intOf(part[0])
+	fromSlot, okFrom := intOf(part[2])
+	toSlot, okTo := intOf(part[4])
+	if !ok || part[1] == nil || part[3] == nil || !okFrom || !okTo {
 		l.found.Add(diag.Warnf("malformed_workflow", diag.Of(v), "this is no link: an id, an origin and a target with a slot each were expected"))
 		return nil
 	}
-	return &linkDoc{src: v, id: id, from: idText(from), fromSlot: fromSlot, to: idText(to), toSlot: toSlot, typ: typeText(get("type", 5))}
+	k := l.room.linkDocs.make()
+	*k = linkDoc{src: v, id: id, from: idText(part[1]), fromSlot: fromSlot, to: idText(part[3]), toSlot: toSlot, typ: typeText(part[5])}
+	return k
 }
 
-func decodeNode(v *source.Value) *nodeDoc {
-	d := &nodeDoc{src: v, id: idText(v.Get("id")), class: textOf(v.Get("type")), title: textOf(v.Get("title")),
-		values: v.Get("widgets_values"), props: v.Get("properties")}
-	if n, ok := v.Get("mode").Int(); ok {
-		d.mode = n
-	}
-	for _, s := range items(v.Get("inputs")) {
-		d.inputs = append(d.inputs, decodeSlot(s))
-	}
-	for _, s := range items(v.Get("outputs")) {
-		d.outputs = append(d.outputs, decodeSlot(s))
+// decodeNode reads a node. It goes through the members once, as there are many nodes with many members each.
+func (l *lowering) decodeNode(v *source.Value) *nodeDoc {
+	d := l.room.nodeDocs.make()
+	d.src, d.id = v, "undefined"
+	for i := range v.Members {
+		m := &v.Members[i]
+		switch m.Key {
+		case "id":
+			d.id = idText(m.Value)
+		case "type":
+			d.class = textOf(m.Value)
+		case "title":
+			d.title = textOf(m.Value)
+		case "mode":
+			d.mode, _ = m.Value.Int()
+		case "widgets_values":
+			d.values = m.Value
+		case "properties":
+			d.props = m.Value
+		case "inputs":
+			d.inputs = l.decodeSlots(m.Value)
+		case "outputs":
+			d.outputs = l.decodeSlots(m.Value)
+		}
 	}
 	if p := d.props.Get("proxyWidgets"); p != nil {
 		d.proxied, d.proxy = true, decodeProxies(p)
@@ -199,13 +226,39 @@ func decodeNode(v *source.Value) *nodeDoc {
 	return d
 }
 
-func decodeSlot(v *source.Value) *slotDoc {
-	s := &slotDoc{src: v, name: textOf(v.Get("name")), typ: typeText(v.Get("type")), label: textOf(v.Get("label"))}
-	if w := v.Get("widget"); truthy(w) {
-		s.widget, s.converted = textOf(w.Get("name")), true
+func (l *lowering) decodeSlots(v *source.Value) []*slotDoc {
+	list := items(v)
+	docs, out := l.room.slotDocs.list(len(list)), l.room.slotRefs.list(len(list))
+	for i, s := range list {
+		docs[i].decode(s)
+		out[i] = &docs[i]
 	}
-	s.link, s.linked = v.Get("link").Int()
-	return s
+	return out
+}
+
+func (s *slotDoc) decode(v *source.Value) {
+	s.src = v
+	if v.Kind != source.Object {
+		return
+	}
+	for i := range v.Members {
+		m := &v.Members[i]
+		switch m.Key {
+		case "name":
+			s.name = textOf(m.Value)
+		case "type":
+			s.typ = typeText(m.Value)
+		case "label":
+			s.label = textOf(m.Value)
+		case "widget":
+			s.widget, s.converted = "", truthy(m.Value)
+			if s.converted {
+				s.widget = textOf(m.Value.Get("name"))
+			}
+		case "link":
+			s.link, s.linked = m.Value.Int()
+		}
+	}
 }
 
 func decodePorts(list *source.Value) []*portDoc {

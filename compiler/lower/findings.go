@@ -54,7 +54,7 @@ func (l *lowering) unresolved(f *flatNode, slot int) {
 		l.unresolvedOutside(f, in, k)
 		return
 	}
-	from := f.graph.byID[k.from]
+	from := f.graph.node(k.from)
 	if from == nil {
 		return
 	}
@@ -85,7 +85,7 @@ func (l *lowering) unresolvedOutside(f *flatNode, in *input, k *link) {
 		return
 	}
 	name := host.inputs[k.fromSlot].name
-	if from := host.graph.byID[outer.from]; from != nil && (from.kind == primitiveNode || l.primitiveBehind(from) != nil) {
+	if from := host.graph.node(outer.from); from != nil && (from.kind == primitiveNode || l.primitiveBehind(from) != nil) {
 		l.warn("primitive_lost", inputPlace(host.node, host.inputs[k.fromSlot]), host.flatID, name,
 			"the value of a primitive node does not go into a subgraph; the value inside of it is sent for %q", name)
 		return
@@ -101,7 +101,7 @@ func (l *lowering) primitiveBehind(n *node) *node {
 		if k == nil {
 			return nil
 		}
-		if n = n.graph.byID[k.from]; n != nil && n.kind == primitiveNode {
+		if n = n.graph.node(k.from); n != nil && n.kind == primitiveNode {
 			return n
 		}
 	}

@@ -13,9 +13,10 @@ const (
 	maxNodes  = 200_000    // nodes after subgraphs are expanded
 	maxDepth  = 64         // nested subgraphs
 	maxSteps  = 20_000_000 // looks at links, inputs and widgets, in passes whose cost is not bounded by the file's size alone
-	maxText   = 256 << 20  // bytes of texts that are looked through or made for prompts and file names
-	maxNested = 50_000     // nodes in a row whose types follow from each other
-	maxNames  = 1_000      // inputs that one autogrow input may have
+	maxMemory = 48 << 20   // bytes that a conversion may take, and so many more for each byte of the file
+	perByte   = 64
+	maxNested = 50_000 // nodes in a row whose types follow from each other
+	maxNames  = 1_000  // inputs that one autogrow input may have
 )
 
 // Options are choices that the file leaves open. The zero value takes the first of each {a|b} and the present time.
@@ -24,6 +25,10 @@ type Options struct {
 	Choose func(n int) int
 	// Now is the time for %date:…% in file name prefixes, in its own location; zero means the present.
 	Now time.Time
+	// Promoted, if it is set, is told every promoted input of the instances that were expanded; Renamed every node inside of them whose id
+	// in the prompt is not its path in the file, since ids were given anew.
+	Promoted func(Promoted)
+	Renamed  func(path, id string)
 }
 
 func (o Options) choose(n int) int {
@@ -50,6 +55,7 @@ var passes = []struct {
 	{"apply", (*lowering).applyPrimitives}, // primitive nodes write their value into their targets
 	{"flatten", (*lowering).flatten},       // subgraph instances become their inner nodes
 	{"emit", (*lowering).emit},             // values and resolved links of each node that runs (pass_bypass)
+	{"tell", (*lowering).tell},             // which inputs of the prompt the promoted inputs of instances are, and which nodes have new ids
 }
 
 // Lower turns a UI workflow into an API prompt: an object of id → {inputs, class_type, _meta}. Integer-like ids come first, ascending,
@@ -60,7 +66,13 @@ func Lower(ui *source.Value, cat *nodes.Catalogue, opt Options) (prompt *source.
 	if opt.Now.IsZero() {
 		opt.Now = time.Now()
 	}
-	l := &lowering{file: ui, cat: cat, opt: opt, classes: map[string]*class{}, byID: map[string]*node{}, linkIDs: map[int]bool{}}
+	l := &lowering{file: ui, cat: cat, opt: opt, classes: map[string]*class{},
+		room: rooms.Get().(*room)}
+	defer l.room.release()
+	l.allowed = maxMemory
+	if ui != nil && ui.File != nil {
+		l.allowed += perByte * (ui.End - ui.Start)
+	}
 	for _, p := range passes {
 		p.run(l)
 		if l.found.Failed() {
@@ -94,11 +106,18 @@ type lowering struct {
 	loading  bool     // graphs are being built: connections change nothing but autogrow inputs
 	later    []func() // what happens once a graph is loaded
 	flat     []*flatNode
-	flatByID map[string]*flatNode
-	nested   int // nodes whose types are being settled
-	steps    int // spent
-	text     int
-	prompt   *source.Value
+	flatRoot []*flatNode          // of the workflow itself, by their places in it
+	flatByID map[string]*flatNode // if ids are ambiguous
+
+	ambiguous bool // a node's id holds a colon, so that two may have one id when subgraphs are expanded
+	nested    int  // nodes whose types are being settled
+	ways      int  // resolvers so far
+	room      *room
+	made      made
+	steps     int // spent
+	memory    int // taken
+	allowed   int // of memory
+	prompt    *source.Value
 }
 
 // refuse adds an error, after which no further pass runs.
@@ -116,14 +135,27 @@ func (l *lowering) spend(steps int) bool {
 	return l.steps <= maxSteps
 }
 
-// spendText counts bytes of texts in the same way.
-func (l *lowering) spendText(bytes int) bool {
-	within := l.text <= maxText
-	if l.text += bytes; within && l.text > maxText {
-		l.refuse(diag.Errorf("expansion_too_large", diag.Of(l.file), "the texts of the prompt take more than %d MiB", maxText>>20))
+// take counts memory, by estimates that are on the high side, and refuses the workflow when a small file would take much of it: subgraphs in
+// subgraphs, and texts in them, double with each level.
+func (l *lowering) take(bytes int) bool {
+	within := l.memory <= l.allowed
+	if l.memory += bytes; within && l.memory > l.allowed {
+		l.refuse(diag.Errorf("expansion_too_large", diag.Of(l.file), "the expanded workflow takes more than %d MiB of memory", l.allowed>>20))
 	}
-	return l.text <= maxText
+	return l.memory <= l.allowed
 }
+
+// Estimates for take, in bytes.
+const (
+	textCost  = 8        // per byte of a text that is changed: each step of it makes another text
+	slotCost  = 250      // per slot of a subgraph instance
+	nodeCost  = 700      // per node of the prompt
+	fieldCost = 120      // per input or widget of it
+	groupCost = 16 << 10 // per node inside of a group node, which becomes a definition
+)
+
+// spendText counts bytes of texts that are changed.
+func (l *lowering) spendText(bytes int) bool { return l.take(textCost * bytes) }
 
 func (l *lowering) warn(code string, at diag.Place, node, input, format string, args ...any) {
 	l.found.Add(diag.Warnf(code, at, format, args...).About(node, input))

@@ -2,6 +2,7 @@ package lower
 
 import (
 	"strconv"
+	"strings"
 
 	"github.com/comfyc/comfyc/compiler/diag"
 	"github.com/comfyc/comfyc/compiler/source"
@@ -13,10 +14,8 @@ type graph struct {
 	doc             *graphDoc // nil for a definition made from a group node
 	id, name        string
 	nodes           []*node
-	byID            map[string]*node
 	links           map[int]*link
-	into            map[slotRef]*link // the one link that ends at an input
-	outOf           map[slotRef]*outs // the links that start at an output; see from
+	ends            map[string]*ends // the links at each node, by its id, and at the sides of the definition
 	inputs, outputs []*port
 	hosts           []*node         // instances, in the order of their creation
 	taken           map[string]bool // names of inputs
@@ -38,6 +37,8 @@ type link struct {
 	typ      string
 	src      *source.Value
 	out      bool // it is among the links of the output that it starts at
+
+	start, end *ends // what is at its ends
 }
 
 // port is an input or an output of a definition.
@@ -64,9 +65,11 @@ const (
 // node is a live node. Nodes inside of a definition are shared by all its instances.
 type node struct {
 	id, class, title string
+	at               int // its place in the graph, once all are there
 	kind             kind
 	mode             int
 	graph            *graph
+	ends             *ends // its links in that graph
 	doc              *nodeDoc
 	src              *source.Value
 	def              *class // of a classNode or groupedNode
@@ -84,7 +87,10 @@ type node struct {
 	values map[string]*promoted // promoted values by input name
 	group  *group               // what a groupedNode stands for
 	failed bool                 // its widgets cannot be made
+	unique bool                 // no two of its widgets have one name
 	gone   bool                 // it was removed
+
+	passedIn, passedOut []int // the last way of a resolver that came by each slot
 
 	bypassed string     // the definition's input that took the place of a primitiveNode
 	outSpec  *inputSpec // what a primitiveNode has taken its form from
@@ -181,11 +187,23 @@ func (n *node) slotOf(name string) *input {
 }
 
 // linkInto gives the link that ends at an input.
-func (n *node) linkInto(slot int) *link { return n.graph.into[slotRef{n.id, slot}] }
+func (n *node) linkInto(slot int) *link { return n.ends.into(slot) }
+
+// node finds a node by its id, nil if there is none.
+func (g *graph) node(id string) *node {
+	if e := g.ends[id]; e != nil {
+		return e.node
+	}
+	return nil
+}
 
 // newGraph makes an empty graph.
 func (l *lowering) newGraph(doc *graphDoc) *graph {
-	g := &graph{l: l, doc: doc, byID: map[string]*node{}, links: map[int]*link{}, into: map[slotRef]*link{}, outOf: map[slotRef]*outs{}, taken: map[string]bool{}}
+	nodes, links := 0, 0
+	if doc != nil {
+		nodes, links = len(doc.nodes)+2, len(doc.links)
+	}
+	g := &graph{l: l, doc: doc, links: make(map[int]*link, links), ends: make(map[string]*ends, nodes), taken: map[string]bool{}}
 	if doc != nil {
 		g.id, g.name = doc.id, doc.name
 	}
@@ -199,11 +217,14 @@ func (g *graph) add(n *node) {
 	} else {
 		g.l.observe(n.id)
 	}
-	n.graph = g
+	n.graph, n.ends = g, g.endsOf(n.id)
+	n.ends.node = n
+	g.l.ambiguous = g.l.ambiguous || strings.Contains(n.id, ":")
 	g.l.byID[n.id] = n
-	n.uniqueWidgets()
+	if !n.unique {
+		n.uniqueWidgets()
+	}
 	g.nodes = append(g.nodes, n)
-	g.byID[n.id] = n
 	if n.kind == hostNode {
 		n.sub.hosts = append(n.sub.hosts, n)
 	}

@@ -2,10 +2,101 @@ package lower
 
 import "slices"
 
+// nearIn and nearOut are the numbers of slots up to which a node's links are kept in slices; a file may name slots of any number, and few
+// bytes of a file must not ask for much memory.
+const (
+	nearIn  = 24
+	nearOut = 8
+)
+
+// ends are the links at one node of a graph, by slot.
+type ends struct {
+	node   *node   // nil if there is none
+	in     []*link // into the near slots
+	out    []outs  // from the near slots
+	farIn  map[int]*link
+	farOut map[int]*outs
+}
+
+// outs are the links that start at one output. They are sorted, and removed ones taken out, when they are read.
+type outs struct {
+	list           []*link
+	stale, unready bool // some were removed; they are not in the order of their ids
+}
+
+// endsOf gives the links at a node, or at one that does not exist, by its id.
+func (g *graph) endsOf(id string) *ends {
+	e := g.ends[id]
+	if e == nil {
+		e = g.l.room.ends.make()
+		g.ends[id] = e
+	}
+	return e
+}
+
+// into is the one link that ends at an input.
+func (e *ends) into(slot int) *link {
+	if e != nil && uint(slot) < uint(len(e.in)) {
+		return e.in[slot]
+	}
+	if e != nil && e.farIn != nil {
+		return e.farIn[slot]
+	}
+	return nil
+}
+
+func (e *ends) setInto(r *room, slot int, k *link) {
+	switch {
+	case uint(slot) < uint(len(e.in)):
+		e.in[slot] = k
+	case k == nil:
+		delete(e.farIn, slot)
+	case uint(slot) < nearIn:
+		if slot >= cap(e.in) {
+			more := r.linkRefs.list(min(max(4, 2*slot), nearIn))
+			e.in = more[:copy(more, e.in)]
+		}
+		e.in = e.in[:max(len(e.in), slot+1)]
+		e.in[slot] = k
+	default:
+		if e.farIn == nil {
+			e.farIn = map[int]*link{}
+		}
+		e.farIn[slot] = k
+	}
+}
+
+// outOf gives the links that start at an output, nil if there never were any.
+func (e *ends) outOf(slot int) *outs {
+	if uint(slot) < uint(len(e.out)) {
+		return &e.out[slot]
+	}
+	return e.farOut[slot]
+}
+
+// makeOut is outOf for a link that is to be added.
+func (e *ends) makeOut(r *room, slot int) *outs {
+	if o := e.outOf(slot); o != nil {
+		return o
+	}
+	if uint(slot) < nearOut {
+		if slot >= cap(e.out) {
+			more := r.outs.list(min(max(2, 2*slot), nearOut))
+			e.out = more[:copy(more, e.out)]
+		}
+		e.out = e.out[:max(len(e.out), slot+1)]
+		return &e.out[slot]
+	}
+	if e.farOut == nil {
+		e.farOut = map[int]*outs{}
+	}
+	e.farOut[slot] = &outs{}
+	return e.farOut[slot]
+}
+
 // addLink registers a link. It is refused, as by the frontend, if its id or its input is taken.
 func (g *graph) addLink(k *link) bool {
-	ref := slotRef{k.to, k.toSlot}
-	if g.l.linkIDs[k.id] || g.into[ref] != nil {
+	if g.l.linkIDs[k.id] || g.endsOf(k.to).into(k.toSlot) != nil {
 		return false
 	}
 	g.l.linkIDs[k.id] = true
@@ -15,15 +106,13 @@ func (g *graph) addLink(k *link) bool {
 	return true
 }
 
-// outs are the links that start at one output. They are sorted, and removed ones taken out, when they are read.
-type outs struct {
-	list           []*link
-	stale, unready bool // some were removed; they are not in the order of their ids
-}
-
 // from lists the links that start at an output, by id. Whoever changes links while going through them clones the list.
 func (g *graph) from(id string, slot int) []*link {
-	o := g.outOf[slotRef{id, slot}]
+	e := g.ends[id]
+	if e == nil {
+		return nil
+	}
+	o := e.outOf(slot)
 	if o == nil {
 		return nil
 	}
@@ -38,33 +127,34 @@ func (g *graph) from(id string, slot int) []*link {
 }
 
 func (g *graph) place(k *link) {
-	g.into[slotRef{k.to, k.toSlot}] = k
+	k.end = g.endsOf(k.to)
+	k.end.setInto(g.l.room, k.toSlot, k)
 	if k.out {
 		return
 	}
-	ref := slotRef{k.from, k.fromSlot}
-	if g.outOf[ref] == nil {
-		g.outOf[ref] = &outs{}
-	}
-	o := g.outOf[ref]
+	k.start = g.endsOf(k.from)
+	o := k.start.makeOut(g.l.room, k.fromSlot)
 	if o.stale {
 		g.from(k.from, k.fromSlot) // the link itself may be among the removed ones
 	}
 	o.unready = o.unready || len(o.list) > 0 && o.list[len(o.list)-1].id > k.id
+	if o.list == nil {
+		o.list = g.l.room.linkRefs.list(1)[:0]
+	}
 	o.list = append(o.list, k)
 	k.out = true
 }
 
 func (g *graph) displace(k *link) {
 	g.leaveInput(k)
-	if o := g.outOf[slotRef{k.from, k.fromSlot}]; o != nil && k.out {
+	if o := g.endsOf(k.from).outOf(k.fromSlot); o != nil && k.out {
 		o.stale, k.out = true, false
 	}
 }
 
 func (g *graph) leaveInput(k *link) {
-	if ref := (slotRef{k.to, k.toSlot}); g.into[ref] == k {
-		delete(g.into, ref)
+	if e := g.endsOf(k.to); e.into(k.toSlot) == k {
+		e.setInto(g.l.room, k.toSlot, nil)
 	}
 }
 
@@ -100,7 +190,7 @@ func (g *graph) moveLinks(moves []move, removals []*link) bool {
 	taken := make(map[slotRef]bool, len(moves))
 	for _, m := range moves {
 		ref := slotRef{m.link.to, m.slot}
-		if other := g.into[ref]; taken[ref] || other != nil && !leaving[other] {
+		if other := g.endsOf(m.link.to).into(m.slot); taken[ref] || other != nil && !leaving[other] {
 			return false
 		}
 		taken[ref] = true
@@ -201,7 +291,7 @@ func (n *node) disconnect(slot int) {
 		n.graph.leavePort(k)
 		return
 	}
-	if from := n.graph.byID[k.from]; from == nil || k.fromSlot < 0 || k.fromSlot >= len(from.outputs) {
+	if from := n.graph.node(k.from); from == nil || k.fromSlot < 0 || k.fromSlot >= len(from.outputs) {
 		return
 	}
 	n.graph.removeLink(k)

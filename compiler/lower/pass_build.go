@@ -9,6 +9,11 @@ import (
 
 // build makes the live graph. Definitions come before what uses them; a definition that holds itself is refused.
 func (l *lowering) build() {
+	nodes, links := len(l.doc.nodes), len(l.doc.links)
+	for _, d := range l.defs {
+		nodes, links = nodes+len(d.nodes), links+len(d.links)
+	}
+	l.byID, l.linkIDs = make(map[string]*node, nodes), make(map[int]bool, links)
 	l.root = l.newGraph(l.doc)
 	for _, d := range l.doc.links {
 		l.root.load(d)
@@ -58,7 +63,8 @@ func newPorts(docs []*portDoc) []*port {
 }
 
 func (g *graph) load(d *linkDoc) {
-	k := &link{id: d.id, from: d.from, fromSlot: d.fromSlot, to: d.to, toSlot: d.toSlot, typ: d.typ, src: d.src}
+	k := g.l.room.links.make()
+	*k = link{id: d.id, from: d.from, fromSlot: d.fromSlot, to: d.to, toSlot: d.toSlot, typ: d.typ, src: d.src}
 	if !g.addLink(k) {
 		g.l.warn("dropped_link", diag.Of(d.src), d.to, "", "link %d is dropped: its id or the input it leads to is taken by another link", d.id)
 	}
@@ -137,7 +143,7 @@ func (l *lowering) findCycle() *graphDoc {
 func (g *graph) loadNodes() {
 	made := g.makeNodes()
 	for _, n := range made {
-		n.configure()
+		n.configure(g.l)
 	}
 	for _, n := range made {
 		g.realign(n, n.doc.inputs)
@@ -196,7 +202,8 @@ func (g *graph) followMoved(moved map[string]string) {
 
 // newNode makes a node of the right kind with the slots and widgets of its class.
 func (l *lowering) newNode(d *nodeDoc) *node {
-	n := &node{id: d.id, class: d.class, title: d.title, mode: d.mode, doc: d, src: d.src}
+	n := l.room.nodes.make()
+	n.id, n.class, n.title, n.mode, n.doc, n.src = d.id, d.class, d.title, d.mode, d, d.src
 	if g := l.graphs[d.class]; g != nil {
 		n.kind, n.sub, n.values = hostNode, g, map[string]*promoted{}
 		n.mirrorPorts()
@@ -223,7 +230,11 @@ func (l *lowering) newNode(d *nodeDoc) *node {
 		n.kind = unknownNode
 		return n
 	}
-	n.make()
+	if p := n.def.proto; p != nil {
+		n.takeProto(p, l)
+	} else {
+		n.make()
+	}
 	if n.failed {
 		return &node{id: d.id, class: d.class, title: d.title, mode: d.mode, doc: d, src: d.src, kind: unknownNode}
 	}
@@ -248,7 +259,7 @@ func (n *node) make() {
 }
 
 // configure gives the node what the file says of it: slots, connections, values.
-func (n *node) configure() {
+func (n *node) configure(l *lowering) {
 	switch n.kind {
 	case classNode, groupedNode:
 		n.mergeInputs()
@@ -274,6 +285,7 @@ func (n *node) configure() {
 	if n.kind == unknownNode {
 		n.unknownWidgets()
 	}
+	n.placeValues(l)
 }
 
 // growFromFile tells the node of each of its connections, so that groups of inputs grow.
@@ -293,11 +305,9 @@ func (n *node) growFromFile() {
 func (n *node) mergeInputs() {
 	docs := n.doc.slotsByName()
 	own := len(n.inputs)
-	for i, in := range n.inputs {
+	for _, in := range n.inputs {
 		if d := docs(in.name); d != nil {
-			made := *in
-			made.label, made.doc = d.label, d
-			n.inputs[i] = &made
+			in.label, in.doc = d.label, d
 		}
 	}
 	var known map[string]bool

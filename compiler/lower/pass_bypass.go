@@ -2,6 +2,7 @@ package lower
 
 import (
 	"slices"
+	"strconv"
 
 	"github.com/comfyc/comfyc/compiler/diag"
 	"github.com/comfyc/comfyc/compiler/source"
@@ -16,54 +17,45 @@ type resolved struct {
 
 // resolver follows the links of one input, through bypassed nodes, reroutes and the borders of subgraphs.
 type resolver struct {
-	l       *lowering
-	of      *flatNode
-	in      *input
-	visited []visit
-	more    map[visit]bool
-	failed  bool
+	l      *lowering
+	of     *flatNode
+	in     *input
+	way    int // its number
+	failed bool
 }
 
-// visit is a slot that was passed. Instances of one definition count as one, as in the frontend.
-type visit struct {
-	graph *graph
-	node  *node
-	slot  int
-	out   bool
-}
-
-// manyVisits is the length of a way from which on passed slots are looked up in a map.
-const manyVisits = 16
-
-// resolve finds the source of an input; nil if there is none, or if what is there produces nothing. ok is false if the frontend refuses.
-func (l *lowering) resolve(f *flatNode, slot int) (res *resolved, ok bool) {
-	r := &resolver{l: l, of: f, in: f.inputs[slot]}
+// resolve finds the source of an input; from is nil if there is none, or if what is there produces nothing. ok is false if the frontend refuses.
+func (l *lowering) resolve(f *flatNode, slot int) (res resolved, ok bool) {
+	if f.linkInto(slot) == nil {
+		return resolved{}, true
+	}
+	l.ways++
+	r := resolver{l: l, of: f, in: f.inputs[slot], way: l.ways}
 	res = r.input(f, slot, "")
 	return res, !r.failed
 }
 
-// pass notes a slot. It is false if the way came by here before.
+// pass notes a slot. It is false if the way came by here before; instances of one definition count as one, as in the frontend.
 func (r *resolver) pass(f *flatNode, slot int, out bool) bool {
-	v := visit{f.graph, f.node, slot, out}
 	if !r.l.spend(1) {
 		r.failed = true
 		return false
 	}
-	if r.more == nil && len(r.visited) == manyVisits {
-		r.more = make(map[visit]bool, 4*manyVisits)
-		for _, x := range r.visited {
-			r.more[x] = true
-		}
+	passed, count := &f.passedIn, len(f.inputs)
+	if out {
+		passed, count = &f.passedOut, len(f.outputs)
 	}
-	if r.more[v] || r.more == nil && slices.Contains(r.visited, v) {
+	if slot < 0 || slot >= count {
+		return true // the way ends here
+	}
+	if len(*passed) < count {
+		*passed = r.l.room.ints.list(count)
+	}
+	if (*passed)[slot] == r.way {
 		r.fail("link_circle", f.place(), "the links lead in a circle, through node %s, and never to a node that runs", f.flatID)
 		return false
 	}
-	if r.more != nil {
-		r.more[v] = true
-	} else {
-		r.visited = append(r.visited, v)
-	}
+	(*passed)[slot] = r.way
 	return true
 }
 
@@ -86,42 +78,35 @@ func inputPlace(n *node, in *input) diag.Place {
 }
 
 // input follows the link into an input. typ is the type that the far end wants, "" for the input's own.
-func (r *resolver) input(f *flatNode, slot int, typ string) *resolved {
+func (r *resolver) input(f *flatNode, slot int, typ string) resolved {
 	if !r.pass(f, slot, false) {
-		return nil
+		return resolved{}
 	}
 	if slot < 0 || slot >= len(f.inputs) {
 		r.fail("no_such_slot", f.place(), "node %s has no input %d to pass a value through", f.flatID, slot)
-		return nil
+		return resolved{}
 	}
 	k := f.linkInto(slot)
 	if k == nil {
-		return nil
+		return resolved{}
 	}
 	if f.host != nil && k.from == inputSide {
 		return r.outside(f, k)
 	}
-	origin := f.graph.byID[k.from]
+	origin := k.start.node
 	if origin == nil {
 		r.fail("dangling_link", linkPlace(f.node, k), "link %d starts at node %s, which does not exist", k.id, k.from)
-		return nil
+		return resolved{}
 	}
 	if typ == "" {
 		typ = f.inputs[slot].typ
 	}
-	at := r.l.flatByID[siblingID(f, origin)]
+	at := r.l.inside(f.host, origin)
 	if at == nil {
 		r.fail("dangling_link", linkPlace(f.node, k), "link %d starts at node %s, which is not expanded", k.id, k.from)
-		return nil
+		return resolved{}
 	}
 	return r.output(at, k.fromSlot, typ)
-}
-
-func siblingID(f *flatNode, n *node) string {
-	if f.host == nil {
-		return n.id
-	}
-	return f.host.flatID + ":" + n.id
 }
 
 func linkPlace(n *node, k *link) diag.Place {
@@ -132,25 +117,25 @@ func linkPlace(n *node, k *link) diag.Place {
 }
 
 // outside goes from an inner input to the instance: its link, or its own value.
-func (r *resolver) outside(f *flatNode, k *link) *resolved {
+func (r *resolver) outside(f *flatNode, k *link) resolved {
 	host := f.host
 	if k.fromSlot < 0 || k.fromSlot >= len(host.inputs) {
 		r.fail("no_such_slot", linkPlace(f.node, k), "link %d starts at input %d of the subgraph, which has %d", k.id, k.fromSlot, len(host.inputs))
-		return nil
+		return resolved{}
 	}
 	if host.linkInto(k.fromSlot) == nil {
 		if p := host.inputs[k.fromSlot].value; p != nil {
-			return &resolved{from: f, slot: -1, value: p}
+			return resolved{from: f, slot: -1, value: p}
 		}
-		return nil
+		return resolved{}
 	}
 	return r.input(host, k.fromSlot, "")
 }
 
 // output follows an output upwards: nothing from muted nodes, through bypassed ones, through reroutes, into instances.
-func (r *resolver) output(f *flatNode, slot int, typ string) *resolved {
+func (r *resolver) output(f *flatNode, slot int, typ string) resolved {
 	if !r.pass(f, slot, true) || f.mode == modeMuted {
-		return nil
+		return resolved{}
 	}
 	switch {
 	case f.mode == modeBypassed:
@@ -159,22 +144,22 @@ func (r *resolver) output(f *flatNode, slot int, typ string) *resolved {
 		return r.inside(f, slot, typ)
 	case f.virtual():
 		if slot < 0 || slot >= len(f.inputs) || f.linkInto(slot) == nil {
-			return nil
+			return resolved{}
 		}
 		return r.input(f, slot, typ)
 	}
-	return &resolved{from: f, slot: slot}
+	return resolved{from: f, slot: slot}
 }
 
 // bypass leaves a bypassed node by the input that fits; once one is chosen it counts, connected or not.
-func (r *resolver) bypass(f *flatNode, slot int, typ string) *resolved {
+func (r *resolver) bypass(f *flatNode, slot int, typ string) resolved {
 	if slot < 0 || slot >= len(f.outputs) {
 		r.fail("no_such_slot", f.place(), "bypassed node %s has no output %d", f.flatID, slot)
-		return nil
+		return resolved{}
 	}
 	at := f.bypassInput(slot, typ)
 	if at < 0 {
-		return nil
+		return resolved{}
 	}
 	return r.input(f, at, "")
 }
@@ -199,24 +184,24 @@ func (n *node) bypassInput(slot int, typ string) int {
 }
 
 // inside goes from an instance's output to the inner node that gives it.
-func (r *resolver) inside(f *flatNode, slot int, typ string) *resolved {
+func (r *resolver) inside(f *flatNode, slot int, typ string) resolved {
 	if slot < 0 || slot >= len(f.outputs) || slot >= len(f.sub.outputs) {
 		r.fail("no_such_slot", f.place(), "subgraph instance %s has no output %d", f.flatID, slot)
-		return nil
+		return resolved{}
 	}
 	k := f.sub.feeding(slot)
 	if k == nil {
-		return nil
+		return resolved{}
 	}
-	inner := f.sub.byID[k.from]
+	inner := k.start.node
 	if inner == nil || k.from == inputSide {
 		r.fail("subgraph_passthrough", linkPlace(f.node, k), "output %q of the subgraph is wired straight to one of its inputs, or to nothing", f.sub.outputs[slot].name)
-		return nil
+		return resolved{}
 	}
-	at := r.l.flatByID[f.flatID+":"+inner.id]
+	at := r.l.inside(f, inner)
 	if at == nil {
 		r.fail("dangling_link", linkPlace(f.node, k), "inner node %s is not expanded", inner.id)
-		return nil
+		return resolved{}
 	}
 	return r.output(at, k.fromSlot, typ)
 }
@@ -232,6 +217,15 @@ func (g *graph) feeding(slot int) *link {
 }
 
 // linkList is a link as the API form has it.
-func (res *resolved) linkList(at *source.Value) *source.Value {
-	return source.NewArray(source.NewString(res.from.flatID).At(at), source.NewInt(int64(res.slot)).At(at)).At(at)
+func (l *lowering) linkList(res resolved, at *source.Value) *source.Value {
+	values := l.made.values.list(3)
+	list, id, slot := &values[0], &values[1], &values[2]
+	for i := range values {
+		values[i].File, values[i].Start, values[i].End = at.File, at.Start, at.End
+	}
+	id.Kind, id.Text = source.String, res.from.flatID
+	slot.Kind, slot.Text = source.Number, strconv.Itoa(res.slot)
+	list.Kind, list.Items = source.Array, l.made.items.list(2)
+	list.Items[0], list.Items[1] = id, slot
+	return list
 }

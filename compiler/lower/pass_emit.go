@@ -11,50 +11,77 @@ import (
 
 // emit writes the prompt: each node that runs, with the values of its widgets and its links.
 func (l *lowering) emit() {
-	type entry struct {
-		id    string
-		value *source.Value
-	}
-	var out []entry
-	sent := make(map[string]bool, len(l.flat))
+	out := make([]entry, 0, len(l.flat))
 	for _, f := range l.flat {
-		f = l.flatByID[f.flatID]
+		f = l.counted(f)
 		if f.virtual() || !f.active() {
 			continue
 		}
-		sent[f.flatID] = true
-		out = append(out, entry{f.flatID, l.emitNode(f)})
+		e := entry{id: f.flatID, value: l.emitNode(f)}
+		e.number, e.numbered = integerKey(e.id)
+		out = append(out, e)
 		if l.found.Failed() {
 			return
 		}
 	}
-	slices.SortStableFunc(out, func(a, b entry) int { return compareKeys(a.id, b.id) })
+	slices.SortStableFunc(out, entry.compare)
+	if l.ambiguous {
+		dropDead(out)
+	}
 	l.prompt = source.NewObject().At(l.file)
-	for _, e := range out {
-		dropDead(e.value.Get("inputs"), sent)
-		l.prompt.Members = append(l.prompt.Members, member(e.id, e.value))
+	l.prompt.Members = make([]source.Member, len(out))
+	for i, e := range out {
+		l.prompt.Members[i] = member(e.id, e.value)
 	}
 	if len(out) == 0 {
 		l.refuse(diag.Errorf("empty_prompt", diag.Of(l.file), "no node of this workflow would be sent"))
 	}
 }
 
+// entry is a node of the prompt.
+type entry struct {
+	id       string
+	number   int // of an id that is written as an integer
+	numbered bool
+	value    *source.Value
+}
+
+// compare orders entries as the keys of a JavaScript object are: integer-like ones first, ascending, the others as they were added.
+func (e entry) compare(other entry) int {
+	switch {
+	case e.numbered && other.numbered:
+		return e.number - other.number
+	case e.numbered:
+		return -1
+	case other.numbered:
+		return 1
+	}
+	return 0
+}
+
 func member(key string, v *source.Value) source.Member {
 	return source.Member{Key: key, KeyStart: v.Start, KeyEnd: v.End, Value: v}
 }
 
-// dropDead removes links to nodes that are not sent.
-func dropDead(inputs *source.Value, sent map[string]bool) {
-	inputs.Members = slices.DeleteFunc(inputs.Members, func(m source.Member) bool {
-		return m.Value.Kind == source.Array && len(m.Value.Items) == 2 && !sent[textOf(m.Value.Items[0])]
-	})
+// dropDead removes links to nodes that are not sent. There are some only where two nodes have one id.
+func dropDead(prompt []entry) {
+	sent := make(map[string]bool, len(prompt))
+	for _, e := range prompt {
+		sent[e.id] = true
+	}
+	for _, e := range prompt {
+		inputs := e.value.Get("inputs")
+		inputs.Members = slices.DeleteFunc(inputs.Members, func(m source.Member) bool {
+			return m.Value.Kind == source.Array && len(m.Value.Items) == 2 && !sent[textOf(m.Value.Items[0])]
+		})
+	}
 }
 
 func (l *lowering) emitNode(f *flatNode) *source.Value {
-	inputs := &inputSet{}
 	if !l.spend(len(f.widgets) + len(f.inputs)) {
 		return nil
 	}
+	inputs := &inputSet{members: l.made.members.list(len(f.widgets) + len(f.inputs))[:0]}
 	for _, w := range f.widgets {
 		if w.name != "" && !w.unsent {
 			inputs.put(w.name, l.sentValue(f, w))
@@ -65,17 +92,18 @@ func (l *lowering) emitNode(f *flatNode) *source.Value {
 		if !ok {
 			return nil
 		}
-		if res == nil {
+		if res.from == nil {
 			l.unresolved(f, i)
 			continue
 		}
 		if res.value != nil {
 			inputs.put(in.name, wrap(res.value.value))
 		} else {
-			inputs.put(in.name, res.linkList(inputValue(f.node, in)))
+			inputs.put(in.name, l.linkList(res, inputValue(f.node, in)))
 		}
 	}
-	value := source.NewObject(member("inputs", source.NewObject(inputs.defined()...).At(f.src))).At(f.src)
+	value := l.made.object(f.src, l.made.members.list(3)[:0])
+	value.Members = append(value.Members, member("inputs", l.made.object(f.src, inputs.defined())))
 	switch f.kind {
 	case unknownNode:
 		l.unknown(f)
@@ -84,13 +112,9 @@ func (l *lowering) emitNode(f *flatNode) *source.Value {
 		fallthrough
 	default:
 		l.needsBrowser(f)
-		class := source.NewString(f.class).At(f.src)
-		if t := f.doc.src.Get("type"); t != nil && t.Kind == source.String && t.Text == f.class {
-			class = t
-		}
-		value.Members = append(value.Members, member("class_type", class))
+		value.Members = append(value.Members, member("class_type", l.made.sameText(f.doc.src.Get("type"), f.class, f.src)))
 	}
-	value.Members = append(value.Members, member("_meta", f.meta()))
+	value.Members = append(value.Members, member("_meta", l.meta(f)))
 	return value
 }
 
@@ -158,6 +182,9 @@ func (l *lowering) sentValue(f *flatNode, w *widget) *source.Value {
 	if shown := shownModel(f, w); shown != nil {
 		v = shown
 	}
+	if v != nil && v == w.initial || v != nil && v.File != f.src.File && v.File != nil {
+		v = l.made.at(v, f.src) // a default of the class that came back with an option
+	}
 	switch {
 	case w.typ == "load3D" && w.name == "viewport_state" && f.host == nil:
 		return viewportState(f.node)
@@ -184,6 +211,10 @@ func replaced(v *source.Value, text string) *source.Value {
 }
 
 func (l *lowering) expandPrompt(f *flatNode, w *widget, v *source.Value) *source.Value {
+	if plainPrompt(v.Text) {
+		l.spend(len(v.Text) >> 6)
+		return v
+	}
 	if cut := comment.FindString(v.Text); cut != "" {
 		d := diag.Infof("prompt_comment", diag.Of(v), "%s is a comment, and not sent", strconv.Quote(shortened(cut)))
 		if strings.Contains(v.Text, ":"+cut) {
@@ -210,7 +241,7 @@ func (l *lowering) chosenIndex(f *flatNode) *source.Value {
 	choice := f.widgets[0].value
 	for i, in := range f.inputs {
 		if in.hasWidget && in.widget == f.widgets[0].name {
-			if res, _ := l.resolve(f, i); res != nil && res.value != nil {
+			if res, _ := l.resolve(f, i); res.value != nil {
 				choice = res.value.value
 			}
 			break
@@ -220,16 +251,16 @@ func (l *lowering) chosenIndex(f *flatNode) *source.Value {
 }
 
 // meta is the title, and the pack that the node comes from, if the file says so.
-func (f *flatNode) meta() *source.Value {
-	title := source.NewString(f.title).At(f.src)
-	if t := f.doc.src.Get("title"); t != nil && t.Kind == source.String && t.Text == f.title {
-		title = t
-	}
-	out := source.NewObject(member("title", title)).At(f.src)
-	for _, key := range []string{"cnr_id", "aux_id", "ver"} {
+func (l *lowering) meta(f *flatNode) *source.Value {
+	out := l.made.object(f.src, l.made.members.list(1 + len(packKeys))[:0])
+	out.Members = append(out.Members, member("title", l.made.sameText(f.doc.src.Get("title"), f.title, f.src)))
+	for _, key := range packKeys {
 		if v := f.doc.props.Get(key); v != nil && v.Kind == source.String && v.Text != "" {
 			out.Members = append(out.Members, member(key, v))
 		}
 	}
 	return out
 }
+
+// packKeys are the properties that say where a node's class comes from.
+var packKeys = [...]string{"cnr_id", "aux_id", "ver"}

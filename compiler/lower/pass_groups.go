@@ -66,7 +66,7 @@ func (l *lowering) decodeGroupNodes() {
 		g := &group{name: m.Key, src: m.Value, config: m.Value.Get("config"), from: map[slotIndex][]groupLink{}, to: map[slotIndex]groupLink{},
 			external: map[slotIndex]string{}, prims: map[int]*inputSpec{}, seenIn: map[string]int{}, seenOut: map[string]bool{}}
 		for _, v := range items(m.Value.Get("nodes")) {
-			d := decodeNode(v)
+			d := l.decodeNode(v)
 			d.id = ""
 			g.nodes = append(g.nodes, d)
 		}
@@ -171,7 +171,7 @@ func (g *group) definition(l *lowering, i int, d *nodeDoc) *class {
 			return nil
 		}
 		typ := links[0].typ
-		return &class{declared: []*inputSpec{{name: "value", typ: typ, widget: typ}}, outputs: []output{{typ: typ}}, matches: []string{""}}
+		return &class{declared: []*inputSpec{{name: "value", typ: typ, widget: typ, make: maker(typ)}}, outputs: []output{{typ: typ}}, matches: []string{""}}
 	case "Reroute":
 		return g.reroute(i)
 	}

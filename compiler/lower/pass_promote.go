@@ -7,9 +7,13 @@ import (
 	"github.com/comfyc/comfyc/compiler/source"
 )
 
+// hostSlot is what a slot of an instance costs of the steps: files can ask for many with few bytes.
+const hostSlot = 20
+
 // mirrorPorts gives an instance the slots of its definition.
 func (n *node) mirrorPorts() {
-	if !n.sub.l.spend(len(n.sub.inputs) + len(n.sub.outputs)) {
+	slots := len(n.sub.inputs) + len(n.sub.outputs)
+	if l := n.sub.l; !l.spend(hostSlot*slots) || !l.take(slotCost*slots) {
 		return
 	}
 	for _, p := range n.sub.inputs {
@@ -75,9 +79,12 @@ func (g *graph) promoteLate() {
 // promoteAs makes an input stand for a widget. The value belongs to the input's name, so that equal names share one.
 func (n *node) promoteAs(in *input, w *widget, v *source.Value) {
 	p := n.values[in.name]
-	if p == nil || p.like.typ != w.typ {
+	switch {
+	case p == nil:
 		p = &promoted{value: v}
 		n.values[in.name] = p
+	case p.like.typ != w.typ:
+		*p = promoted{value: v}
 	}
 	p.like = w
 	in.value, in.widget, in.hasWidget = p, in.name, true
@@ -108,7 +115,7 @@ func (g *graph) target(id int) (*node, *input) {
 	if k == nil {
 		return nil, nil
 	}
-	n := g.byID[k.to]
+	n := g.node(k.to)
 	if n == nil || k.toSlot < 0 || k.toSlot >= len(n.inputs) {
 		return nil, nil
 	}
@@ -190,7 +197,8 @@ func (g *graph) addPort(name, typ string) *port {
 	p := &port{name: uniqueName(name, g.hasPort), typ: typ}
 	g.taken[p.name] = true
 	g.inputs = append(g.inputs, p)
-	g.l.spend(len(g.hosts))
+	g.l.spend(hostSlot * len(g.hosts))
+	g.l.take(slotCost * len(g.hosts))
 	for _, h := range g.hosts {
 		h.inputs = append(h.inputs, &input{name: p.name, typ: p.typ, port: p})
 	}

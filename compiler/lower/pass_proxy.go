@@ -61,7 +61,7 @@ func (n *node) stripPrefix(p proxyDoc) proxyDoc {
 
 // resolves tells whether an inner node has a widget, directly or, if it is an instance, through an input of that name.
 func (g *graph) resolves(id, name string, depth int) bool {
-	n := g.byID[id]
+	n := g.node(id)
 	if n == nil || depth > 100 {
 		return false
 	}
@@ -102,7 +102,7 @@ func (n *node) plan(e proxyEntry, perPrimitive map[string]int, order *[]string, 
 	if in := n.drives(e.node, e.name); in != nil {
 		return func() { n.giveNamed(in.name, e, lost) }
 	}
-	inner := n.sub.byID[e.node]
+	inner := n.sub.node(e.node)
 	drop := func() { *lost = append(*lost, e) }
 	if inner == nil {
 		return drop
@@ -228,7 +228,7 @@ func (n *node) createInput(inner *node, e proxyEntry) bool {
 func (n *node) bypassPrimitive(cohort []proxyEntry, lost *[]proxyEntry) {
 	g := n.sub
 	fail := func() { *lost = append(*lost, cohort...) }
-	prim := g.byID[cohort[0].node]
+	prim := g.node(cohort[0].node)
 	for _, e := range cohort {
 		if e.name != cohort[0].name {
 			fail()
@@ -250,13 +250,13 @@ func (n *node) bypassPrimitive(cohort []proxyEntry, lost *[]proxyEntry) {
 	}
 	p := g.addPort(name, typ)
 	for _, k := range links {
-		g.byID[k.to].disconnect(k.toSlot)
+		g.node(k.to).disconnect(k.toSlot)
 	}
 	for _, k := range links {
-		if !g.connectPort(p, g.byID[k.to], g.byID[k.to].inputs[k.toSlot]) {
+		if !g.connectPort(p, g.node(k.to), g.node(k.to).inputs[k.toSlot]) {
 			g.removePort(p)
 			for _, k := range links {
-				prim.connect(k.fromSlot, g.byID[k.to], k.toSlot)
+				prim.connect(k.fromSlot, g.node(k.to), k.toSlot)
 			}
 			fail()
 			return

@@ -20,7 +20,7 @@ func (n *node) behindReroute() bool {
 	if k == nil {
 		return false
 	}
-	from := n.graph.byID[k.from]
+	from := n.graph.node(k.from)
 	return from != nil && from.kind == rerouteNode
 }
 
@@ -43,7 +43,7 @@ func (n *node) settleReroute(settled map[*node]bool) {
 			if !g.l.spend(1) {
 				return
 			}
-			target := g.byID[k.to]
+			target := g.node(k.to)
 			switch {
 			case target == nil || k.toSlot < 0 || k.toSlot >= len(target.inputs):
 			case target.kind == rerouteNode:
@@ -82,7 +82,7 @@ func (n *node) rerouteRoot() (chain []*node, typ string, ok bool) {
 		if k == nil {
 			return chain, "", true
 		}
-		from := n.graph.byID[k.from]
+		from := n.graph.node(k.from)
 		if from == nil {
 			return nil, "", false
 		}

@@ -37,10 +37,13 @@ func (l *lowering) ungroup() {
 // unpack makes the inner nodes of a group in the workflow, with the group's values and connections. If that fails, as far as it came stays.
 func (n *node) unpack() (inner []*node, ok bool) {
 	g, l := n.group, n.graph.l
+	if !l.take(groupCost * (1 + len(g.nodes))) {
+		return nil, false
+	}
 	for _, d := range g.nodes {
 		doc := *d
 		made := l.newNode(&doc)
-		made.configure()
+		made.configure(l)
 		n.graph.add(made)
 		inner = append(inner, made)
 	}
@@ -114,7 +117,7 @@ func (n *node) reconnect(inner []*node) {
 			if k == nil {
 				continue
 			}
-			if from := g.byID[k.from]; from != nil {
+			if from := g.node(k.from); from != nil {
 				from.connect(k.fromSlot, made, made.inputNamed(name))
 			}
 			if g.l.mismatch {
@@ -126,7 +129,7 @@ func (n *node) reconnect(inner []*node) {
 		for _, k := range slices.Clone(g.from(n.id, slot)) {
 			if slot < len(n.group.outputs) {
 				at := n.group.outputs[slot]
-				inner[at.node].connect(at.slot, g.byID[k.to], k.toSlot)
+				inner[at.node].connect(at.slot, g.node(k.to), k.toSlot)
 			}
 		}
 	}
@@ -145,7 +148,7 @@ func (g *graph) remove(n *node) {
 		}
 	}
 	n.gone = true
-	delete(g.byID, n.id)
+	n.ends.node = nil
 	delete(g.l.byID, n.id)
 }
 
@@ -167,7 +170,7 @@ func (g *graph) enclose(old *node, inner []*node) {
 	doc := &graphDoc{src: old.src, id: "group:" + old.id, name: "New Subgraph"}
 	for _, n := range inner {
 		copied := g.l.newNode(n.document())
-		copied.configure()
+		copied.configure(g.l)
 		doc.nodes = append(doc.nodes, copied.document())
 	}
 	for _, k := range inside {
@@ -186,7 +189,7 @@ func (g *graph) enclose(old *node, inner []*node) {
 	}
 	for i, b := range out {
 		for _, k := range b.links {
-			host.connect(i, g.byID[k.to], k.toSlot)
+			host.connect(i, g.node(k.to), k.toSlot)
 		}
 	}
 }
@@ -252,7 +255,7 @@ func (g *graph) split(inner []*node, set map[*node]bool) (inside []*link, in, ou
 			if k == nil {
 				continue
 			}
-			if from := g.byID[k.from]; from != nil && set[from] {
+			if from := g.node(k.from); from != nil && set[from] {
 				inside = append(inside, k)
 			} else if from != nil && k.fromSlot >= 0 && k.fromSlot < len(from.outputs) {
 				in = gather(in, from, k)
@@ -260,7 +263,7 @@ func (g *graph) split(inner []*node, set map[*node]bool) (inside []*link, in, ou
 		}
 		for slot := range n.outputs {
 			for _, k := range g.from(n.id, slot) {
-				if to := g.byID[k.to]; to != nil && !set[to] {
+				if to := g.node(k.to); to != nil && !set[to] {
 					out = gather(out, n, k)
 				}
 			}
@@ -284,7 +287,7 @@ func gather(list []*border, from *node, k *link) []*border {
 func (g *graph) borderPorts(doc *graphDoc, in, out []*border) {
 	taken := portNames{l: g.l, names: map[string]bool{}}
 	for i, b := range in {
-		first := g.byID[b.links[0].to].inputs[b.links[0].toSlot]
+		first := g.node(b.links[0].to).inputs[b.links[0].toSlot]
 		p := &portDoc{name: taken.unique(first.name), typ: first.typ}
 		doc.inputs = append(doc.inputs, p)
 		for _, k := range b.links {

@@ -27,7 +27,7 @@ func (n *node) addInput(s *inputSpec) {
 
 func (n *node) addSocket(s *inputSpec) {
 	switch {
-	case maker(s.widget) != nil && !s.forced:
+	case s.make != nil && !s.forced:
 	case s.typ == nodes.TypeAutogrow:
 		n.addAutogrow(s)
 	case s.typ == nodes.TypeMatch:
@@ -38,11 +38,10 @@ func (n *node) addSocket(s *inputSpec) {
 }
 
 func (n *node) addWidget(s *inputSpec) {
-	make := maker(s.widget)
-	if make == nil || s.forced {
+	if s.make == nil || s.forced {
 		return
 	}
-	if w := make(n, s); w != nil && w.kind != rowsWidget {
+	if w := s.make(n, s); w != nil && w.kind != rowsWidget {
 		n.inputs = append(n.inputs, &input{name: s.name, typ: s.typ, widget: s.name, hasWidget: true, spec: s})
 	}
 }
@@ -56,7 +55,8 @@ type growth struct {
 	specs    []*inputSpec
 }
 
-func (n *node) addAutogrow(s *inputSpec) {
+// newGrowth reads an autogrow template; nil if it has no inputs.
+func newGrowth(s *inputSpec) *growth {
 	t := s.opts.Get("template")
 	g := &growth{min: intOr(t.Get("min"), 1), max: intOr(t.Get("max"), 100), prefix: textOf(t.Get("prefix")), specs: rawSpecs(t.Get("input"))}
 	if list := t.Get("names"); list != nil && list.Kind == source.Array {
@@ -68,6 +68,14 @@ func (n *node) addAutogrow(s *inputSpec) {
 	}
 	g.max = min(g.max, maxNames)
 	if len(g.specs) == 0 {
+		return nil
+	}
+	return g
+}
+
+func (n *node) addAutogrow(s *inputSpec) {
+	g := s.grow
+	if g == nil {
 		return
 	}
 	if n.grows == nil {

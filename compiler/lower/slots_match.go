@@ -17,12 +17,12 @@ func (n *node) addMatch(s *inputSpec) {
 	t := s.opts.Get("template")
 	allowed, id := t.Get("allowed_types").Str(), t.Get("template_id").Str()
 	plain := s.named(s.name, s.optional)
-	plain.typ, plain.widget = "*", "*"
+	plain.typ, plain.widget, plain.make = "*", "*", nil
 	if allowed == "" {
 		n.addInput(plain)
 		return
 	}
-	plain.typ, plain.widget = allowed, allowed
+	plain.typ, plain.widget, plain.make = allowed, allowed, maker(allowed)
 	n.addInput(plain)
 	m := n.matcher(id)
 	m.inputs[s.name] = allowed
@@ -123,7 +123,7 @@ func (g *graph) origin(k *link) (string, bool) {
 	if k.from == inputSide && k.fromSlot >= 0 && k.fromSlot < len(g.inputs) {
 		return g.inputs[k.fromSlot].typ, true
 	}
-	if from := g.byID[k.from]; from != nil && k.fromSlot >= 0 && k.fromSlot < len(from.outputs) {
+	if from := g.node(k.from); from != nil && k.fromSlot >= 0 && k.fromSlot < len(from.outputs) {
 		return from.outputs[k.fromSlot].typ, true
 	}
 	return "", false
@@ -157,7 +157,7 @@ func (n *node) changeOutput(slot int, typ string) {
 			}
 			continue
 		}
-		target := g.byID[k.to]
+		target := g.node(k.to)
 		if target == nil || k.toSlot < 0 || k.toSlot >= len(target.inputs) || target.inputs[k.toSlot].typ == "" {
 			continue
 		}

@@ -16,6 +16,22 @@ func dynamicPrompt(text string, choose func(n int) int, spend func(bytes int) bo
 	return expanded, !d.failed
 }
 
+// plainPrompt tells that a text has nothing that dynamicPrompt would change.
+func plainPrompt(text string) bool {
+	if strings.ContainsAny(text, `{\\`) {
+		return false
+	}
+	for rest := text; ; {
+		slash := strings.IndexByte(rest, '/')
+		if slash < 0 || slash+1 == len(rest) {
+			return true
+		}
+		if rest = rest[slash+1:]; rest[0] == '/' || rest[0] == '*' {
+			return false
+		}
+	}
+}
+
 type dynamicText struct {
 	choose func(n int) int
 	spend  func(bytes int) bool

@@ -79,6 +79,29 @@ func TestTruth(t *testing.T) {
 	t.Log(strings.Join(groups, " "))
 }
 
+// TestUnread holds that what a conversion says it does not read, it does not read: neither prompts nor findings change without it.
+func TestUnread(t *testing.T) {
+	cat := truthCatalogue(t)
+	files, _ := filepath.Glob(filepath.Join(truthDir(t), "ui2api", "*.json"))
+	for _, f := range files {
+		text := parseFile(t, f).Get("workflow").AppendJSON(nil)
+		file := source.NewFile(f, text)
+		whole, err := source.ParseJSON(file, source.Limits{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		part, err := source.ParseJSON(file, source.Limits{Leave: Unread})
+		if err != nil {
+			t.Fatal(err)
+		}
+		a, as, _ := Lower(whole, cat, Options{Now: noon})
+		b, bs, _ := Lower(part, cat, Options{Now: noon})
+		if show(a) != show(b) || fmt.Sprint(as) != fmt.Sprint(bs) {
+			t.Errorf("%s: %.300s\nin part %.300s", filepath.Base(f), show(a), show(b))
+		}
+	}
+}
+
 func verdict(c *source.Value, cat *nodes.Catalogue) string {
 	got, findings, ok := Lower(c.Get("workflow"), cat, Options{})
 	want := c.Get("prompt")

@@ -73,6 +73,9 @@ func numberText(v *source.Value) string {
 
 // plainInt tells whether a number is written as JavaScript prints it: digits only, without a leading zero.
 func plainInt(s string) bool {
+	if len(s) > 1 && s[0] == '-' && s != "-0" {
+		s = s[1:]
+	}
 	if s == "" || s[0] == '0' && s != "0" {
 		return false
 	}

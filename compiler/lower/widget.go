@@ -28,10 +28,11 @@ type widget struct {
 	kind    widgetKind
 	typ     string // the frontend's own name of the widget's type
 	value   *source.Value
-	unsaved bool // takes no place in widgets_values
-	unsent  bool // is not part of a prompt
-	dynamic bool // dynamic prompts are expanded
-	tokens  bool // %Node.widget% and %date:…% are expanded
+	initial *source.Value // what the class gives, without a place; nil if the widget was made for this node
+	unsaved bool          // takes no place in widgets_values
+	unsent  bool          // is not part of a prompt
+	dynamic bool          // dynamic prompts are expanded
+	tokens  bool          // %Node.widget% and %date:…% are expanded
 	options []*source.Value
 	num     *numeric
 	spec    *inputSpec
@@ -51,10 +52,6 @@ type numeric struct {
 // get is the widget's present value; nil is undefined.
 func (n *node) get(w *widget) *source.Value {
 	switch w.kind {
-	case areaWidget:
-		if w.value == nil || w.value.Kind != source.String {
-			return source.NewString(textOf(w.value)).At(w.value)
-		}
 	case indexWidget:
 		return source.NewInt(int64(n.optionIndex(n.widgets[0].value))).At(n.src)
 	case rowsWidget:
@@ -67,6 +64,8 @@ func (n *node) get(w *widget) *source.Value {
 func (n *node) set(w *widget, v *source.Value) {
 	switch w.kind {
 	case fixedWidget, indexWidget:
+	case areaWidget:
+		w.value = asText(v)
 	case dynamicWidget:
 		w.value = v
 		n.chooseOption(w, v)
@@ -77,6 +76,14 @@ func (n *node) set(w *widget, v *source.Value) {
 	default:
 		w.value = v
 	}
+}
+
+// asText is a value as a text, at its own place.
+func asText(v *source.Value) *source.Value {
+	if v != nil && v.Kind == source.String {
+		return v
+	}
+	return source.NewString(textOf(v)).At(v)
 }
 
 // edited is what the frontend does after a value was written by another node, as after an edit: numbers snap to their grid.

@@ -13,7 +13,7 @@ import (
 type choiceState struct {
 	prefix  string
 	active  string
-	removed map[string]map[string]*widget // widgets that went with an option, by option and name
+	removed map[string]map[string]*widget // widgets that went with an option, by option and name; nil if none did
 }
 
 // makeDynamicCombo makes a combo whose value brings inputs and widgets with it, named "combo.input".
@@ -25,7 +25,7 @@ func makeDynamicCombo(n *node, s *inputSpec) *widget {
 	plain := &inputSpec{name: s.name, typ: s.typ, widget: s.widget, opts: nil, options: keys}
 	w := makeCombo(n, plain)
 	w.kind, w.spec = dynamicWidget, s
-	w.choice = &choiceState{prefix: s.name + ".", active: textOf(w.value), removed: map[string]map[string]*widget{}}
+	w.choice = &choiceState{prefix: s.name + ".", active: textOf(w.value)}
 	n.set(w, w.value)
 	return w
 }
@@ -131,6 +131,9 @@ func (n *node) cutWidgets(w *widget) {
 		if !strings.HasPrefix(x.name, w.choice.prefix) {
 			kept = append(kept, x)
 			continue
+		}
+		if w.choice.removed == nil {
+			w.choice.removed = map[string]map[string]*widget{}
 		}
 		if w.choice.removed[w.choice.active] == nil {
 			w.choice.removed[w.choice.active] = map[string]*widget{}

@@ -187,7 +187,7 @@ func makeString(n *node, s *inputSpec) *widget {
 
 func makeArea(n *node, s *inputSpec, typ string) *widget {
 	v := n.initial(s, source.NewString(""))
-	return n.push(&widget{name: s.name, kind: areaWidget, typ: typ, value: v, dynamic: s.flag("dynamicPrompts"), spec: s})
+	return n.push(&widget{name: s.name, kind: areaWidget, typ: typ, value: asText(v), dynamic: s.flag("dynamicPrompts"), spec: s})
 }
 
 func makeCombo(n *node, s *inputSpec) *widget {
