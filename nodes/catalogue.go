@@ -43,6 +43,9 @@ type entry struct {
 	text  []byte
 	tree  *source.Value
 	class *Class
+
+	derive  sync.Once
+	derived any
 }
 
 // Class gives a class by its name. The first call for a class decodes it.
@@ -59,6 +62,19 @@ func (c *Catalogue) Class(name string) (*Class, bool) {
 		e.text, e.tree = nil, nil
 	})
 	return e.class, true
+}
+
+// Derived gives what a function makes of a class, nil if the class is not known. The function is called once for each class, and what it made
+// is kept as long as the class is, so it must be read-only and depend on the class alone. There is room for one such thing per class: the
+// conversion of workflows (compiler/lower) keeps its view of the class there.
+func (c *Catalogue) Derived(name string, make func(*Class) any) any {
+	class, ok := c.Class(name)
+	if !ok {
+		return nil
+	}
+	e := c.entries[name]
+	e.derive.Do(func() { e.derived = make(class) })
+	return e.derived
 }
 
 // Has tells whether a class is known, without decoding it.

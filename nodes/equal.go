@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"math"
 	"math/big"
+	"strconv"
 
 	"github.com/comfyc/comfyc/compiler/source"
 )
@@ -74,6 +75,11 @@ func Compare(a, b *source.Value) (order int, ok bool) {
 		return 0, false
 	case okX && okY:
 		return cmp.Compare(x, y), true
+	}
+	if x, err := strconv.ParseUint(a.Text, 10, 64); err == nil && a.Kind == source.Number { // seeds, whose maximum is 2^64-1
+		if y, err := strconv.ParseUint(b.Text, 10, 64); err == nil && b.Kind == source.Number {
+			return cmp.Compare(x, y), true
+		}
 	}
 	return compareBig(a, b)
 }

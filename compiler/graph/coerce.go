@@ -119,7 +119,10 @@ func toFloat(v *source.Value) (*source.Value, error) {
 		if v.IsInt() && math.IsInf(f, 0) {
 			return nil, errTooLarge // only a float's text may mean infinity
 		}
-		return source.NewFloat(f).At(v), nil
+		if text := source.FormatFloat(f); text != v.Text {
+			return source.NewNumber(text).At(v), nil
+		}
+		return v, nil
 	}
 	return nil, errNotNumber
 }

@@ -21,6 +21,9 @@ func parse(t testing.TB, name, text string) *source.Value {
 // TestExplainedExamples builds the prompts that `comfyc explain` prints: the bad one has the finding, the good one has none.
 func TestExplainedExamples(t *testing.T) {
 	tried := 0
+	profile, _ := nodes.ProfileOf("runpod/worker-comfyui:5.5.0-flux1-dev")
+	flux := Worker{Endpoint: "mine", Profile: profile}
+	onWorker := map[string]bool{"dropped_output": true, "missing_model": true}
 	for _, code := range diag.Codes() {
 		e, _ := diag.Explain(code)
 		if !strings.Contains(e.Bad, "class_type") {
@@ -28,11 +31,17 @@ func TestExplainedExamples(t *testing.T) {
 		}
 		tried++
 		t.Run(code, func(t *testing.T) {
-			_, bad := Build(parse(t, "bad.json", e.Bad), nodes.BuiltIn(), Options{})
+			g, bad := Build(parse(t, "bad.json", e.Bad), nodes.BuiltIn(), Options{})
+			if onWorker[code] {
+				bad.Findings = CheckWorker(g, flux)
+			}
 			if !hasCode(bad.Findings, code) {
 				t.Errorf("the bad example has %v", codesOf(bad.Findings))
 			}
-			_, good := Build(parse(t, "good.json", e.Good), nodes.BuiltIn(), Options{})
+			g, good := Build(parse(t, "good.json", e.Good), nodes.BuiltIn(), Options{})
+			if onWorker[code] {
+				good.Findings = append(good.Findings, CheckWorker(g, flux)...)
+			}
 			for _, d := range good.Findings {
 				if d.Code != "nothing_saved" || code == d.Code { // some examples only preview, to be short
 					t.Errorf("the good example has %s: %s", d.Code, d.Message)
@@ -43,7 +52,7 @@ func TestExplainedExamples(t *testing.T) {
 			}
 		})
 	}
-	if tried < 25 {
+	if tried < 27 {
 		t.Errorf("only %d examples were found", tried)
 	}
 }

@@ -11,14 +11,15 @@ func lintPaths(l *linter) {
 		n := &l.g.Nodes[i]
 		for j := range n.Inputs {
 			in := &n.Inputs[j]
-			if in.Value.Kind != source.String || !leavesFolder(in.Value) {
+			file := in.Name == FileInput(n.Class)
+			if in.Value.Kind != source.String || !file && in.Name != "filename_prefix" || !leavesFolder(in.Value) {
 				continue
 			}
-			switch in.Name {
-			case FileInput(n.Class):
+			switch {
+			case file:
 				l.warn("path_outside_input", diag.Of(in.Value), n, in.Name, "name a file below the input folder",
 					"%s names a path outside of the input folder: %s", n.of(in.Name), show(in.Value))
-			case "filename_prefix":
+			default:
 				l.warn("path_outside_output", diag.Of(in.Value), n, in.Name, "start with a name or a folder below the output folder",
 					"%s leaves the output folder, where a server refuses to save: %s", n.of(in.Name), show(in.Value))
 			}

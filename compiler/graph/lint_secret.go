@@ -34,10 +34,31 @@ var secretForms = []struct {
 
 var secretNames = regexp.MustCompile(`(?i)(^|_)(api_?key|token|secret|password|passwd)$`)
 
-// secretIn tells what kind of secret a text holds, "" for none.
+// letters is a set of bytes.
+type letters [4]uint64
+
+func lettersOf(text string) (set letters) {
+	for i := range len(text) {
+		set[text[i]>>6] |= 1 << (text[i] & 63)
+	}
+	return set
+}
+
+// hold tells whether all of a text's bytes are in the set.
+func (set *letters) hold(text string) bool {
+	for i := range len(text) {
+		if set[text[i]>>6]&(1<<(text[i]&63)) == 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// secretIn tells what kind of secret a text holds, "" for none. Long prompts are common: one look at their letters rules most forms out.
 func secretIn(name, text string) string {
+	set := lettersOf(text)
 	for i := range secretForms {
-		if f := &secretForms[i]; strings.Contains(text, f.start) && f.form.MatchString(text) {
+		if f := &secretForms[i]; set.hold(f.start) && strings.Contains(text, f.start) && f.form.MatchString(text) {
 			return f.what
 		}
 	}

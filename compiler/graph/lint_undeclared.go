@@ -68,7 +68,7 @@ func (n *Node) notGiven(live []nodes.Live) []string {
 	var out []string
 	given := n.index()
 	for i := range live {
-		if _, ok := given(live[i].Name); !ok {
+		if _, ok := given.at(live[i].Name); !ok {
 			out = append(out, live[i].Name)
 		}
 	}

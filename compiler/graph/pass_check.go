@@ -41,16 +41,11 @@ func (b *builder) check(i int) checked {
 		return c
 	}
 	given := n.index()
-	live := n.Def.Live(func(name string) *source.Value {
-		if j, ok := given(name); ok {
-			return n.Inputs[j].Value
-		}
-		return nil
-	})
+	live := n.live(given)
 	c.live = live
 	v := validatorOf(n.Class)
 	for k := range live {
-		if j, ok := given(live[k].Name); ok {
+		if j, ok := given.at(live[k].Name); ok {
 			n.Inputs[j].Def = live[k].Def
 			b.checkInput(n, &n.Inputs[j], v, &c)
 		} else if live[k].Required {
@@ -63,22 +58,44 @@ func (b *builder) check(i int) checked {
 	return c
 }
 
-// index gives a look-up of the inputs by name that is fast for nodes with many.
-func (n *Node) index() func(string) (int, bool) {
-	if len(n.Inputs) <= 32 {
-		return func(name string) (int, bool) {
-			j := n.Input(name)
-			return j, j >= 0
+// live lists the inputs that the node takes, which depend on its values if the class has dynamic ones.
+func (n *Node) live(given given) []nodes.Live {
+	if !n.Def.Dynamic() {
+		return n.Def.Live(nil)
+	}
+	return n.Def.Live(func(name string) *source.Value {
+		if j, ok := given.at(name); ok {
+			return n.Inputs[j].Value
 		}
+		return nil
+	})
+}
+
+// given finds the inputs of a node by name, also of nodes with many.
+type given struct {
+	n      *Node
+	byName map[string]int // nil for nodes with few
+}
+
+func (n *Node) index() given {
+	if len(n.Inputs) <= 32 {
+		return given{n: n}
 	}
 	byName := make(map[string]int, len(n.Inputs))
 	for j := range n.Inputs {
 		byName[n.Inputs[j].Name] = j
 	}
-	return func(name string) (int, bool) {
-		j, ok := byName[name]
-		return j, ok
+	return given{n, byName}
+}
+
+// at gives the index of the input with a name.
+func (g given) at(name string) (int, bool) {
+	if g.byName == nil {
+		j := g.n.Input(name)
+		return j, j >= 0
 	}
+	j, ok := g.byName[name]
+	return j, ok
 }
 
 // checkInput looks at one given and declared input: a list is a link, anything else a literal that is unwrapped, coerced and held against the
@@ -117,6 +134,9 @@ func (b *builder) checkLink(n *Node, in *Input, v *validator, c *checked) {
 	if (v == nil || !v.inputTypes) && !fits(&out, in.Def) {
 		c.found = append(c.found, b.mismatch(n, in, &out))
 		return
+	}
+	if c.children == nil {
+		c.children = make([]int, 0, len(n.Inputs))
 	}
 	c.children = append(c.children, in.From)
 }

@@ -6,7 +6,6 @@ import (
 	"runtime"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/comfyc/comfyc/compiler/source"
 	"github.com/comfyc/comfyc/nodes"
@@ -54,13 +53,23 @@ func TestLongChains(t *testing.T) {
 	}
 }
 
-// TestLinear builds prompts of growing size; ten times the nodes may take at most 40 times as long, where a square would take 100. A busy
-// machine may spoil some rounds; one good round is enough.
+// TestLinear builds prompts of growing size: ten times the nodes may take at most fifteen times the memory. BenchmarkShapes shows the time.
 func TestLinear(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes some seconds")
 	}
-	for name, write := range map[string]func(n int) string{
+	for name, write := range wideShapes() {
+		small, large := cost(parse(t, "few.json", write(3_000))), cost(parse(t, "many.json", write(30_000)))
+		t.Logf("%s: %d KiB → %d KiB", name, small>>10, large>>10)
+		if large > 15*small {
+			t.Errorf("%s: 3,000 take %d bytes, 30,000 take %d", name, small, large)
+		}
+	}
+}
+
+// wideShapes are prompts that are large in one way each.
+func wideShapes() map[string]func(n int) string {
+	return map[string]func(n int) string{
 		"wide":  bigPrompt,
 		"chain": func(n int) string { return chain(n, false) },
 		"dangling": func(n int) string {
@@ -69,26 +78,31 @@ func TestLinear(t *testing.T) {
 		"one node":    func(n int) string { return manyInputs(n, "nope") },
 		"one dynamic": func(n int) string { return manyInputs(n, "images.image1") },
 		"all bad":     func(n int) string { return strings.ReplaceAll(bigPrompt(n), `"euler"`, `"eulr"`) },
-	} {
-		few, many := parse(t, "few.json", write(3_000)), parse(t, "many.json", write(30_000))
-		var small, large time.Duration
-		for range 8 {
-			small, large = cost(few), cost(many)
-			if large <= 40*small {
-				break
-			}
-		}
-		t.Logf("%s: %v → %v", name, small, large)
-		if large > 40*small {
-			t.Errorf("%s: 3,000 take %v, 30,000 take %v", name, small, large)
-		}
 	}
 }
 
-func cost(v *source.Value) time.Duration {
-	start := time.Now()
+// cost is the memory that a build asks for in all, in bytes.
+func cost(v *source.Value) uint64 {
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
 	Build(v, nodes.BuiltIn(), Options{})
-	return time.Since(start)
+	runtime.ReadMemStats(&after)
+	return after.TotalAlloc - before.TotalAlloc
+}
+
+// BenchmarkShapes shows that the time is linear in what a prompt holds.
+func BenchmarkShapes(b *testing.B) {
+	for name, write := range wideShapes() {
+		for _, n := range []int{3_000, 30_000} {
+			v := parse(b, "shape.json", write(n))
+			b.Run(fmt.Sprintf("%s/%d", strings.ReplaceAll(name, " ", "_"), n), func(b *testing.B) {
+				for b.Loop() {
+					Build(v, nodes.BuiltIn(), Options{})
+				}
+				b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(n), "ns/element")
+			})
+		}
+	}
 }
 
 // manyInputs writes one node with n inputs that it does not have.

@@ -25,7 +25,7 @@ type validator struct {
 type call struct {
 	b     *builder
 	n     *Node
-	given func(string) (int, bool)
+	given given
 	// What came of it: a failed validation (text), or the server's own code failed (raised).
 	failed string
 	hint   string
@@ -68,7 +68,7 @@ func validatorOf(class string) *validator {
 func (v *validator) takes(input string) bool { return v.all || slices.Contains(v.args, input) }
 
 // validate runs a node's validator. A failed one is said of every declared input that it was given, as the server does.
-func (b *builder) validate(n *Node, v *validator, given func(string) (int, bool), c *checked) {
+func (b *builder) validate(n *Node, v *validator, given given, c *checked) {
 	k := &call{b: b, n: n, given: given}
 	k.needs(v.need)
 	if k.raised == nil && v.run != nil {
@@ -101,7 +101,7 @@ func (b *builder) validate(n *Node, v *validator, given func(string) (int, bool)
 // needs fails as Python does when a required argument is missing.
 func (c *call) needs(names []string) {
 	for _, name := range names {
-		if _, ok := c.given(name); !ok {
+		if _, ok := c.given.at(name); !ok {
 			c.raised = &raised{name, c.n.classPlace(), fmt.Sprintf("%s lacks the required input %q", c.n.Class, name), ""}
 			return
 		}
@@ -110,7 +110,7 @@ func (c *call) needs(names []string) {
 
 // arg gives what the validator is called with for an input: nil stands for Python's None, which links have before the node runs.
 func (c *call) arg(name string) (*Input, *source.Value) {
-	j, ok := c.given(name)
+	j, ok := c.given.at(name)
 	if !ok {
 		return nil, nil
 	}
@@ -196,8 +196,8 @@ func cameraControls(c *call) {
 
 // softSwitch holds that at least one of the branches is connected.
 func softSwitch(c *call) {
-	_, a := c.given("on_false")
-	_, b := c.given("on_true")
+	_, a := c.given.at("on_false")
+	_, b := c.given.at("on_true")
 	if !a && !b {
 		c.failed = c.n.Class + " needs at least one of on_false and on_true"
 	}
@@ -206,7 +206,7 @@ func softSwitch(c *call) {
 // tripoConversion holds the type of the linked model task.
 func tripoConversion(c *call) {
 	const name = "original_model_task_id"
-	j, ok := c.given(name)
+	j, ok := c.given.at(name)
 	if !ok || c.n.Inputs[j].From < 0 || len(c.n.Inputs[j].Value.Items) != 2 {
 		c.raised = &raised{name, c.n.classPlace(), fmt.Sprintf("%s of %s must be a link", name, c.n.Class), ""}
 		return

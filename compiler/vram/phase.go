@@ -186,7 +186,7 @@ func (e *estimator) loaders(from int, types []string, kinds ...string) (out []lo
 func (e *estimator) largest(u use, size func(*file) float64) (float64, []string) {
 	most, what := 0.0, []string(nil)
 	for _, name := range u.names {
-		f, sure := find(u.kind, name)
+		f, sure := e.find(u.kind, name)
 		if f == nil {
 			e.doubt("the size of %s", name)
 			continue
@@ -199,6 +199,19 @@ func (e *estimator) largest(u use, size func(*file) float64) (float64, []string)
 		}
 	}
 	return most, what
+}
+
+// find is [find] for either name of a file, the graph's own first.
+func (e *estimator) find(kind, name string) (*file, bool) {
+	f, sure := find(kind, name)
+	alias, ok := e.opt.Aliases[name]
+	if sure || !ok {
+		return f, sure
+	}
+	if g, sure := find(kind, alias); sure || f == nil {
+		return g, sure
+	}
+	return f, false
 }
 
 // texts gives the strings among some values.

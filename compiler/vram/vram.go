@@ -23,6 +23,8 @@ type Options struct {
 	// Values lists the values that an input takes over a sweep, by the indexes of node and input; the largest counts. Nil, or no values, means
 	// the one in the graph.
 	Values func(node, input int) []*source.Value
+	// Aliases are the names that an endpoint has for the model files of the graph. A file that is not known by one name may be by the other.
+	Aliases map[string]string
 }
 
 // Result is what a graph needs.

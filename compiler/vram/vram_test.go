@@ -194,3 +194,22 @@ func TestTable(t *testing.T) {
 		}
 	}
 }
+
+// TestAliases holds that a file which has another name on an endpoint is known by that.
+func TestAliases(t *testing.T) {
+	g := build(t, `{"1": {"class_type": "UNETLoader", "inputs": {"unet_name": "ours.safetensors", "weight_dtype": "default"}},
+ "2": {"class_type": "CLIPLoader", "inputs": {"clip_name": "clip_l.safetensors", "type": "stable_diffusion"}},
+ "3": {"class_type": "CLIPTextEncode", "inputs": {"text": "a fox", "clip": ["2", 0]}},
+ "4": {"class_type": "EmptyLatentImage", "inputs": {"width": 1024, "height": 1024, "batch_size": 1}},
+ "5": {"class_type": "KSampler", "inputs": {"seed": 1, "steps": 20, "cfg": 1, "sampler_name": "euler", "scheduler": "simple", "denoise": 1,
+	"model": ["1", 0], "positive": ["3", 0], "negative": ["3", 0], "latent_image": ["4", 0]}},
+ "6": {"class_type": "SaveLatent", "inputs": {"samples": ["5", 0], "filename_prefix": "a"}}}`)
+	plain := Estimate(g, Options{})
+	if plain.Known {
+		t.Errorf("ours.safetensors is known: %+v", plain)
+	}
+	r := Estimate(g, Options{Aliases: map[string]string{"ours.safetensors": "flux/flux1-dev.safetensors"}})
+	if !r.Known || r.LowGB < 22 || r.LowGB > 25 {
+		t.Errorf("with its alias: %+v", r)
+	}
+}
