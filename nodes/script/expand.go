@@ -122,6 +122,7 @@ type expansion struct {
 	chain  []use                // of templates that use each other
 	uses   []use
 	made   int
+	hung   bool // a script passed its limits of time or memory: nothing more is run
 }
 
 // expanded is what came of one use.
@@ -266,8 +267,12 @@ func (x *expansion) expand(t *Template, id string, args []namedGiven, at diag.Pl
 	if id != "" {
 		x.uses = append(x.uses, u)
 	}
+	if x.hung {
+		return &expanded{}
+	}
 	rep, links := x.call(t, args)
 	if rep.Trouble != nil {
+		x.hung = rep.Trouble.Code == "script_time" || rep.Trouble.Code == "script_memory"
 		x.add(x.set.finding(rep.Trouble, t.place).About(id, ""))
 		return &expanded{}
 	}
@@ -289,7 +294,7 @@ func (x *expansion) templateCycle(u use, from int) {
 }
 
 // maxKept bounds the nodes of the expansions that are remembered.
-const maxKept = 1_000_000
+const maxKept = 100_000
 
 // call runs a template, or remembers what came of the same inputs. Links are numbered, so that it does not matter where they come from.
 func (x *expansion) call(t *Template, args []namedGiven) (*expandReply, []*source.Value) {

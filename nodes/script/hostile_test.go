@@ -113,7 +113,7 @@ func TestHostileTopLevel(t *testing.T) {
 	both(t, func(t *testing.T, opt Options) {
 		opt.Timeout = 400 * time.Millisecond
 		for _, tc := range []struct{ name, text, want string }{
-			{"a loop", "let i = 0;\nfor (;;) i++;", "t.js:2:"},
+			{"a loop", "let i = 0;\nfor (;;) i++;", "it ran longer than it may [script_time]"}, // on a busy machine it may not have come to the loop
 			{"an error", "\n\n  nothing();", "t.js:3:10: the script threw ReferenceError: nothing is not defined [script_failed]"},
 			{"no JavaScript", "template({\n  name: ,\n});", "t.js:2:9: not JavaScript: Unexpected token , [script_syntax]"},
 			{"a module", "import x from 'y';", "t.js:1:1: not JavaScript: "},
