@@ -48,6 +48,9 @@ func (x explainer) union(e *jsonschema.ValidationError) []Violation {
 	if best < 0 {
 		return []Violation{x.violation(e, WrongType, "expected %s, found %s", x.expected(owner), kindOf(value))}
 	}
+	if strange := x.strangeKeys(e, branches, value); strange != nil {
+		return strange
+	}
 	mark := e.KeywordLocation + "/" + strconv.Itoa(best)
 	var out []Violation
 	for _, cause := range e.Causes {
@@ -56,6 +59,35 @@ func (x explainer) union(e *jsonschema.ValidationError) []Violation {
 		}
 	}
 	return out
+}
+
+// strangeKeys gives a violation for each key of an object of which no form has a single key: then no form is the one that is meant.
+func (x explainer) strangeKeys(e *jsonschema.ValidationError, branches []any, value any) (out []Violation) {
+	object, _ := value.(map[string]any)
+	known := map[string]any{}
+	x.addKeys(known, branches)
+	for _, key := range keys(object) {
+		if known[key] != nil {
+			return nil
+		}
+		v := x.violation(e, UnknownKey, "unknown key %q", key)
+		v.Pointer += "/" + escape(key)
+		v.Key, v.Allowed = key, keys(known)
+		out = append(out, v)
+	}
+	return out
+}
+
+// addKeys collects the keys of all forms that are objects.
+func (x explainer) addKeys(known map[string]any, branches []any) {
+	for _, b := range branches {
+		branch := x.resolve(b)
+		x.addKeys(known, unionOf(branch))
+		properties, _ := branch["properties"].(map[string]any)
+		for key, schema := range properties {
+			known[key] = schema
+		}
+	}
 }
 
 // score says how well a branch suits the shape of a value: 0 if its type cannot be right.

@@ -23,10 +23,10 @@ import (
 var files embed.FS
 
 // names lists the schemas in the order of the documentation.
-var names = []string{"batch", "endpoints", "emulator", "object_info", "manifest", "diagnostic"}
+var names = []string{"batch", "endpoints", "emulator", "object_info", "manifest", "prompts", "diagnostic", "service"}
 
 // base is the address below which the schemas refer to each other. Nothing is fetched from it.
-const base = "https://comfyc.dev/schemas/"
+const base = "https://github.com/comfyc/comfyc/schemas/"
 
 // Names lists the schemas.
 func Names() []string { return append([]string(nil), names...) }

@@ -93,7 +93,7 @@ func TestBadBatch(t *testing.T) {
 		`{"workflow": "w", "output": {"post": [{"resize": {"widht": 5}}]}}`:                    `/output/post/0/resize/widht: unknown key "widht"`,
 		`{"workflow": "w", "output": {"post": [{"blur": {}}]}}`:                                ``,
 		`{"workflow": "w", "bind": {"a": 5}}`:                                                  `/bind/a: expected an address or a list of them, found the number 5`,
-		`{"workflow": "w", "notify": {"webhook": "x"}, "watch": []}`:                           `/notify: unknown key "notify"|/watch: unknown key "watch"`,
+		`{"workflow": "w", "colour": {"webhook": "x"}, "watch": []}`:                           `/colour: unknown key "colour"|/watch: unknown key "watch"`,
 		`{"workflow": "w", "seed": 1e100000000}`:                                               `/seed: this number is out of every range`,
 	} {
 		var got []string
@@ -121,7 +121,7 @@ func TestAllowed(t *testing.T) {
 	for _, v := range got {
 		switch v.Kind {
 		case UnknownKey:
-			if v.Key != "row" || !slices.Equal(v.Allowed, []string{"cols", "pages", "rows", "title"}) {
+			if v.Key != "row" || !slices.Equal(v.Allowed, []string{"cols", "contact-sheet", "pages", "rows", "theme", "title"}) {
 				t.Errorf("%+v", v)
 			}
 		case NotAllowed:
