@@ -33,7 +33,7 @@ func TestBad(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			plan, findings := Compile(context.Background(), Source{File: file, Env: env, Run: true})
+			plan, findings := Compile(context.Background(), Source{File: file, Env: env, Run: true, Scripts: inChild})
 			if plan != nil {
 				t.Error("a plan was made")
 			}

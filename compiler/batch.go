@@ -26,6 +26,7 @@ type Batch struct {
 	Schedule  Schedule
 	Output    Output
 	Gallery   Gallery
+	Notify    Notify
 	Reduction Reduction
 }
 
@@ -56,6 +57,7 @@ type Output struct {
 	Dir      string        // as written, relative to the batch; "out" by default
 	Filename string        // the pattern; %index% by default
 	Post     *source.Value // the steps as written, nil for none
+	S3       *source.Value // the bucket as written, nil for none
 
 	filename *source.Value // where the pattern stands
 }
@@ -63,6 +65,14 @@ type Output struct {
 // Gallery says how the gallery is laid out; the names are axes.
 type Gallery struct {
 	Title, Rows, Cols, Pages string
+	Theme                    string // a built-in theme, "" for the plain one
+	NoSheet                  bool   // no contact sheet is drawn
+}
+
+// Notify says who is told when a batch has ended; the zero value tells nobody.
+type Notify struct {
+	Webhook   string // the address that is called
+	SecretEnv string // name of the environment variable that holds the secret that signs
 }
 
 // The defaults of a batch.

@@ -53,8 +53,11 @@ func decodeBatch(file *source.File, root *source.Value) *Batch {
 	if b.Name == "" {
 		b.Name = nameOf(file.Name)
 	}
+	n := root.Get("notify")
+	b.Notify = Notify{n.Get("webhook").Str(), n.Get("secret_env").Str()}
 	g := root.Get("gallery")
-	b.Gallery = Gallery{g.Get("title").Str(), g.Get("rows").Str(), g.Get("cols").Str(), g.Get("pages").Str()}
+	b.Gallery = Gallery{Title: g.Get("title").Str(), Rows: g.Get("rows").Str(), Cols: g.Get("cols").Str(), Pages: g.Get("pages").Str(), Theme: g.Get("theme").Str()}
+	b.Gallery.NoSheet = g.Get("contact-sheet") != nil && !g.Get("contact-sheet").Bool
 	return b
 }
 
@@ -144,7 +147,7 @@ func decodePasses(v *source.Value) Reduction {
 }
 
 func decodeOutput(v *source.Value) Output {
-	o := Output{Dir: v.Get("dir").Str(), Filename: v.Get("filename").Str(), Post: v.Get("post"), filename: v.Get("filename")}
+	o := Output{Dir: v.Get("dir").Str(), Filename: v.Get("filename").Str(), Post: v.Get("post"), S3: v.Get("s3"), filename: v.Get("filename")}
 	if o.Dir == "" {
 		o.Dir = defaultDir
 	}

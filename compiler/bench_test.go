@@ -48,7 +48,7 @@ func BenchmarkPlan10000(b *testing.B) {
 // BenchmarkHash is one render of 12 nodes and four axes: resolved and hashed.
 func BenchmarkHash(b *testing.B) {
 	p := compileBench(b, sweepOf(20, 50, 20, 10))
-	h := newHasher(p)
+	h := newHasher(p.forms[0], maxAllMemo)
 	at := make([]int, len(p.sweep.Axes))
 	i := 0
 	for b.Loop() {

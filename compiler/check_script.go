@@ -4,49 +4,85 @@ import (
 	"context"
 
 	"github.com/comfyc/comfyc/compiler/diag"
-	"github.com/comfyc/comfyc/compiler/graph"
+	"github.com/comfyc/comfyc/compiler/lower"
 	"github.com/comfyc/comfyc/compiler/source"
 	"github.com/comfyc/comfyc/nodes"
 	"github.com/comfyc/comfyc/nodes/script"
 )
 
-// checkScript looks at a file of templates. If it registers a workflow, that is expanded with the defaults of its inputs and checked like any other;
-// of templates, only what loading finds is said, since what they make depends on their inputs.
-func checkScript(ctx context.Context, file *source.File, cat *nodes.Catalogue, opt CheckOptions) Report {
-	r := Report{File: file.Name}
-	set, findings := script.Load(ctx, []*source.File{file}, cat, opt.Batch.Scripts)
-	var list diag.List
-	if list.Add(findings...); set != nil {
-		defer set.Close()
-		if _, flow := set.Class(script.Main); flow {
-			verdict := expandedVerdict(ctx, set, cat, opt, &list)
-			r.GoodOutputs = verdict.GoodOutputs
-		}
-	}
-	r.Findings, r.Valid = list.Sorted(), !list.Failed()
-	return r
+// opened is a workflow's file as a prompt without templates.
+type opened struct {
+	prompt    *source.Value // nil if the file is a script that registers no workflow
+	converted []diag.Diagnostic
+	expansion *script.Expansion // nil if nothing was expanded
 }
 
-// expandedVerdict expands a workflow that is a script, and builds its graph.
-func expandedVerdict(ctx context.Context, set *script.Set, cat *nodes.Catalogue, opt CheckOptions, list *diag.List) graph.Verdict {
-	prompt := set.MainPrompt()
-	if prompt == nil {
-		made, findings := set.ExpandWorkflow(ctx)
-		if list.Add(findings...); made == nil {
-			return graph.Verdict{}
-		}
-		prompt = made
+// noted adds to findings about nodes that templates made which node uses them.
+func (o *opened) noted(findings []diag.Diagnostic) []diag.Diagnostic {
+	if o.expansion == nil {
+		return findings
+	}
+	return o.expansion.Noted(findings)
+}
+
+// open reads a workflow: a script, or a file of which nodes may use templates. All are expanded with the values that stand there, or the defaults of
+// their inputs. It is nil after an error.
+func open(ctx context.Context, file *source.File, opt *ConvertOptions, list *diag.List) *opened {
+	files := opt.Templates
+	if isScript(file.Name) {
+		files = append(files[:len(files):len(files)], file)
+	}
+	if len(files) == 0 {
+		return openFile(file, opt.Catalogue, list)
+	}
+	set, findings := script.Load(ctx, files, opt.Catalogue, opt.Scripts)
+	if list.Add(findings...); set == nil {
+		return nil
+	}
+	defer set.Close()
+	var o *opened
+	if isScript(file.Name) {
+		o = openScript(ctx, set, list)
 	} else {
-		e, findings := set.Expand(ctx, prompt)
-		if list.Add(findings...); e == nil {
-			return graph.Verdict{}
-		}
-		prompt = e.Prompt
+		o = openFile(file, opt.Catalogue.With(set.Classes()), list)
 	}
-	_, verdict := graph.Build(prompt, cat, graph.Options{Targets: opt.Targets})
-	list.Add(verdict.Findings...)
-	if !verdict.Valid && !list.Failed() {
-		list.Add(diag.Errorf("prompt_no_outputs", diag.Of(prompt), "no output of this workflow would run"))
+	if o == nil || o.prompt == nil || !set.Uses(o.prompt) {
+		return o
 	}
-	return verdict
+	if o.expansion, findings = set.Expand(ctx, o.prompt); o.expansion == nil {
+		list.Add(findings...)
+		return nil
+	}
+	list.Add(findings...)
+	o.prompt = o.expansion.Prompt
+	return o
+}
+
+// openFile reads JSON, or a picture that carries it.
+func openFile(file *source.File, cat *nodes.Catalogue, list *diag.List) *opened {
+	root, findings := parseWorkflow(file)
+	if list.Add(findings...); root == nil {
+		return nil
+	}
+	prompt, findings, ok := toPrompt(root, cat, lower.Options{})
+	if !ok {
+		list.Add(findings...)
+		return nil
+	}
+	return &opened{prompt: prompt, converted: findings}
+}
+
+// openScript makes the prompt of a script that registers a workflow.
+func openScript(ctx context.Context, set *script.Set, list *diag.List) *opened {
+	if _, is := set.Class(script.Main); !is {
+		return &opened{}
+	}
+	if prompt := set.MainPrompt(); prompt != nil {
+		return &opened{prompt: prompt}
+	}
+	prompt, findings := set.ExpandWorkflow(ctx)
+	if list.Add(findings...); prompt == nil {
+		return nil
+	}
+	return &opened{prompt: prompt}
 }

@@ -22,7 +22,7 @@ func (p *Plan) Job(renders ...int) (*Job, error) {
 	}
 	e := &emitter{plan: p, job: &Job{Renders: slices.Clone(renders)}, classes: map[string]bool{}, models: map[string]bool{}, files: map[string]bool{}}
 	if len(renders) > 1 {
-		e.hasher, e.shared, e.job.Origin = newHasherWithin(p, 0), map[digest]string{}, map[string]string{}
+		e.hashers, e.shared, e.job.Origin = map[*form]*hasher{}, map[digest]string{}, map[string]string{}
 	}
 	for k, r := range renders {
 		if r < 0 || r >= p.Len() || slices.Contains(renders[:k], r) {
@@ -31,54 +31,73 @@ func (p *Plan) Job(renders ...int) (*Job, error) {
 		e.render(r)
 	}
 	e.finish()
+	if p.drawing != nil && len(renders) == 1 {
+		e.job.Workflow = func() []byte { return p.Drawing(e.job.Renders[0]) }
+	}
 	return e.job, nil
 }
 
 // emitter collects the nodes of one job.
 type emitter struct {
+	*form  // of the render at hand
 	plan   *Plan
 	job    *Job
 	prompt source.Value
 	at     []int          // axis values of the render at hand
 	ids    map[int]string // node → id in the job, for the render at hand
 
-	hasher *hasher           // of a job of several renders
-	shared map[digest]string // node hash → id in the job
+	hashers map[*form]*hasher // of a job of several renders; nil for one
+	shared  map[digest]string // node hash → id in the job, whatever the form
 
 	classes, models, files map[string]bool
 }
 
 // render adds the nodes of one render that are not there yet. Sources come first, so a link's target always has its id.
 func (e *emitter) render(r int) {
-	e.at, e.ids = e.plan.at(r), make(map[int]string, len(e.plan.order))
-	if e.hasher != nil {
-		e.hasher.id(e.at)
+	e.at = e.plan.at(r)
+	e.form = e.plan.formAt(e.at)
+	e.ids = make(map[int]string, len(e.order))
+	if e.fused() {
+		e.hasher().id(e.at)
 	}
-	for k, node := range e.plan.order {
-		if o := e.plan.outputOf(node); o != nil {
+	for k, node := range e.order {
+		if o := e.outputOf(node); o != nil {
 			e.owe(r, o)
 		} else if !e.known(k, node) {
-			e.node(node, e.plan.graph.Nodes[node].Class, "")
+			e.node(node, e.graph.Nodes[node].Class, "")
 		}
 	}
 	e.extras()
 }
 
+// fused tells that several renders make the job.
+func (e *emitter) fused() bool { return e.hashers != nil }
+
+// hasher gives the hasher of the form at hand, without tables: for few renders they cost more than they save.
+func (e *emitter) hasher() *hasher {
+	h := e.hashers[e.form]
+	if h == nil {
+		h = newHasher(e.form, 0)
+		e.hashers[e.form] = h
+	}
+	return h
+}
+
 // known gives a node the id of an equal one that is there already.
 func (e *emitter) known(k, node int) bool {
-	if e.hasher == nil {
-		if twin, ok := e.plan.twins[node]; ok {
+	if !e.fused() {
+		if twin, ok := e.twins[node]; ok {
 			e.ids[node] = e.ids[twin]
 			return true
 		}
-		e.ids[node] = e.plan.graph.Nodes[node].ID
+		e.ids[node] = e.graph.Nodes[node].ID
 		return false
 	}
 	if e.plan.batch.Reduction.KeepEqual {
 		e.ids[node] = e.fresh(node)
 		return false
 	}
-	hash := e.hasher.now[k]
+	hash := e.hasher().now[k]
 	id, there := e.shared[hash]
 	if !there {
 		id = e.fresh(node)
@@ -91,19 +110,19 @@ func (e *emitter) known(k, node int) bool {
 // fresh numbers a node of a merged graph and remembers where it comes from.
 func (e *emitter) fresh(node int) string {
 	id := strconv.Itoa(len(e.prompt.Members) + 1)
-	e.job.Origin[id] = e.plan.graph.Nodes[node].ID
+	e.job.Origin[id] = e.graph.Nodes[node].ID
 	return id
 }
 
 // owe adds an output node with a prefix of its own, and what it owes.
 func (e *emitter) owe(r int, o *output) {
-	n := &e.plan.graph.Nodes[o.node]
-	if e.ids[o.node] = n.ID; e.hasher != nil {
+	n := &e.graph.Nodes[o.node]
+	if e.ids[o.node] = n.ID; e.fused() {
 		e.ids[o.node] = e.fresh(o.node)
 	}
 	prefix := "c" + hex.EncodeToString(e.plan.ids[r][:6]) + "-" + o.tag + "-"
 	e.node(o.node, o.class, prefix)
-	shape := e.plan.shape(o.node, e.at)
+	shape := e.shape(o.node, e.at)
 	e.job.Owed = append(e.job.Owed, Owed{Render: r, Node: n.ID, Title: o.title, Class: o.class, Prefix: prefix, Images: shape.images})
 	if e.job.OutputNode == "" || n.ID == e.plan.requested && len(e.job.Renders) == 1 {
 		e.job.OutputNode = e.ids[o.node]
@@ -115,18 +134,18 @@ func (e *emitter) owe(r int, o *output) {
 
 // node adds a node with the values of the render at hand; a prefix takes the place of its own.
 func (e *emitter) node(node int, class, prefix string) {
-	n := &e.plan.graph.Nodes[node]
+	n := &e.graph.Nodes[node]
 	inputs := source.NewObject()
 	for k := range n.Inputs {
 		in := &n.Inputs[k]
 		if prefix != "" && in.Name == prefixInput {
 			continue
 		}
-		v := e.plan.input(node, k, e.at)
+		v := e.input(node, k, e.at)
 		switch {
 		case v == nil:
 			continue
-		case in.Linked() && e.plan.values.find(node, k) == nil:
+		case in.Linked() && e.values.find(node, k) == nil:
 			v = source.NewArray(source.NewString(e.ids[in.From]), source.NewInt(int64(in.Slot)))
 		default:
 			e.note(node, in.Name, v)
@@ -149,7 +168,7 @@ func (e *emitter) note(node int, input string, v *source.Value) {
 	if v.Kind != source.String {
 		return
 	}
-	if isModel(&e.plan.graph.Nodes[node], input) {
+	if isModel(&e.graph.Nodes[node], input) {
 		e.models[v.Text] = true
 	}
 	if uploaded(v.Text) {
@@ -170,20 +189,10 @@ func (e *emitter) finish() {
 	}
 }
 
-// outputOf gives the owed output that a node is, nil if it is none.
-func (p *Plan) outputOf(node int) *output {
-	for i := range p.outputs {
-		if p.outputs[i].node == node {
-			return &p.outputs[i]
-		}
-	}
-	return nil
-}
-
 // file finds an upload by the name under which it is sent. Of several local copies of one content the first path counts.
 func (p *Plan) file(name string) (InputFile, bool) {
-	for _, path := range slices.Sorted(maps.Keys(p.values.uploads)) {
-		if f := p.values.uploads[path]; f.Name == name {
+	for _, path := range slices.Sorted(maps.Keys(p.uploads)) {
+		if f := p.uploads[path]; f.Name == name {
 			return f, true
 		}
 	}
@@ -193,8 +202,8 @@ func (p *Plan) file(name string) (InputFile, bool) {
 // Files lists the distinct files that the plan uploads, by name.
 func (p *Plan) Files() []InputFile {
 	byName := map[string]InputFile{}
-	for _, path := range slices.Sorted(maps.Keys(p.values.uploads)) {
-		if f := p.values.uploads[path]; byName[f.Name].Name == "" {
+	for _, path := range slices.Sorted(maps.Keys(p.uploads)) {
+		if f := p.uploads[path]; byName[f.Name].Name == "" {
 			byName[f.Name] = f
 		}
 	}

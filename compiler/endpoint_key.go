@@ -35,6 +35,12 @@ func platformKey(address string) string {
 // checkKey holds that a key may go where the configuration sends it, and that it is there. A key's value is looked at only to tell whether it
 // is empty, and is never part of a finding.
 func (c *compilation) checkKey(e EndpointConfig, written *source.Value) {
+	c.checkKeyFor(e, written, c.src.Run)
+}
+
+// checkKeyFor says whether a missing key is an error.
+func (c *compilation) checkKeyFor(e EndpointConfig, written *source.Value, must bool) {
+	c.checkBucket(e, written, must)
 	secret, at := e.KeyEnv, diag.Of(written)
 	if e.KeyFile != "" {
 		secret = e.KeyFile
@@ -60,13 +66,13 @@ func (c *compilation) checkKey(e EndpointConfig, written *source.Value) {
 	if u.Scheme == "http" && !loopback(host) {
 		c.list.Add(diag.Warnf("key_in_clear", at, "endpoint %s sends the key %s to %s without TLS", e.Name, secret, host))
 	}
-	c.haveKey(e, at)
+	c.haveKey(e, at, must)
 }
 
-// haveKey says that a key is missing: an error if the plan is going to be run.
-func (c *compilation) haveKey(e EndpointConfig, at diag.Place) {
+// haveKey says that a key is missing: an error if it must be there.
+func (c *compilation) haveKey(e EndpointConfig, at diag.Place, must bool) {
 	make := diag.Warnf
-	if c.src.Run {
+	if must {
 		make = diag.Errorf
 	}
 	if e.KeyFile != "" {
@@ -75,14 +81,20 @@ func (c *compilation) haveKey(e EndpointConfig, at diag.Place) {
 		}
 		return
 	}
+	if !c.isSet(e.KeyEnv) {
+		c.list.Add(make("missing_key", at, "endpoint %s needs a key, and the environment variable %s is not set", e.Name, e.KeyEnv).
+			Hinted("export " + e.KeyEnv + "=… before the command"))
+	}
+}
+
+// isSet tells whether a variable of the environment holds anything.
+func (c *compilation) isSet(name string) bool {
 	lookup := c.src.Env
 	if lookup == nil {
 		lookup = os.LookupEnv
 	}
-	if value, ok := lookup(e.KeyEnv); !ok || strings.TrimSpace(value) == "" {
-		c.list.Add(make("missing_key", at, "endpoint %s needs a key, and the environment variable %s is not set", e.Name, e.KeyEnv).
-			Hinted("export " + e.KeyEnv + "=… before the command"))
-	}
+	value, ok := lookup(name)
+	return ok && strings.TrimSpace(value) != ""
 }
 
 // allowed tells whether the command line lets a key go to a host.

@@ -77,6 +77,8 @@ func (l *loader) decode(name string, v *source.Value) EndpointConfig {
 		c.Price, c.PriceAsOf = &usd, v.Get("price").Get("as_of").Str()
 	}
 	c.Limits = l.limits(v.Get("limits"))
+	c.Workers, c.Terms = scale(v.Get("workers")), jobTerms(v.Get("policy"))
+	c.Bucket, c.Health = bucket(v.Get("bucket")), v.Get("health").Str()
 	if a := v.Get("aliases"); a != nil {
 		c.Aliases = map[string]string{}
 		for _, m := range a.Members {
@@ -146,6 +148,18 @@ func (l *loader) limits(v *source.Value) (out Limits) {
 	return out
 }
 
+// addModel takes a line of the list of models: a name, or what sha256sum prints.
+func (c *EndpointConfig) addModel(line string) {
+	if hash, name, ok := strings.Cut(line, " "); ok && len(hash) == 64 && strings.Trim(hash, "0123456789abcdef") == "" {
+		line = strings.TrimLeft(name, " *")
+		if c.ModelHashes == nil {
+			c.ModelHashes = map[string]string{}
+		}
+		c.ModelHashes[line] = hash
+	}
+	c.Models = append(c.Models, line)
+}
+
 // models reads the list of models, a name a line, and finds the snapshot.
 func (l *loader) models(c *EndpointConfig, v *source.Value) {
 	if info := v.Get("object_info"); info != nil {
@@ -163,7 +177,7 @@ func (l *loader) models(c *EndpointConfig, v *source.Value) {
 	c.Models = []string{}
 	for _, line := range strings.Split(string(f.Data), "\n") {
 		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "#") {
-			c.Models = append(c.Models, line)
+			c.addModel(line)
 		}
 	}
 }

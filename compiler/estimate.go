@@ -72,43 +72,58 @@ const maxMeasured = 2000
 
 // Estimates says for each endpoint what the whole plan would take there, with the reasons. Nothing is asked of anyone.
 func (p *Plan) Estimates() []Estimate {
-	load := p.workload()
+	return p.estimates(p.Len(), func(int) bool { return true })
+}
+
+// estimates says so for a part of the plan: n renders, of which of tells.
+func (p *Plan) estimates(n int, of func(render int) bool) []Estimate {
+	load := p.workload(n, of)
 	out := make([]Estimate, len(p.configs))
 	for i := range p.configs {
 		out[i] = p.estimate(&p.configs[i], load)
+		out[i].Renders = n
 	}
 	return out
 }
 
-// workload sums up what the renders need. Steps and sizes may vary from render to render, so many are looked at.
-func (p *Plan) workload() workload {
+// workload sums up what a part of the renders needs. Steps and sizes may vary from render to render, so many are looked at.
+func (p *Plan) workload(n int, of func(render int) bool) workload {
 	job, err := p.Job(0)
 	if err != nil {
 		return workload{}
 	}
 	w := workload{family: familyOf(job.Models)}
-	stride := (p.Len() + maxMeasured - 1) / maxMeasured
+	stride := max(1, n/maxMeasured)
 	measured := 0
-	for r := 0; r < p.Len(); r += stride {
-		s := p.shape(p.outputs[0].node, p.at(r))
-		steps := p.setting("steps", r)
+	seen := 0
+	for r := range p.Len() {
+		if !of(r) {
+			continue
+		}
+		if seen++; (seen-1)%stride != 0 {
+			continue
+		}
+		at := p.at(r)
+		f := p.formAt(at)
+		s := f.shape(f.outputs[0].node, at)
+		steps := f.setting("steps", at)
 		w.pictures += float64(s.images)
 		w.sampling += float64(s.images) * steps * float64(s.width*s.height)
 		measured++
 	}
-	scale := float64(p.Len()) / float64(max(measured, 1))
+	scale := float64(n) / float64(max(measured, 1))
 	w.pictures *= scale
 	w.sampling *= scale
 	return w
 }
 
-// setting reads a number of a render by its name in look.
-func (p *Plan) setting(name string, render int) float64 {
-	for i, n := range p.looks.names {
+// setting reads a number at a coordinate by its name in look.
+func (f *form) setting(name string, at []int) float64 {
+	for i, n := range f.looks.names {
 		if n == name {
-			ref := p.looks.settings[i]
-			f, _ := p.input(ref.node, ref.index, p.at(render)).Float()
-			return f
+			ref := f.looks.settings[i]
+			number, _ := f.input(ref.node, ref.index, at).Float()
+			return number
 		}
 	}
 	return 0

@@ -9,6 +9,7 @@ import (
 	"github.com/comfyc/comfyc/compiler"
 	"github.com/comfyc/comfyc/compiler/diag"
 	"github.com/comfyc/comfyc/compiler/source"
+	"github.com/comfyc/comfyc/nodes/script"
 )
 
 const workflow = `{
@@ -79,4 +80,54 @@ sweep: {matrix: {EmptyImage.color: [1, 2, 3], scale_by: "1-2 (+0.5)"}}
 	// EmptyImage.color [1.color] 3
 	// scale_by [2.scale_by] 3
 	// <nil> 1 9 [EmptyImage ImageScaleBy SaveImage]
+}
+
+// A batch may be written in code: the plan is that of the equal batch.yaml.
+func ExampleNewBatch() {
+	batch := compiler.NewBatch("w.json").
+		Set("ImageScaleBy.upscale_method", compiler.Value("area")).
+		Axis("color", compiler.Values(1, 2, 3)).
+		Axis("size", compiler.Values(32, 64), "EmptyImage.width", "EmptyImage.height").
+		Axis("scale_by", compiler.Span(1, 2, 0.5)).
+		Exclude(compiler.Point{"color": compiler.Value(3), "size": compiler.Value(64)})
+	files := fstest.MapFS{"w.json": {Data: []byte(workflow)}}
+	plan, findings := batch.Compile(context.Background(), compiler.Source{Dir: ".", FS: files})
+	fmt.Println(len(findings), "findings,", plan.Len(), "renders")
+
+	file := source.NewFile("batch.yaml", []byte(`{version: 1, workflow: w.json, set: {ImageScaleBy.upscale_method: area},
+sweep: {matrix: {color: [1, 2, 3], size: [32, 64], scale_by: {from: 1, to: 2, step: 0.5}}, exclude: [{color: 3, size: 64}]},
+bind: {size: [EmptyImage.width, EmptyImage.height]}}`))
+	same, _ := compiler.Compile(context.Background(), compiler.Source{File: file, Dir: ".", FS: files})
+	fmt.Println("the same plan as of the file:", same.Hash() == plan.Hash())
+	// Output:
+	// 0 findings, 15 renders
+	// the same plan as of the file: true
+}
+
+// Findings about a batch in code point into the text that it stands for.
+func ExampleBuilder() {
+	batch := compiler.NewBatch("w.json").Axis("EmptyImage.colour", compiler.RandomSeeds(4))
+	_, findings := batch.Compile(context.Background(), compiler.Source{Dir: ".", FS: fstest.MapFS{"w.json": {Data: []byte(workflow)}}})
+	fmt.Println(diag.Where(findings[0].Place), findings[0].Message+";", findings[0].Hint)
+	// Output:
+	// batch.json:6:7 EmptyImage (node 1) has no input "colour"; did you mean "color"?
+}
+
+// Expand is Convert for workflows that use node templates.
+func ExampleExpand() {
+	file := source.NewFile("w.json", []byte(`{"1": {"class_type": "EmptyImage", "inputs": {"width": 8, "height": 8, "batch_size": 1, "color": 0}},
+"2": {"class_type": "Twice", "inputs": {"image": ["1", 0]}}, "9": {"class_type": "SaveImage", "inputs": {"images": ["2", 0], "filename_prefix": "x"}}}`))
+	twice := source.NewFile("twice.js", []byte(`template({ name: "Twice", inputs: { image: "IMAGE" }, outputs: { image: "IMAGE" },
+  expand(g, { image }) { return { image: g.ImageInvert({ image: g.ImageInvert({ image }) }) }; } });`))
+	prompt, findings := compiler.Expand(context.Background(), file, compiler.ConvertOptions{Templates: []*source.File{twice}, Scripts: script.Options{InProcess: true}})
+	for _, node := range prompt.Members {
+		fmt.Println(node.Key, node.Value.Get("class_type").Str())
+	}
+	fmt.Println(len(findings), "findings")
+	// Output:
+	// 1 EmptyImage
+	// 2.1 ImageInvert
+	// 2.2 ImageInvert
+	// 9 SaveImage
+	// 0 findings
 }

@@ -46,17 +46,15 @@ const (
 	maxAllMemo  = 48 << 20
 )
 
-// newHasher lays out the hashes of all needed nodes and shares the memory for tables among them, sources first: they change least.
-func newHasher(p *Plan) *hasher { return newHasherWithin(p, maxAllMemo) }
-
-// newHasherWithin does so with so many bytes for tables; without any they are not worth their making, where few renders are hashed.
-func newHasherWithin(p *Plan, budget int) *hasher {
-	h := &hasher{values: p.values, now: make([]digest, len(p.order)), nodes: make([]hashNode, len(p.order))}
+// newHasher lays out the hashes of all needed nodes of a form and shares budget bytes for tables among them, sources first: they change least.
+// Without any, no tables are made: where few renders are hashed they cost more than they save.
+func newHasher(f *form, budget int) *hasher {
+	h := &hasher{values: f.values, now: make([]digest, len(f.order)), nodes: make([]hashNode, len(f.order))}
 	place := map[int]int{}
-	for k, node := range p.order {
+	for k, node := range f.order {
 		place[node] = k
-		h.nodes[k] = p.hashNode(node, place)
-		t := newTable(h.depends(k), p.values.axes, maxNodeMemo/sha256.Size)
+		h.nodes[k] = f.hashNode(node, place)
+		t := newTable(h.depends(k), f.values.axes, maxNodeMemo/sha256.Size)
 		if t.size*sha256.Size > budget {
 			t.size = 0
 		}
@@ -64,7 +62,7 @@ func newHasherWithin(p *Plan, budget int) *hasher {
 		h.nodes[k].table = t
 		h.nodes[k].memo, h.nodes[k].have = make([]digest, t.size), make([]bool, t.size)
 	}
-	for _, o := range p.outputs {
+	for _, o := range f.outputs {
 		h.owed = append(h.owed, place[o.node])
 	}
 	return h
@@ -86,11 +84,11 @@ func (h *hasher) depends(k int) []int {
 }
 
 // hashNode lays out what the hash of a node is made of.
-func (p *Plan) hashNode(node int, place map[int]int) (out hashNode) {
-	n := &p.graph.Nodes[node]
+func (f *form) hashNode(node int, place map[int]int) (out hashNode) {
+	n := &f.graph.Nodes[node]
 	class := n.Class
 	isOutput := false
-	for _, o := range p.outputs {
+	for _, o := range f.outputs {
 		if o.node == node {
 			class, isOutput = o.class, true
 		}
@@ -107,7 +105,7 @@ func (p *Plan) hashNode(node int, place map[int]int) (out hashNode) {
 		in := &n.Inputs[k]
 		text = appendText(append(text, 'i'), in.Name)
 		seg := segment{child: -1}
-		switch s := p.values.find(node, k); {
+		switch s := f.values.find(node, k); {
 		case s != nil:
 			seg.slot = s
 		case in.Linked():

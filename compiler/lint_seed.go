@@ -4,16 +4,16 @@ import "github.com/comfyc/comfyc/compiler/diag"
 
 // seeds remarks that a sweep leaves the seed alone. That is right for comparing settings, and wrong for wanting many pictures.
 func (c *compilation) seeds() bool {
-	p := c.plan
-	if p == nil || p.looks.seed == nil || p.sweep.Len() < 2 {
+	f := c.form // the first: templates seldom touch the seed
+	if f.looks.seed == nil || c.sweep.Len() < 2 {
 		return true
 	}
-	ref := *p.looks.seed
-	if s := p.values.find(ref.node, ref.index); s != nil && len(s.axes) > 0 {
+	ref := *f.looks.seed
+	if s := f.values.find(ref.node, ref.index); s != nil && len(s.axes) > 0 {
 		return true
 	}
-	n := &p.graph.Nodes[ref.node]
-	c.list.Add(diag.Infof("seed_constant", diag.Of(n.Inputs[ref.index].Value), "all %d renders of the sweep have the same seed", p.Len()).
+	n := &f.graph.Nodes[ref.node]
+	c.list.Add(diag.Infof("seed_constant", diag.Of(n.Inputs[ref.index].Value), "all %d renders of the sweep have the same seed", c.plan.Len()).
 		About(n.ID, n.Inputs[ref.index].Name).
 		Hinted("to vary it, add an axis such as " + n.ID + "." + n.Inputs[ref.index].Name + ": {random: 4}"))
 	return true

@@ -19,10 +19,10 @@ type Params struct {
 // Param is one setting as text.
 type Param struct{ Name, Value string }
 
-// inputRef is an input of the shared graph.
+// inputRef is an input of a form's graph.
 type inputRef struct{ node, index int }
 
-// look says which inputs are worth showing. It is found once: all renders share the graph.
+// look says which inputs are worth showing. It is found once for each form.
 type look struct {
 	positive, negative []inputRef
 	seed               *inputRef
@@ -38,13 +38,13 @@ var shown = []string{
 }
 
 // newLook walks back from the first output.
-func newLook(p *Plan) look {
+func newLook(f *form) look {
 	var l look
-	back := backwards(p.graph, p.outputs[0].node)
+	back := backwards(f.graph, f.outputs[0].node)
 	nearest := func(names ...string) *inputRef {
 		for _, i := range back {
 			for _, name := range names {
-				if k := p.graph.Nodes[i].Input(name); k >= 0 && p.literal(i, k) {
+				if k := f.graph.Nodes[i].Input(name); k >= 0 && f.literal(i, k) {
 					return &inputRef{i, k}
 				}
 			}
@@ -57,9 +57,9 @@ func newLook(p *Plan) look {
 			l.names, l.settings = append(l.names, name), append(l.settings, *ref)
 		}
 	}
-	l.positive, l.negative = p.texts(back, "positive"), p.texts(back, "negative")
+	l.positive, l.negative = f.texts(back, "positive"), f.texts(back, "negative")
 	if l.positive == nil {
-		l.positive = p.texts(back, "conditioning")
+		l.positive = f.texts(back, "conditioning")
 	}
 	if l.positive == nil {
 		if ref := nearest("prompt", "text", "positive_prompt"); ref != nil {
@@ -67,11 +67,6 @@ func newLook(p *Plan) look {
 		}
 	}
 	return l
-}
-
-// literal tells that an input holds a value, of the workflow or of the batch.
-func (p *Plan) literal(node, index int) bool {
-	return p.values.find(node, index) != nil || !isLink(&p.graph.Nodes[node].Inputs[index])
 }
 
 // backwards lists the nodes behind an output, the nearest first.
@@ -90,12 +85,12 @@ func backwards(g *graph.Graph, output int) []int {
 }
 
 // texts finds the prompts behind the nearest input of a name that comes from another node.
-func (p *Plan) texts(back []int, name string) []inputRef {
+func (f *form) texts(back []int, name string) []inputRef {
 	for _, i := range back {
-		n := &p.graph.Nodes[i]
+		n := &f.graph.Nodes[i]
 		if k := n.Input(name); k >= 0 && n.Inputs[k].Linked() {
 			var out []inputRef
-			p.collectTexts(n.Inputs[k].From, n.Inputs[k].Slot, map[int]bool{}, &out)
+			f.collectTexts(n.Inputs[k].From, n.Inputs[k].Slot, map[int]bool{}, &out)
 			return out
 		}
 	}
@@ -106,8 +101,8 @@ func (p *Plan) texts(back []int, name string) []inputRef {
 var textInputs = []string{"text", "clip_l", "t5xxl", "text_g", "text_l", "prompt", "value", "string"}
 
 // collectTexts follows conditioning back to its texts. A zeroed conditioning has none.
-func (p *Plan) collectTexts(node, slot int, seen map[int]bool, out *[]inputRef) {
-	n := &p.graph.Nodes[node]
+func (f *form) collectTexts(node, slot int, seen map[int]bool, out *[]inputRef) {
+	n := &f.graph.Nodes[node]
 	if seen[node] || n.Class == "ConditioningZeroOut" {
 		return
 	}
@@ -116,14 +111,14 @@ func (p *Plan) collectTexts(node, slot int, seen map[int]bool, out *[]inputRef) 
 		in := &n.Inputs[k]
 		isText := slices.Contains(textInputs, in.Name)
 		switch {
-		case isText && p.literal(node, k):
+		case isText && f.literal(node, k):
 			if v := in.Value; v.Kind == source.String {
 				*out = append(*out, inputRef{node, k})
 			}
 		case !in.Linked():
 		case isText || strings.HasPrefix(in.Name, "conditioning"),
 			in.Name == "positive" && slot == 0, in.Name == "negative" && slot == 1:
-			p.collectTexts(in.From, in.Slot, seen, out)
+			f.collectTexts(in.From, in.Slot, seen, out)
 		}
 	}
 }
@@ -131,20 +126,21 @@ func (p *Plan) collectTexts(node, slot int, seen map[int]bool, out *[]inputRef) 
 // Params gives what galleries show of a render: prompts, seed and settings in the order in which they are to be read.
 func (p *Plan) Params(render int) Params {
 	at := p.at(render)
-	out := Params{Positive: p.joined(p.looks.positive, at), Negative: p.joined(p.looks.negative, at), Seed: p.looks.seedAt(p, at)}
-	for i, ref := range p.looks.settings {
-		if v := p.input(ref.node, ref.index, at); v != nil {
-			out.Settings = append(out.Settings, Param{p.looks.names[i], sweep.Text(v)})
+	f := p.formAt(at)
+	out := Params{Positive: f.joined(f.looks.positive, at), Negative: f.joined(f.looks.negative, at), Seed: f.seedAt(at)}
+	for i, ref := range f.looks.settings {
+		if v := f.input(ref.node, ref.index, at); v != nil {
+			out.Settings = append(out.Settings, Param{f.looks.names[i], sweep.Text(v)})
 		}
 	}
 	return out
 }
 
 // joined gives the texts of some inputs, equal ones once, a line each.
-func (p *Plan) joined(refs []inputRef, at []int) string {
+func (f *form) joined(refs []inputRef, at []int) string {
 	var out []string
 	for _, ref := range refs {
-		if v := p.input(ref.node, ref.index, at); v != nil && v.Text != "" && !slices.Contains(out, v.Text) {
+		if v := f.input(ref.node, ref.index, at); v != nil && v.Text != "" && !slices.Contains(out, v.Text) {
 			out = append(out, v.Text)
 		}
 	}
@@ -152,11 +148,12 @@ func (p *Plan) joined(refs []inputRef, at []int) string {
 }
 
 // seedAt gives the seed nearest to the output as decimal text, "" if there is none.
-func (l *look) seedAt(p *Plan, at []int) string {
-	if l.seed == nil {
+func (f *form) seedAt(at []int) string {
+	seed := f.looks.seed
+	if seed == nil {
 		return ""
 	}
-	if v := p.input(l.seed.node, l.seed.index, at); v != nil {
+	if v := f.input(seed.node, seed.index, at); v != nil {
 		return sweep.Text(v)
 	}
 	return ""

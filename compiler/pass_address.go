@@ -60,27 +60,35 @@ const maxAxes = 200
 
 // fix enters a fixed value.
 func (c *compilation) fix(s Setting, file bool) {
-	t, ok := c.find(s.Name, s.Key)
-	if !ok {
-		return
-	}
-	for _, f := range c.fixed {
-		if f.target == t {
-			c.list.Add(diag.Errorf("address_twice", s.Key, "%s is set twice", t.address(c.graph)).Noted(f.at, "the first time is here"))
-			return
+	for _, t := range c.find(s.Name, s.Key) {
+		for _, f := range c.fixed {
+			if f.target == t {
+				c.list.Add(diag.Errorf("address_twice", s.Key, "%s is set twice", t.address(c.graph)).Noted(f.at, "the first time is here"))
+				return
+			}
 		}
+		c.fixed = append(c.fixed, fixed{t, s.Key, s.Value, file})
 	}
-	c.fixed = append(c.fixed, fixed{t, s.Key, s.Value, file})
 }
 
-// find resolves an address and refuses inputs that a link feeds.
-func (c *compilation) find(text string, at diag.Place) (target, bool) {
-	t, err := resolveAddress(c.graph, text)
+// find resolves an address and refuses inputs that a link feeds. There are none after a finding.
+func (c *compilation) find(text string, at diag.Place) []target {
+	found, err := c.targets(text)
 	if err != nil {
 		c.list.Add(err.finding(at))
-		return t, false
+		return nil
 	}
-	return t, !c.refuseLinked(t, at)
+	return c.unlinked(found, at)
+}
+
+// unlinked gives the targets if no link feeds one of them.
+func (c *compilation) unlinked(found []target, at diag.Place) []target {
+	for _, t := range found {
+		if c.refuseLinked(t, at) {
+			return nil
+		}
+	}
+	return found
 }
 
 // refuseLinked says that a value would cut a link.
@@ -213,11 +221,13 @@ func (c *compilation) bindAxis(u *axisUse) {
 		}
 		return
 	}
-	t, err := resolveAddress(c.graph, u.name)
+	found, err := c.targets(u.name)
 	switch {
-	case err == nil && !c.refuseLinked(t, u.key):
-		u.targets = append(u.targets, boundTarget{target: t, at: u.key})
-	case err == nil || u.texts:
+	case err == nil:
+		for _, t := range c.unlinked(found, u.key) {
+			u.targets = append(u.targets, boundTarget{target: t, at: u.key})
+		}
+	case u.texts:
 	case c.bindNode(u, u.name, u.key):
 	case strings.ContainsAny(u.name, `."@`) || len(err.candidates) > 0 && err.hint == "say which: ID."+u.name:
 		c.list.Add(err.finding(u.key))
@@ -232,7 +242,7 @@ func (c *compilation) bindTo(u *axisUse, text string, at diag.Place) {
 	if c.bindNode(u, text, at) {
 		return
 	}
-	if t, ok := c.find(text, at); ok {
+	for _, t := range c.find(text, at) {
 		u.targets = append(u.targets, boundTarget{target: t, at: at})
 	}
 }

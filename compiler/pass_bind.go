@@ -26,7 +26,7 @@ const maxTable = 1 << 20
 
 // bind makes a slot of every input that set, inputs, an axis or a ${axis} in the workflow itself gives a value.
 func (c *compilation) bind() bool {
-	r := &resolver{axes: c.sweep.Axes, uploads: map[string]InputFile{}, pieces: make([]map[int][]piece, len(c.sweep.Axes))}
+	r := &resolver{axes: c.sweep.Axes, choice: c.choice, uploads: map[string]InputFile{}, kept: new(int), pieces: make([]map[int][]piece, len(c.sweep.Axes))}
 	c.values = r
 	names := make([]string, len(r.axes))
 	for a := range r.axes {
@@ -278,16 +278,24 @@ func (c *compilation) withValues() *source.Value {
 	return &out
 }
 
-// firstValue gives a slot's value at the first coordinate that has one.
+// firstValue gives a slot's value at the form's first coordinate that has one.
 func (c *compilation) firstValue(s *slot) *source.Value {
 	at := make([]int, len(c.sweep.Axes))
-	for i := range c.sweep.Len() {
-		c.sweep.At(i, at)
+	for i := c.first; i < c.sweep.Len(); i++ {
+		if !c.has(i, at) {
+			continue
+		}
 		if v := c.values.value(s, at); v != nil {
 			return v
 		}
 	}
 	return nil
+}
+
+// has tells whether the form at hand is that of a coordinate, whose values it gives.
+func (c *compilation) has(coordinate int, at []int) bool {
+	c.sweep.At(coordinate, at)
+	return len(c.forms) == 1 || c.choice.form(at) == c.index
 }
 
 // patched gives a node with other values of some inputs; inputs that it does not have are added.

@@ -106,16 +106,41 @@ func (c *compilation) checkSlots(checker *graph.Checker) {
 	before := c.list.Errors()
 	for i := range c.values.slots {
 		s := &c.values.slots[i]
-		if s.index < 0 || c.checkStraight(checker, s, at) {
+		if s.index < 0 || c.checkDerived(checker, s) || c.checkStraight(checker, s, at) {
 			continue
 		}
-		for k := range c.sweep.Len() {
-			c.sweep.At(k, at)
-			if c.checkSlot(checker, s, at); c.list.Errors()-before > maxFindings {
-				return
+		for k := c.first; k < c.sweep.Len() && c.list.Errors()-before <= maxFindings; k++ {
+			if c.has(k, at) {
+				c.checkSlot(checker, s, at)
 			}
 		}
 	}
+}
+
+// checkDerived does it for what templates make of axis values.
+func (c *compilation) checkDerived(checker *graph.Checker, s *slot) bool {
+	before := c.list.Errors()
+	checked := map[*source.Value]*source.Value{}
+	for row, v := range s.derived {
+		made, done := checked[v]
+		if !done {
+			made = c.checkValue(checker, s, v)
+			checked[v] = made
+		}
+		if s.derived[row] = made; c.list.Errors()-before > maxFindings {
+			break
+		}
+	}
+	return s.derived != nil
+}
+
+// checkValue holds one value of a slot against its definition and gives it as it is sent.
+func (c *compilation) checkValue(checker *graph.Checker, s *slot, v *source.Value) *source.Value {
+	made, findings := checker.Value(s.node, s.index, v)
+	for _, d := range c.madeBy(findings) {
+		c.list.Add(c.noted(d, s))
+	}
+	return keepPlace(made, v)
 }
 
 // checkStraight does it without walking the coordinates, where a slot depends on one axis at most.
@@ -178,12 +203,9 @@ func (c *compilation) checkSlot(checker *graph.Checker, s *slot, at []int) {
 	if v == nil {
 		return
 	}
-	made, findings := checker.Value(s.node, s.index, v)
-	for _, d := range c.madeBy(findings) {
-		c.list.Add(c.noted(d, s))
-	}
-	if made = keepPlace(made, v); s.values != nil && (made == v && len(s.axes) < 2 || c.values.kept+len(made.Text) < maxKept) {
-		c.values.kept += len(made.Text)
+	made := c.checkValue(checker, s, v)
+	if s.values != nil && (made == v && len(s.axes) < 2 || *c.values.kept+len(made.Text) < maxKept) {
+		*c.values.kept += len(made.Text)
 		s.values[key] = made
 	}
 }

@@ -30,7 +30,37 @@ func (c *compilation) endpoint() bool {
 		c.pickEndpoint(v, known, file, fromUser)
 	}
 	c.affordable()
+	if e := c.batch.Prompts.Expand; e != nil {
+		c.pickExpander(e.at.Get("endpoint"), known, file, fromUser)
+	}
 	return true
+}
+
+// pickExpander finds the endpoint that expands prompts. Its key is looked for when it is asked.
+func (c *compilation) pickExpander(v *source.Value, known []source.Member, file *source.File, fromUser bool) {
+	var names []string
+	for _, m := range known {
+		if m.Value.Get("type").Str() == "serverless" {
+			names = append(names, m.Key)
+		}
+		if m.Key != v.Text {
+			continue
+		}
+		l := &loader{env: c.src.Env, fromUser: fromUser, files: reader{dir: filepath.Dir(file.Name)}}
+		c.expander, c.expanderAt = l.decode(m.Key, m.Value), m.Value
+		c.list.Add(l.list.Sorted()...)
+		if c.expander.Type != "serverless" {
+			c.list.Add(diag.Errorf("expansion_endpoint", diag.Of(v), "endpoint %q is of type %s; a language model is an endpoint of type serverless", v.Text, c.expander.Type).
+				Noted(diag.Of(m.Value.Get("type")), "its type is here"))
+		}
+		return
+	}
+	d := diag.Errorf("unknown_endpoint", diag.Of(v), "there is no endpoint %q to expand prompts with", v.Text).
+		Hinted(suggestOr(v.Text, names, "write it into the endpoints file: {type: serverless, url: …}"))
+	if file != nil {
+		d = d.Noted(diag.InFile(file), "the endpoints are configured here")
+	}
+	c.list.Add(d)
 }
 
 // wanted lists the endpoints by name or as they are written: those of the command line, else the batch's, else the preview.

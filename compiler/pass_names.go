@@ -15,12 +15,6 @@ import (
 	"github.com/comfyc/comfyc/compiler/sweep"
 )
 
-// token is what a token of the file name pattern stands for: an axis, an input, or one of the plain ones.
-type token struct {
-	axis int // -1 for none
-	ref  *inputRef
-}
-
 // Facts are what file names need beyond the plan. The zero value is the first picture of a batch of unknown size, in the year 1.
 type Facts struct {
 	Batch         int // index of the picture in its image batch, from 0
@@ -71,39 +65,6 @@ func suggestToken(text string, p *Plan) string {
 	return ""
 }
 
-// token finds what a token means.
-func (c *compilation) token(part filename.Part) (token, bool) {
-	p := c.plan
-	if name, ok := strings.CutPrefix(part.Text, "axis."); ok {
-		for a := range p.axes {
-			if p.axes[a].Name == name {
-				return token{axis: a}, true
-			}
-		}
-		c.list.Add(diag.Errorf("unknown_axis", c.inPattern(part.Start, part.End), "output.filename names an axis %q, which the sweep does not have", name).
-			Hinted(suggestToken(part.Text, p)))
-		return token{}, false
-	}
-	if slices.Contains(filename.Plain, part.Text) || strings.HasPrefix(part.Text, "date:") {
-		if part.Text == "seed" && p.looks.seed == nil {
-			c.list.Add(diag.Errorf("bad_filename", c.inPattern(part.Start, part.End), "output.filename: the workflow has no seed for %%seed%%"))
-			return token{}, false
-		}
-		return token{axis: -1}, true
-	}
-	t, err := resolveAddress(p.graph, part.Text)
-	if err != nil {
-		c.list.Add(err.finding(c.inPattern(part.Start+1, part.End-1)))
-		return token{}, false
-	}
-	k := p.graph.Nodes[t.node].Input(t.input)
-	if k < 0 || !p.literal(t.node, k) {
-		c.list.Add(diag.Errorf("bad_filename", c.inPattern(part.Start, part.End), "output.filename: %s has no value of its own", part.Text))
-		return token{}, false
-	}
-	return token{axis: -1, ref: &inputRef{t.node, k}}, true
-}
-
 // FileName gives the path, without extension, under which a picture of a coordinate is kept: relative to the folder of the pictures, with
 // forward slashes. Pictures of one render that differ in none of the tokens share it; the collector numbers them.
 func (p *Plan) FileName(coordinate int, facts Facts) string {
@@ -122,8 +83,8 @@ func (p *Plan) tokenText(text string, coordinate int, at []int, facts Facts) (st
 	switch {
 	case !ok:
 		return "", false
-	case t.ref != nil:
-		if v := p.input(t.ref.node, t.ref.index, at); v != nil {
+	case t.value != nil:
+		if v := t.value(at); v != nil {
 			return sweep.Text(v), true
 		}
 		return "none", true
@@ -135,7 +96,7 @@ func (p *Plan) tokenText(text string, coordinate int, at []int, facts Facts) (st
 	}
 	switch text {
 	case "seed":
-		return p.looks.seedAt(p, at), true
+		return p.formAt(at).seedAt(at), true
 	case "index":
 		return fmt.Sprintf("%0*d", len(strconv.Itoa(max(p.Coordinates()-1, 0))), coordinate), true
 	case "batch":

@@ -24,20 +24,25 @@ type output struct {
 // owed finds the outputs that owe files: those that save under a prefix. Previews are temporary pictures, which most workers drop, so they
 // owe nothing and are not sent; only if nothing else is saved are they sent as SaveImage.
 func (c *compilation) owed() bool {
-	p := &Plan{batch: c.batch, graph: c.graph, sweep: c.sweep, values: c.values, configs: c.configs}
 	for _, i := range c.graph.Outputs {
 		if n := &c.graph.Nodes[i]; has(n, prefixInput) {
-			p.addOutput(i, n.Class)
+			c.addOutput(i, n.Class)
 		}
 	}
-	if len(p.outputs) == 0 {
-		c.previewsAsOutputs(p)
+	if len(c.outputs) == 0 {
+		c.previewsAsOutputs()
 	}
-	if len(p.outputs) == 0 {
+	if len(c.outputs) == 0 {
 		c.list.Add(diag.Errorf("nothing_owed", diag.Of(c.prompt), "no node of the workflow saves a file").Hinted("add a SaveImage node"))
 		return false
 	}
-	p.order = needed(c.graph, p.outputs)
+	c.order = needed(c.graph, c.outputs)
+	return true
+}
+
+// begin starts the plan, once it is known which graphs it has.
+func (c *compilation) begin() bool {
+	p := &Plan{batch: c.batch, sweep: c.sweep, configs: c.configs, forms: c.forms, choice: c.choice, before: c.before, uploads: c.values.uploads, expansion: c.expansionReport, drawing: c.drawing}
 	p.requested = c.request.Get("input").Get("output_node_id").Str()
 	if p.requested == "" {
 		p.requested = c.request.Get("output_node_id").Str()
@@ -47,20 +52,20 @@ func (c *compilation) owed() bool {
 }
 
 // previewsAsOutputs lets nodes that only show pictures save them.
-func (c *compilation) previewsAsOutputs(p *Plan) {
+func (c *compilation) previewsAsOutputs() {
 	for _, i := range c.graph.Outputs {
 		n := &c.graph.Nodes[i]
 		if k := n.Input("images"); k < 0 || !n.Inputs[k].Linked() || n.Def == nil || n.Def.Input("images") == nil || n.Def.Input("images").Type != "IMAGE" {
 			continue
 		}
-		p.addOutput(i, "SaveImage")
+		c.addOutput(i, "SaveImage")
 		c.list.Add(diag.Infof("preview_saved", n.Key, "nothing else is saved, so %s is sent as SaveImage", describe(n)).About(n.ID, ""))
 	}
 }
 
 // addOutput lets a node owe files. Its tag is its id, or, if that has letters that file names may lose, its place in the graph.
-func (p *Plan) addOutput(node int, class string) {
-	n := &p.graph.Nodes[node]
+func (f *form) addOutput(node int, class string) {
+	n := &f.graph.Nodes[node]
 	tag := strings.Map(func(r rune) rune {
 		if r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' {
 			return r
@@ -70,7 +75,7 @@ func (p *Plan) addOutput(node int, class string) {
 	if len(tag) > 32 || strings.Contains(tag, "_") {
 		tag = "x" + source.NewInt(int64(node)).Text // another id could have the same letters
 	}
-	p.outputs = append(p.outputs, output{node, class, titleOf(n), tag})
+	f.outputs = append(f.outputs, output{node, class, titleOf(n), tag})
 }
 
 // needed lists the nodes behind some outputs, those themselves included, sources first. What feeds a prefix is not needed.

@@ -16,9 +16,10 @@ import (
 
 // Prompts say how dynamic prompts are read.
 type Prompts struct {
-	Mode      string // all, random or cycle; all by default
-	Count     int    // variants of a text: how many are drawn (1 by default), or at most are made in mode all (0 for all)
-	Wildcards string // the folder of the wildcard files, "" for none
+	Mode      string           // all, random or cycle; all by default
+	Count     int              // variants of a text: how many are drawn (1 by default), or at most are made in mode all (0 for all)
+	Wildcards string           // the folder of the wildcard files, "" for none
+	Expand    *PromptExpansion // by a language model; nil for none
 
 	at *source.Member // the whole; nil if the batch has none, and braces stay
 }
@@ -27,7 +28,7 @@ func decodePrompts(m *source.Member) Prompts {
 	if m == nil {
 		return Prompts{}
 	}
-	p := Prompts{Mode: m.Value.Get("mode").Str(), Wildcards: m.Value.Get("wildcards").Str(), at: m}
+	p := Prompts{Mode: m.Value.Get("mode").Str(), Wildcards: m.Value.Get("wildcards").Str(), Expand: decodeExpansion(m.Value.Get("expand")), at: m}
 	p.Count, _ = m.Value.Get("count").Int()
 	if p.Mode == "" {
 		p.Mode = "all"
@@ -56,6 +57,7 @@ type promptGroup struct {
 	texts  []groupText // distinct ones
 	values []sweep.Value
 	index  map[string]int // the variants that a draw gave before
+	expand bool           // a language model writes its texts
 }
 
 // groupText is one text of a group.
@@ -75,11 +77,13 @@ func (c *compilation) prompts() bool {
 	if !p.load() {
 		return false
 	}
-	for _, g := range p.find() {
+	groups := p.find()
+	p.chooseExpanded(groups)
+	for _, g := range groups {
 		if p.texts(g); c.list.Failed() {
 			return false
 		}
-		if slices.ContainsFunc(g.texts, func(t groupText) bool { return t.template != nil && !t.template.Plain() }) {
+		if g.expand || slices.ContainsFunc(g.texts, func(t groupText) bool { return t.template != nil && !t.template.Plain() }) {
 			p.groups = append(p.groups, g)
 		}
 	}
@@ -146,7 +150,7 @@ func (c *compilation) ownNames(axis string) bool {
 	return c.batch.Prompts.at != nil && u != nil && (u.texts || slices.ContainsFunc(u.targets, func(t boundTarget) bool { return c.isPrompt(t.target) }))
 }
 
-// own makes slots of the workflow's own prompts that have something dynamic in them.
+// own makes slots of the workflow's own prompts that have something dynamic in them, or that a language model may expand.
 func (p *prompting) own() {
 	for i := range p.graph.Nodes {
 		n := &p.graph.Nodes[i]
@@ -154,7 +158,7 @@ func (p *prompting) own() {
 			t := target{i, n.Inputs[k].Name}
 			if v := n.Inputs[k].Value; v.Kind != source.String || !p.isPrompt(t) || p.hasSlot(t) {
 				continue
-			} else if tpl := p.template(v); tpl != nil && !tpl.Plain() {
+			} else if tpl := p.template(v); tpl != nil && (!tpl.Plain() || p.batch.Prompts.Expand != nil && v.Text != "") {
 				s := p.slot(t)
 				s.name, s.table = "the workflow", newTable(nil, nil, 1)
 			}

@@ -30,6 +30,9 @@ func (p *prompting) vary() bool {
 		}
 		of[i] = int32(set)
 	}
+	if !p.expandTexts(sets) {
+		return false
+	}
 	axes := make([]sweep.Variation, len(p.groups))
 	for k, g := range p.groups {
 		if p.use(g.name) != nil {

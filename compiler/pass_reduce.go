@@ -18,29 +18,29 @@ type Reduction struct {
 
 // reduce decides what is sent beside the nodes that owed outputs need, and which of those are equal. What it leaves out is a remark.
 func (c *compilation) reduce() bool {
-	p, keep := c.plan, c.batch.Reduction
-	runs := make([]bool, len(p.graph.Nodes))
-	for _, i := range p.graph.Order {
+	f, keep := c.form, c.batch.Reduction
+	runs := make([]bool, len(f.graph.Nodes))
+	for _, i := range f.graph.Order {
 		runs[i] = true
 	}
 	var idle, dead []int
-	for _, i := range p.graph.Order {
-		if !slices.Contains(p.order, i) {
+	for _, i := range f.graph.Order {
+		if !slices.Contains(f.order, i) {
 			idle = append(idle, i)
 		}
 	}
-	for i := range p.graph.Nodes {
+	for i := range f.graph.Nodes {
 		if !runs[i] {
 			dead = append(dead, i)
 		}
 	}
 	if keep.KeepAsked {
-		p.idle = idle
+		f.idle = idle
 	} else {
 		c.remark("not_asked", idle, "is not sent: no file that is owed needs it", "are not sent: no file that is owed needs them")
 	}
 	if keep.KeepDead {
-		p.dead = dead
+		f.dead = dead
 	} else {
 		c.remark("dead_node", dead, "is not sent: no output needs it", "are not sent: no output needs them")
 	}
@@ -52,17 +52,17 @@ func (c *compilation) reduce() bool {
 
 // merge finds the nodes that are equal to an earlier one at every coordinate.
 func (c *compilation) merge() {
-	p := c.plan
-	p.twins = map[int]int{}
+	f := c.form
+	f.twins = map[int]int{}
 	first := map[string]int{}
 	var merged []int
-	for _, i := range p.order {
-		key, ok := p.likeness(i)
+	for _, i := range f.order {
+		key, ok := f.likeness(i)
 		if !ok {
 			continue
 		}
 		if twin, there := first[key]; there {
-			p.twins[i] = twin
+			f.twins[i] = twin
 			merged = append(merged, i)
 		} else {
 			first[key] = i
@@ -73,14 +73,14 @@ func (c *compilation) merge() {
 
 // likeness gives a text that equal nodes share. Nodes are left alone that give files, that the batch sets, that call a paid service, or of whose
 // class nothing is known: two of them may be meant.
-func (p *Plan) likeness(node int) (string, bool) {
-	n := &p.graph.Nodes[node]
-	if n.Def == nil || n.Def.OutputNode || n.Def.APINode || p.outputOf(node) != nil {
+func (f *form) likeness(node int) (string, bool) {
+	n := &f.graph.Nodes[node]
+	if n.Def == nil || n.Def.OutputNode || n.Def.APINode || f.outputOf(node) != nil {
 		return "", false
 	}
 	order := make([]int, len(n.Inputs))
 	for k := range order {
-		if order[k] = k; p.values.find(node, k) != nil {
+		if order[k] = k; f.values.find(node, k) != nil {
 			return "", false
 		}
 	}
@@ -94,7 +94,7 @@ func (p *Plan) likeness(node int) (string, bool) {
 			continue
 		}
 		from := in.From
-		if twin, ok := p.twins[from]; ok {
+		if twin, ok := f.twins[from]; ok {
 			from = twin
 		}
 		text = binary.AppendVarint(binary.AppendVarint(append(text, 'l'), int64(from)), int64(in.Slot))
@@ -124,26 +124,22 @@ func (c *compilation) remark(code string, list []int, one, many string) {
 	c.list.Add(diag.Infof(code, c.graph.Nodes[list[0]].Key, "%s %s", strings.Join(names, ", "), says))
 }
 
-// sent lists the nodes of a job of one render.
-func (p *Plan) sent() []int { return slices.Concat(p.order, p.idle, p.dead) }
-
 // extras adds the nodes that are sent although no owed output needs them. Dead ones may stand in any order, so they get their ids first.
 func (e *emitter) extras() {
-	p := e.plan
-	for _, i := range p.idle {
-		e.ids[i] = p.graph.Nodes[i].ID
-		if e.hasher != nil {
+	for _, i := range e.idle {
+		e.ids[i] = e.graph.Nodes[i].ID
+		if e.fused() {
 			e.ids[i] = e.fresh(i)
 		}
-		e.node(i, p.graph.Nodes[i].Class, "")
+		e.node(i, e.graph.Nodes[i].Class, "")
 	}
-	if e.hasher != nil {
+	if e.fused() {
 		return
 	}
-	for _, i := range p.dead {
-		e.ids[i] = p.graph.Nodes[i].ID
+	for _, i := range e.dead {
+		e.ids[i] = e.graph.Nodes[i].ID
 	}
-	for _, i := range p.dead {
-		e.node(i, p.graph.Nodes[i].Class, "")
+	for _, i := range e.dead {
+		e.node(i, e.graph.Nodes[i].Class, "")
 	}
 }

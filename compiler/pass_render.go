@@ -10,7 +10,10 @@ import (
 func (c *compilation) render() bool {
 	p := c.plan
 	n := p.sweep.Len()
-	h := newHasher(p)
+	hashers := make([]*hasher, len(p.forms))
+	for i, f := range p.forms {
+		hashers[i] = newHasher(f, maxAllMemo/len(p.forms))
+	}
 	at := make([]int, len(p.sweep.Axes))
 	p.ids = make([]RenderID, 0, n)
 	known := newIDSet(n)
@@ -20,7 +23,7 @@ func (c *compilation) render() bool {
 			return false
 		}
 		p.sweep.At(i, at)
-		id := h.id(at)
+		id := hashers[p.choice.form(at)].id(at)
 		if r := known.find(id, p.ids); r >= 0 {
 			p.share(i, r)
 			continue

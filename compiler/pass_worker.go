@@ -5,6 +5,7 @@ import (
 
 	"github.com/comfyc/comfyc/compiler/diag"
 	"github.com/comfyc/comfyc/compiler/graph"
+	"github.com/comfyc/comfyc/compiler/source"
 	"github.com/comfyc/comfyc/nodes"
 )
 
@@ -22,8 +23,8 @@ func (c *compilation) workers() bool {
 	c.plan.unfit = map[string][]string{}
 	for i, findings := range unfit {
 		for _, d := range findings {
-			if d.Severity == diag.Error {
-				c.plan.unfit[c.configs[i].Name] = append(c.plan.unfit[c.configs[i].Name], d.Message)
+			if name := c.configs[i].Name; d.Severity == diag.Error && !slices.Contains(c.plan.unfit[name], d.Message) {
+				c.plan.unfit[name] = append(c.plan.unfit[name], d.Message)
 			}
 			if lacking < len(c.configs) {
 				d.Severity = diag.Warning
@@ -48,20 +49,24 @@ func (c *compilation) unfit(e *EndpointConfig) (out []diag.Diagnostic) {
 			return findings
 		}
 	}
-	for _, d := range graph.CheckWorker(c.graph, w) {
-		if d.Code == "dropped_output" && c.owes(d.Node) {
-			continue // it is sent as SaveImage
+	for _, c.form = range c.forms {
+		for _, d := range graph.CheckWorker(c.graph, w) {
+			if d.Code == "dropped_output" && c.owes(d.Node) {
+				continue // it is sent as SaveImage
+			}
+			if d.Code != "missing_model" || !c.varies(d.Node, d.Input) {
+				out = append(out, d)
+			}
 		}
-		if d.Code != "missing_model" || !c.varies(d.Node, d.Input) {
-			out = append(out, d)
-		}
+		out = append(out, c.unfitValues(w)...)
 	}
-	return append(out, c.unfitValues(w)...)
+	c.form = c.forms[0]
+	return out
 }
 
 // owes tells whether a node is among the plan's outputs.
 func (c *compilation) owes(id string) bool {
-	return slices.ContainsFunc(c.plan.outputs, func(o output) bool { return c.graph.Nodes[o.node].ID == id })
+	return slices.ContainsFunc(c.outputs, func(o output) bool { return c.graph.Nodes[o.node].ID == id })
 }
 
 // varies tells whether the batch sets an input; its values are looked at one by one.
@@ -77,10 +82,7 @@ func (c *compilation) unfitValues(w graph.Worker) (out []diag.Diagnostic) {
 		if s.index < 0 || nodes.ModelKind(c.graph.Nodes[s.node].Class, s.input) == "" {
 			continue
 		}
-		for _, v := range s.values {
-			if v == nil {
-				continue
-			}
+		s.each(func(v *source.Value) {
 			n := c.graph.Nodes[s.node]
 			n.Inputs = slices.Clone(n.Inputs)
 			n.Inputs[s.index].Value, n.Inputs[s.index].From = v, -1
@@ -89,7 +91,7 @@ func (c *compilation) unfitValues(w graph.Worker) (out []diag.Diagnostic) {
 					out = append(out, c.setBySlot(d))
 				}
 			}
-		}
+		})
 	}
 	return out
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/comfyc/comfyc/compiler/diag"
 	"github.com/comfyc/comfyc/compiler/graph"
+	"github.com/comfyc/comfyc/compiler/lower"
 	"github.com/comfyc/comfyc/compiler/source"
 )
 
@@ -27,11 +28,16 @@ func (c *compilation) workflow() bool {
 		}
 		c.request = root
 	}
-	prompt, findings, ok := toPrompt(c.request, c.cat)
+	c.renamed = map[string]string{}
+	prompt, findings, ok := toPrompt(c.request, c.cat, lower.Options{
+		Promoted: func(p lower.Promoted) { c.promoted = append(c.promoted, p) },
+		Renamed:  func(path, id string) { c.renamed[path] = id },
+	})
 	if !ok {
 		c.list.Add(findings...)
 	}
 	c.prompt, c.converted = prompt, findings
+	c.keepDrawing(c.request)
 	return ok
 }
 

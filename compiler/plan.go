@@ -11,16 +11,17 @@ import (
 // out), its inputs by content and its model names. Equal renders have equal ids on every machine.
 type RenderID [32]byte
 
-// Patch replaces the literal value of one input of the shared graph.
+// Patch replaces the literal value of one input of the render's graph.
 type Patch struct {
 	Node, Input int // indexes into Graph.Nodes and Node.Inputs
 	Value       *source.Value
 }
 
-// Render is one resolved graph: the plan's shared graph plus patches.
+// Render is one resolved graph: one of the plan's graphs plus patches.
 type Render struct {
 	Index   int // from 0, in the plan's order
 	ID      RenderID
+	Graph   int // index in Plan.Graphs; 0 if all renders share one graph
 	Patches []Patch
 	Seed    string // decimal text of the sampler's seed, "" if the graph has none
 }
@@ -74,8 +75,11 @@ type Job struct {
 	OutputNode string
 	// Origin gives the workflow's node id for each id in Prompt; nil if they are the same, as in a job of one render.
 	Origin map[string]string
-	Width  int // pixels of the first output, 0 if unknown
-	Height int
+	// Workflow gives the workflow in UI form as JSON, with this render's values in its widgets, for remotes that write it into pictures; see
+	// [Plan.Drawing]. nil if it was written in API form, or if the job has several renders.
+	Workflow func() []byte
+	Width    int // pixels of the first output, 0 if unknown
+	Height   int
 }
 
 // EndpointConfig is one endpoint as the endpoints file describes it. Secrets are named, never held.
@@ -96,8 +100,37 @@ type EndpointConfig struct {
 	Emulator   *source.Value     // settings of a preview endpoint, nil for the defaults
 	OutputNode string            // output_node_id for workers that want one; "" means the first output
 	Models     []string          // model files that the endpoint has; nil if it is not known
-	ObjectInfo string            // path of an /object_info snapshot of the endpoint, "" if there is none
-	FromUser   bool              // the configuration is the user's own, not beside a batch
+	// ModelHashes are the SHA-256 of some of them, in lower-case hex, by name.
+	ModelHashes map[string]string
+	ObjectInfo  string  // path of an /object_info snapshot of the endpoint, "" if there is none
+	FromUser    bool    // the configuration is the user's own, not beside a batch
+	Bucket      *Bucket // where the worker puts outputs, for platforms that are told with each job; nil if they are not
+	Health      string  // path of a service's health check below its host, "" for the dialect's own
+	Workers     Workers
+	Terms       JobTerms
+}
+
+// Workers say how an endpoint scales, as it is set up at the platform. Zero fields are unknown.
+type Workers struct {
+	Min, Max    int           // workers; those above Min stop when they idle
+	Concurrency int           // jobs that one worker runs at a time
+	ColdStart   time.Duration // from the decision to start a worker until it takes jobs
+	IdleTimeout time.Duration // that a worker idles, and is paid for, before it stops
+}
+
+// JobTerms are an endpoint's own terms for every job. Zero fields leave it to the estimate and to the platform.
+type JobTerms struct {
+	Execution   time.Duration // longest time on a worker
+	TTL         time.Duration // longest time from submit to end
+	LowPriority bool          // start no worker for one job alone
+}
+
+// Bucket is an S3 bucket that a platform's worker uploads to. Its keys are named here, never held.
+type Bucket struct {
+	URL       string // of the service
+	Name      string
+	KeyEnv    string // variable of the access key's id
+	SecretEnv string // variable of the access key's secret
 }
 
 // Limits of an endpoint. Zero fields mean the default of the endpoint's type.

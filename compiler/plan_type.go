@@ -16,19 +16,18 @@ import (
 // Plan is all renders of a batch. It is what the scheduler works through and what galleries are made from: data, without any I/O.
 type Plan struct {
 	batch   *Batch
-	graph   *graph.Graph
 	sweep   *sweep.Sweep
-	values  *resolver
 	configs []EndpointConfig
 	axes    []Axis    // without values until Axes is called
 	filled  sync.Once // the values
 
-	outputs   []output    // that owe files, in the prompt's order
-	order     []int       // the nodes that they need, sources first
-	idle      []int       // nodes that are sent although no owed output needs them, sources first: previews, and what they need
-	dead      []int       // likewise: nodes that no output needs, in the prompt's order
-	twins     map[int]int // node → an earlier one in order that is equal to it
-	requested string      // the output node that the request names, "" for none
+	forms     []*form // the distinct graphs, at least one
+	choice    *choice // which of them a coordinate has
+	before    *form   // the workflow before its templates were expanded, for addresses; nil if it uses none
+	uploads   map[string]InputFile
+	expansion *ExpansionReport // nil if no language model writes prompts
+	drawing   *source.Value    // the workflow as the editor saved it; nil if it was not
+	requested string           // the output node that the request names, "" for none
 
 	ids      []RenderID
 	first    []int32 // by render: its first coordinate; nil if every coordinate has a render of its own
@@ -37,7 +36,6 @@ type Plan struct {
 
 	pattern *filename.Pattern
 	tokens  map[string]token
-	looks   look // the inputs that galleries show
 	hash    string
 	unfit   map[string][]string // by endpoint: what its worker is known to lack
 }
@@ -47,18 +45,28 @@ func (p *Plan) finish() {
 	if p.renderOf != nil {
 		p.chain()
 	}
-	for i, a := range p.sweep.Axes {
-		p.axes = append(p.axes, Axis{Name: a.Name, Addresses: p.values.fed[i]})
+	for _, a := range p.sweep.Axes {
+		p.axes = append(p.axes, Axis{Name: a.Name})
 	}
-	for i := range p.values.slots {
-		s := &p.values.slots[i]
+	if p.before != nil {
+		p.nameAddresses(p.before) // these come first: they are the author's own
+	}
+	for _, f := range p.forms {
+		p.nameAddresses(f)
+		f.looks = newLook(f)
+	}
+}
+
+// nameAddresses enters for each axis the inputs that it sets; what templates make of an axis is not among them.
+func (p *Plan) nameAddresses(f *form) {
+	for i := range f.values.slots {
+		s := &f.values.slots[i]
 		for _, a := range append(slices.Clone(s.swaps), s.axis, s.variant-1) {
-			if a >= 0 {
-				p.axes[a].Addresses = append(p.axes[a].Addresses, s.address(p.graph))
+			if address := s.address(f.graph); a >= 0 && !slices.Contains(p.axes[a].Addresses, address) {
+				p.axes[a].Addresses = append(p.axes[a].Addresses, address)
 			}
 		}
 	}
-	p.looks = newLook(p)
 }
 
 // chain links the coordinates of each render.
@@ -80,8 +88,23 @@ func (p *Plan) Name() string { return p.batch.Name }
 // Batch gives the settings that the plan was made from.
 func (p *Plan) Batch() *Batch { return p.batch }
 
-// Graph gives the graph that all renders share, with the values of the first coordinate.
-func (p *Plan) Graph() *graph.Graph { return p.graph }
+// Graph gives the graph of the first render, with the values of the first coordinate. All renders share it, unless there are several Graphs.
+func (p *Plan) Graph() *graph.Graph { return p.formOf(0).graph }
+
+// Graphs lists the distinct graphs, each with the values of its first coordinate: one, unless values of an axis decide which nodes templates make.
+func (p *Plan) Graphs() []*graph.Graph {
+	out := make([]*graph.Graph, len(p.forms))
+	for i, f := range p.forms {
+		out[i] = f.graph
+	}
+	return out
+}
+
+// formOf gives the form of a render.
+func (p *Plan) formOf(render int) *form { return p.formAt(p.at(render)) }
+
+// formAt gives the form of a coordinate.
+func (p *Plan) formAt(at []int) *form { return p.forms[p.choice.form(at)] }
 
 // Endpoints gives the endpoints on which the plan runs, in the batch's order.
 func (p *Plan) Endpoints() []EndpointConfig { return p.configs }
@@ -155,22 +178,15 @@ func (p *Plan) at(render int) []int {
 // Render resolves one render.
 func (p *Plan) Render(render int) Render {
 	at := p.at(render)
-	out := Render{Index: render, ID: p.ids[render], Seed: p.looks.seedAt(p, at)}
-	for i := range p.values.slots {
-		s := &p.values.slots[i]
-		if v := p.values.value(s, at); v != nil {
+	f := p.formAt(at)
+	out := Render{Index: render, ID: p.ids[render], Graph: f.index, Seed: f.seedAt(at)}
+	for i := range f.values.slots {
+		s := &f.values.slots[i]
+		if v := f.values.value(s, at); v != nil {
 			out.Patches = append(out.Patches, Patch{s.node, s.index, v})
 		}
 	}
 	return out
-}
-
-// input gives the value of an input at a coordinate: a literal, the list of a link, or nil if it is not given there.
-func (p *Plan) input(node, index int, at []int) *source.Value {
-	if s := p.values.find(node, index); s != nil {
-		return p.values.value(s, at)
-	}
-	return p.graph.Nodes[node].Inputs[index].Value
 }
 
 // Hash names the plan by what it renders and how that is named and shown: equal plans have equal hashes on every machine. Endpoints and

@@ -50,7 +50,7 @@ func promptAt(t *rapid.T, p *Plan, coordinate int) string {
 
 // sweepOnly copies what Job needs of a plan.
 func (p *Plan) sweepOnly() *Plan {
-	return &Plan{batch: p.batch, graph: p.graph, sweep: p.sweep, values: p.values, outputs: p.outputs, order: p.order}
+	return &Plan{batch: p.batch, sweep: p.sweep, forms: p.forms, choice: p.choice, uploads: p.uploads}
 }
 
 // drawBatch makes a batch whose values often meet: few letters, numbers in several spellings, texts that join.

@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/comfyc/comfyc/compiler/vram"
 	"github.com/comfyc/comfyc/nodes"
 )
 
@@ -15,6 +14,8 @@ type ReportOptions struct {
 	Supports func(endpoint, class string) string
 	// Done tells whether a render is finished already.
 	Done func(RenderID) bool
+	// Cached tells whether a render, by its index, was finished for another batch and can be taken from there.
+	Cached func(render int) bool
 }
 
 // PlanReport is what `comfyc plan` prints.
@@ -22,11 +23,14 @@ type PlanReport struct {
 	Name, Hash                       string
 	Coordinates, Renders, Duplicates int
 	Reused                           int // renders that are done already
+	Cached                           int // others that can be taken from a cache
+	Graphs                           int // distinct graphs; more than 1 if values of an axis decide which nodes templates make
 	Axes                             []AxisReport
 	Outputs                          []string // "9 SaveImage", what is owed for each render
 	Uploads                          int
 	UploadBytes                      int64
 	Endpoints                        []EndpointReport
+	Expansion                        *ExpansionReport // of prompts by a language model; nil if there is none
 }
 
 // AxisReport is one axis.
@@ -40,8 +44,9 @@ type AxisReport struct {
 // EndpointReport is what the plan would be on one endpoint.
 type EndpointReport struct {
 	Name, Type, GPU string
-	Shards          int // jobs, if none are merged
-	Estimate        Estimate
+	Shards          int      // jobs, if none are merged
+	Estimate        Estimate // of the whole plan, as if nothing were done
+	Left            Estimate // of what is neither done nor in the cache
 	Memory          *Memory  // of the GPU; nil if no model is loaded there, and on previews
 	Problems        []string // what cannot run or is missing there
 }
@@ -53,8 +58,11 @@ const firstLabels = 6
 func (p *Plan) Report(opt ReportOptions) PlanReport {
 	r := PlanReport{Name: p.Name(), Hash: p.Hash(), Coordinates: p.Coordinates(), Renders: p.Len(), Duplicates: p.Coordinates() - p.Len()}
 	for i := range p.ids {
-		if opt.Done != nil && opt.Done(p.ids[i]) {
+		switch {
+		case opt.Done != nil && opt.Done(p.ids[i]):
 			r.Reused++
+		case opt.Cached != nil && opt.Cached(i):
+			r.Cached++
 		}
 	}
 	for i, a := range p.axes {
@@ -64,19 +72,28 @@ func (p *Plan) Report(opt ReportOptions) PlanReport {
 		}
 		r.Axes = append(r.Axes, axis)
 	}
-	for _, o := range p.outputs {
-		r.Outputs = append(r.Outputs, p.graph.Nodes[o.node].ID+" "+o.class)
+	r.Graphs, r.Expansion = len(p.forms), p.expansion
+	for _, f := range p.forms {
+		for _, o := range f.outputs {
+			if name := f.graph.Nodes[o.node].ID + " " + o.class; !slices.Contains(r.Outputs, name) {
+				r.Outputs = append(r.Outputs, name)
+			}
+		}
 	}
 	for _, f := range p.Files() {
 		r.Uploads++
 		r.UploadBytes += f.Size
 	}
-	estimates := p.Estimates()
-	need := vram.Estimate(p.graph, vram.Options{Values: p.inputValues})
+	estimates, left := p.Estimates(), p.leftEstimates(r, opt)
+	plain := p.memoryNeed(nil)
 	for i := range p.configs {
 		e := &p.configs[i]
-		r.Endpoints = append(r.Endpoints, EndpointReport{Name: e.Name, Type: e.Type, GPU: e.GPU, Shards: p.Len() - r.Reused,
-			Estimate: estimates[i], Memory: memoryOn(e, need), Problems: p.problems(e, opt)})
+		need := plain
+		if len(e.Aliases) > 0 {
+			need = p.memoryNeed(e.Aliases)
+		}
+		r.Endpoints = append(r.Endpoints, EndpointReport{Name: e.Name, Type: e.Type, GPU: e.GPU, Shards: p.Len() - r.Reused - r.Cached,
+			Estimate: estimates[i], Left: left[i], Memory: memoryOn(e, need), Problems: p.problems(e, opt)})
 	}
 	return r
 }
@@ -84,12 +101,8 @@ func (p *Plan) Report(opt ReportOptions) PlanReport {
 // Classes lists the distinct classes that renders send, sorted.
 func (p *Plan) Classes() []string {
 	var out []string
-	for _, i := range p.sent() {
-		class := p.graph.Nodes[i].Class
-		if o := p.outputOf(i); o != nil {
-			class = o.class
-		}
-		out = append(out, class)
+	for _, f := range p.forms {
+		out = append(out, f.classes()...)
 	}
 	slices.Sort(out)
 	return slices.Compact(out)
@@ -106,8 +119,12 @@ func (p *Plan) problems(e *EndpointConfig, opt ReportOptions) (out []string) {
 	}
 	out = append(out, p.unfit[e.Name]...)
 	profile, known := nodes.ProfileOf(e.Worker)
-	if known && profile.Form == nodes.FormNovita && len(p.outputs) > 1 {
-		out = append(out, fmt.Sprintf("its worker returns the pictures of one node, and %d are owed", len(p.outputs)))
+	owed := 0
+	for _, f := range p.forms {
+		owed = max(owed, len(f.outputs))
+	}
+	if known && profile.Form == nodes.FormNovita && owed > 1 {
+		out = append(out, fmt.Sprintf("its worker returns the pictures of one node, and %d are owed", owed))
 	}
 	return out
 }
@@ -122,6 +139,9 @@ func (r *PlanReport) Text() string {
 	if r.Reused > 0 {
 		fmt.Fprintf(&b, ", %d of them done already", r.Reused)
 	}
+	if r.Cached > 0 {
+		fmt.Fprintf(&b, ", %d in the cache", r.Cached)
+	}
 	fmt.Fprintf(&b, "\nplan %s\n", r.Hash[:min(16, len(r.Hash))])
 	for _, a := range r.Axes {
 		more := ""
@@ -133,6 +153,10 @@ func (r *PlanReport) Text() string {
 			sets = "sets " + strings.Join(a.Addresses, ", ")
 		}
 		fmt.Fprintf(&b, "axis %s: %s (%s%s), %s\n", a.Name, plural(a.Values, "value"), strings.Join(a.First, ", "), more, sets)
+	}
+	r.Expansion.text(&b)
+	if r.Graphs > 1 {
+		fmt.Fprintf(&b, "graphs: %d, as templates make other nodes for other values\n", r.Graphs)
 	}
 	fmt.Fprintf(&b, "outputs of each render: %s\n", strings.Join(r.Outputs, ", "))
 	if r.Uploads > 0 {
@@ -150,11 +174,9 @@ func (e *EndpointReport) text(b *strings.Builder) {
 		fmt.Fprintf(b, ", %s", e.GPU)
 	}
 	fmt.Fprintf(b, "): %s", plural(e.Shards, "job"))
-	if s := e.Estimate.Seconds; s != (Range{}) {
-		fmt.Fprintf(b, ", %.0f to %.0f s", s.Low, s.High)
-	}
-	if d := e.Estimate.USD; d != (Range{}) {
-		fmt.Fprintf(b, ", $%.2f to $%.2f", d.Low, d.High)
+	b.WriteString(e.Left.figures())
+	if e.Left.Renders < e.Estimate.Renders && e.Estimate.figures() != "" {
+		fmt.Fprintf(b, " (without reuse: %s%s)", plural(e.Estimate.Renders, "job"), e.Estimate.figures())
 	}
 	b.WriteString("\n")
 	for _, reason := range e.Estimate.Reasons {

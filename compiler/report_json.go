@@ -13,6 +13,8 @@ func (r *PlanReport) ToValue() *source.Value {
 	o.number("renders", r.Renders)
 	o.number("duplicates", r.Duplicates)
 	o.number("reused", r.Reused)
+	o.number("cached", r.Cached)
+	o.number("graphs", r.Graphs)
 	axes := source.NewArray()
 	for _, a := range r.Axes {
 		x := &object{}
@@ -23,6 +25,9 @@ func (r *PlanReport) ToValue() *source.Value {
 		axes.Items = append(axes.Items, x.value())
 	}
 	o.put("axes", axes)
+	if r.Expansion != nil {
+		o.put("expansion", r.Expansion.toValue())
+	}
 	o.texts("outputs", r.Outputs)
 	o.number("uploads", r.Uploads)
 	o.number("upload_bytes", int(r.UploadBytes))
@@ -44,6 +49,13 @@ func (e *EndpointReport) toValue() *source.Value {
 	o.number("shards", e.Shards)
 	o.interval("seconds", e.Estimate.Seconds)
 	o.interval("usd", e.Estimate.USD)
+	if e.Left.Renders < e.Estimate.Renders {
+		left := &object{}
+		left.number("renders", e.Left.Renders)
+		left.interval("seconds", e.Left.Seconds)
+		left.interval("usd", e.Left.USD)
+		o.put("left", left.value())
+	}
 	o.texts("reasons", e.Estimate.Reasons)
 	if e.Memory != nil {
 		o.put("memory", e.Memory.toValue())

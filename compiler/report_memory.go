@@ -23,6 +23,9 @@ func memoryOn(e *EndpointConfig, need vram.Result) *Memory {
 	return &Memory{GPU: e.VRAM, Need: need, Fit: need.Fit(e.VRAM)}
 }
 
+// TooSmall tells whether the largest render cannot run there at all.
+func (m *Memory) TooSmall() bool { return m != nil && m.Fit == vram.TooSmall }
+
 // Verdict is one line.
 func (m *Memory) Verdict() string {
 	has := fmt.Sprintf("%g GB", m.GPU)
@@ -80,20 +83,31 @@ func tenth(f float64) float64 { return float64(int64(f*10+0.5)) / 10 }
 // maxListed bounds the values of an input that inputValues lists.
 const maxListed = 4096
 
+// memoryNeed is what the largest render needs, whatever its form, on an endpoint that has its own names for some models.
+func (p *Plan) memoryNeed(aliases map[string]string) vram.Result {
+	most := vram.Estimate(p.forms[0].graph, vram.Options{Values: p.forms[0].inputValues, Aliases: aliases})
+	for _, f := range p.forms[1:] {
+		if need := vram.Estimate(f.graph, vram.Options{Values: f.inputValues, Aliases: aliases}); need.FloorGB > most.FloorGB || need.HighGB > most.HighGB {
+			most = need
+		}
+	}
+	return most
+}
+
 // inputValues lists the values that a plan gives an input, nil if it leaves it as it is. Of an axis that is too long to be kept, and of texts that
 // are put together, it gives what stands in the graph.
-func (p *Plan) inputValues(node, input int) (out []*source.Value) {
-	s := p.values.find(node, input)
+func (f *form) inputValues(node, input int) (out []*source.Value) {
+	s := f.values.find(node, input)
 	if s == nil {
 		return nil
 	}
-	for _, v := range s.values[:min(len(s.values), maxListed)] {
-		if v != nil {
+	s.each(func(v *source.Value) {
+		if len(out) < maxListed {
 			out = append(out, v)
 		}
-	}
+	})
 	if s.values == nil && s.axis >= 0 && s.part == whole && len(s.swaps) == 0 {
-		axis := &p.sweep.Axes[s.axis]
+		axis := &f.values.axes[s.axis]
 		for i := range min(axis.Len(), maxListed) {
 			out = append(out, axis.Value(i).Value)
 		}

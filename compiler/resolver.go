@@ -31,7 +31,7 @@ type slot struct {
 	variant int    // the axis of the variants of its text, plus one; 0 for none. Its value depends on nothing else then
 	name    string // "set" or the axis, for findings
 
-	derived []*source.Value // by the table's key: what templates make of the axes; nil for all other slots
+	derived []*source.Value // by choice.row: what templates make of the axes; nil for all other slots
 
 	table                  // over the axes that its value depends on
 	values []*source.Value // by the table's key: the value as it is sent; nil where no coordinate needs it
@@ -71,9 +71,9 @@ type resolver struct {
 	axes    []sweep.Axis
 	pieces  []map[int][]piece // by axis and value: the values that hold ${axis}
 	slots   []slot
-	fed     map[int][]string     // by axis: the inputs of templates that it sets
+	choice  *choice              // of the row of derived values
 	uploads map[string]InputFile // by the path as the batch writes it
-	kept    int                  // bytes of text that tables hold
+	kept    *int                 // bytes of text that the tables of all forms hold
 }
 
 // maxKept bounds the bytes of text in the tables of all slots; what would be more is made anew each time.
@@ -115,6 +115,17 @@ func (r *resolver) value(s *slot, at []int) *source.Value {
 	return v
 }
 
+// each calls f with every value that is known of a slot.
+func (s *slot) each(f func(*source.Value)) {
+	for _, list := range [][]*source.Value{s.values, s.derived} {
+		for _, v := range list {
+			if v != nil {
+				f(v)
+			}
+		}
+	}
+}
+
 // compute makes a slot's value: the axis's, else the base, then search and replace.
 func (r *resolver) compute(s *slot, at []int) (*source.Value, *valueError) {
 	if s.variant > 0 {
@@ -124,7 +135,7 @@ func (r *resolver) compute(s *slot, at []int) (*source.Value, *valueError) {
 	x := expansion{r, at, maxExpansions}
 	switch {
 	case s.derived != nil:
-		v = s.derived[s.key(at)]
+		v = s.derived[r.choice.row(at)]
 	case s.axis >= 0 && at[s.axis] >= 0:
 		v, err = x.axisValue(s.axis, s.part, true)
 		if v == nil && err == nil { // a LoRA without strengths leaves the workflow's own

@@ -25,44 +25,44 @@ var scalers = map[string]string{"ImageScale": "image", "ImageScaleBy": "image", 
 
 // shape walks back from an output to where its pictures are made. It knows a few classes well and gives up at any other: an owed
 // picture that never comes would be waited for.
-func (p *Plan) shape(node int, at []int) shape {
+func (f *form) shape(node int, at []int) shape {
 	s := shape{images: 1}
 	sized := true
 	for range 100 {
-		n := &p.graph.Nodes[node]
+		n := &f.graph.Nodes[node]
 		input, keeps := keepers[n.Class]
 		if !keeps {
 			input = scalers[n.Class]
 		}
 		if slices.Contains(makers, n.Class) {
-			s.images = max(1, p.number(node, "batch_size", at))
+			s.images = max(1, f.number(node, "batch_size", at))
 			if sized {
-				s.width, s.height = p.number(node, "width", at), p.number(node, "height", at)
+				s.width, s.height = f.number(node, "width", at), f.number(node, "height", at)
 			}
 			return s
 		}
 		k := n.Input(input)
-		if input == "" && p.outputOf(node) != nil {
+		if input == "" && f.outputOf(node) != nil {
 			k = n.Input("images")
 		}
 		if k < 0 || !n.Inputs[k].Linked() {
 			return s
 		}
 		if sized && !keeps && (n.Class == "ImageScale" || n.Class == "ImageCrop") {
-			s.width, s.height = p.number(node, "width", at), p.number(node, "height", at)
+			s.width, s.height = f.number(node, "width", at), f.number(node, "height", at)
 		}
-		sized = sized && (keeps || p.outputOf(node) != nil)
+		sized = sized && (keeps || f.outputOf(node) != nil)
 		node = n.Inputs[k].From
 	}
 	return s
 }
 
 // number reads an integer of a node, 0 if it is none.
-func (p *Plan) number(node int, input string, at []int) int {
-	k := p.graph.Nodes[node].Input(input)
+func (f *form) number(node int, input string, at []int) int {
+	k := f.graph.Nodes[node].Input(input)
 	if k < 0 {
 		return 0
 	}
-	n, _ := p.input(node, k, at).Int()
+	n, _ := f.input(node, k, at).Int()
 	return n
 }

@@ -38,6 +38,9 @@ type Source struct {
 	Scripts script.Options
 	// Run says that the plan is going to be run: a key that is missing is an error then, else a warning.
 	Run bool
+	// Asker asks language models for prompts, where the batch has prompts.expand. nil asks nobody: placeholders stand for what is not stored, or,
+	// if Run is set and an endpoint is no preview, it is an error.
+	Asker Asker
 
 	Seed   *uint64 // instead of the batch's (--seed)
 	MaxUSD float64 // a budget that, if it is not 0, takes the place of the batch's (--max-cost)

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/comfyc/comfyc/compiler/source"
 	"github.com/comfyc/comfyc/nodes/script"
@@ -31,6 +32,8 @@ func templateDir(t *testing.T) string {
 	dir := t.TempDir()
 	for name, text := range map[string]string{
 		"grow.js": grow, "flow.json": growFlow,
+		"many.js": `template({ name: "Grow", inputs: { image: "IMAGE", n: "INT" }, outputs: { image: "IMAGE" },
+  expand(g, { image, n }) { for (let i = 0; i < n; i++) image = g.ImageInvert({ image }); return { image }; } });`,
 		"flow.js": `workflow(g => { g.SaveImage({ images: g.EmptyImage({ width: 64, height: 64 }), filename_prefix: "x" }); });`,
 		"sized.ts": `workflow({ inputs: { size: { type: "INT", default: 64, min: 8, max: 512 } },
   expand(g: any, { size }: { size: number }) { g.SaveImage({ images: g.EmptyImage({ width: size, height: size * 2 }), filename_prefix: "x" }); } });`,
@@ -42,7 +45,7 @@ func templateDir(t *testing.T) string {
 	return dir
 }
 
-var inProcess = Source{Scripts: script.Options{InProcess: true}}
+var inProcess = Source{Scripts: script.Options{InProcess: true, Timeout: time.Minute}} // a busy machine is no mistake of the script
 
 func templatePlan(t *testing.T, text string) *Plan {
 	t.Helper()
@@ -86,6 +89,53 @@ func TestAxisFeedsTemplate(t *testing.T) {
 	}
 }
 
+// An axis may decide which nodes a template makes: each different graph is a form of its own.
+func TestForms(t *testing.T) {
+	const batch = "workflow: flow.json\ntemplates: [grow.js]\nsweep: {matrix: {times: [0, 1, 3], scale: [1, 1.5], blur_radius: [1, 2]}}\noutput: {filename: \"%axis.times%/%Grow.scale%-%ImageBlur.blur_radius%-%2.1.scale_by%-%2.times%\"}\n"
+	p := templatePlan(t, batch)
+	if len(p.Graphs()) != 3 || p.Coordinates() != 12 || p.Len() != 10 { // without a step the scale changes nothing
+		t.Fatalf("%d graphs, %d coordinates, %d renders", len(p.Graphs()), p.Coordinates(), p.Len())
+	}
+	for i, want := range map[int]string{0: "0/1-1-none-0", 5: "1/1-2-1.0-1", 11: "3/1.5-2-1.5-3"} {
+		if got := p.FileName(i, Facts{}); got != want {
+			t.Errorf("coordinate %d is called %q, want %q", i, got, want)
+		}
+	}
+	for i := range p.Coordinates() {
+		c := p.Coordinate(i)
+		times, scale := []int{0, 1, 3}[c.Values[0]], []float64{1, 1.5}[c.Values[1]]
+		j := job(t, p, c.Render)
+		if got := strings.Count(string(j.Prompt), "ImageScaleBy"); got != times || p.Render(c.Render).Graph != c.Values[0] {
+			t.Errorf("coordinate %d has %d steps and graph %d, want %d", i, got, p.Render(c.Render).Graph, times)
+		}
+		if times == 3 && (inputs(t, j, "2.3")["scale_by"] != 3*scale || inputs(t, j, "3")["image"].([]any)[0] != "2.3") {
+			t.Errorf("coordinate %d: %s", i, j.Prompt)
+		}
+	}
+	r := p.Report(ReportOptions{})
+	if a := p.Axes(); strings.Join(a[0].Addresses, " ") != "2.times" || strings.Join(a[2].Addresses, " ") != "3.blur_radius" || r.Graphs != 3 {
+		t.Errorf("addresses %v, report %+v", a, r)
+	}
+	again := templatePlan(t, strings.Replace(batch, "[0, 1, 3]", "[3, 2]", 1))
+	if again.RenderID(0) != p.RenderID(p.Coordinate(8).Render) || again.Hash() == p.Hash() {
+		t.Error("a render of equal graph has another id when the axis is edited")
+	}
+}
+
+// One job may hold renders of several forms; what they have in common is there once.
+func TestFusedForms(t *testing.T) {
+	p := templatePlan(t, "workflow: flow.json\ntemplates: [grow.js]\nset: {Grow.scale: 2}\nsweep: {matrix: {times: [1, 2], blur_radius: [1, 2]}}\n")
+	j := job(t, p, 0, 1, 2, 3)
+	for class, want := range map[string]int{"LoadImage": 1, "ImageScaleBy": 2, "ImageBlur": 4, "SaveImage": 4} {
+		if got := strings.Count(string(j.Prompt), `"class_type":"`+class+`"`); got != want {
+			t.Errorf("%d %s, want %d: %s", got, class, want, j.Prompt)
+		}
+	}
+	if len(j.Owed) != 4 || j.Origin["2"] != "2.1" {
+		t.Errorf("%+v %v", j.Owed, j.Origin)
+	}
+}
+
 func TestWorkflowScripts(t *testing.T) {
 	p := templatePlan(t, "workflow: flow.js\nset: {EmptyImage.width: 128}\nsweep: {matrix: {color: [1, 2]}}\n")
 	if got := inputs(t, job(t, p, 1), "1"); got["width"] != 128.0 || got["color"] != 2.0 {
@@ -106,8 +156,8 @@ func TestTemplateFindings(t *testing.T) {
 		{"workflow: flow.json\ntemplates: [grow.js]\nsweep: {matrix: {scale: [3, 4]}}\nset: {2.times: 3}\n",
 			`grow.js:6:103: error: input "scale_by" of ImageScaleBy is bigger than its maximum of 8: 12`},
 		{"workflow: flow.json\ntemplates: [grow.js]\nsweep: {matrix: {scale: [3, 4]}}\nset: {2.times: 3}\n", "from 0.01 to 8\nflow.json:2:1: note: node 2 uses template \"Grow\"\ngrow.js"},
-		{"workflow: flow.json\ntemplates: [grow.js]\nsweep: {matrix: {2.times: [1, 2]}}\n",
-			`batch.yaml:5:18: error: with other values of axis "2.times" the templates make other nodes or links`},
+		{"workflow: flow.json\ntemplates: [many.js]\nsweep: {matrix: {2.n: \"1-300\"}}\n",
+			`batch.yaml:5:18: error: with the values of axis "2.n" the templates make more than 256 different graphs`},
 		{"workflow: flow.json\ntemplates: [none.js]\n", `batch.yaml:4:13: error: template: `},
 		{"workflow: flow.json\n", `node 2 has an unknown class: "Grow"`},
 		{"workflow: flow.js\nset: {EmptyImage.wdith: 8}\n", `EmptyImage (node 1) has no input "wdith"`},
@@ -135,6 +185,29 @@ func TestCheckScript(t *testing.T) {
 		r := Check(context.Background(), file, CheckOptions{Batch: inProcess})
 		if got := print(r.Findings); !strings.Contains(got, tc.want) || r.Valid != (tc.want == "") || len(r.GoodOutputs) != tc.outputs {
 			t.Errorf("%s\n%v %v\n%s\nwant %s", tc.text, r.Valid, r.GoodOutputs, got, tc.want)
+		}
+	}
+}
+
+// A script that hangs ends the compilation at once, however many nodes use it and however many values feed it.
+func TestRunaway(t *testing.T) {
+	if testing.Short() {
+		t.Skip("each script runs into its limit of 1.5 s")
+	}
+	for class, want := range map[string]string{"Loops": "templates.js:3:", "Allocates": "templates.js:6:"} {
+		dir := t.TempDir()
+		script, err := os.ReadFile("testdata/bad/templates.js")
+		if err != nil {
+			t.Fatal(err)
+		}
+		write(t, dir, "templates.js", string(script))
+		write(t, dir, "flow.json", strings.ReplaceAll(`{"1": {"class_type": "EmptyImage", "inputs": {"width": 64, "height": 64, "batch_size": 1, "color": 0}},
+"2": {"class_type": "X", "inputs": {"image": ["1", 0]}}, "3": {"class_type": "X", "inputs": {"image": ["2", 0], "n": 7}}, "4": {"class_type": "X", "inputs": {"image": ["1", 0], "n": 8}},
+"9": {"class_type": "SaveImage", "inputs": {"images": ["3", 0], "filename_prefix": "x"}}}`, "X", class))
+		p, findings := compileIn(t, dir, "version: 1\nworkflow: flow.json\ntemplates: [templates.js]\nsweep: {matrix: {2.n: \"1-100\"}}\n", Source{Scripts: inChild})
+		got := print(findings)
+		if p != nil || !strings.Contains(got, want) || strings.Count(got, "[script_time]")+strings.Count(got, "[script_memory]") != 1 {
+			t.Errorf("%s: %s", class, got)
 		}
 	}
 }

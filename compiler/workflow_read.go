@@ -27,7 +27,7 @@ func parseWorkflow(f *source.File) (*source.Value, []diag.Diagnostic) {
 				Hinted("ComfyUI writes one unless it runs with --disable-metadata; many sites strip it")}
 		}
 	}
-	root, err := source.ParseJSON(f, source.Limits{})
+	root, err := source.ParseJSON(f, source.Limits{Leave: lower.Unread})
 	if err != nil {
 		return nil, []diag.Diagnostic{diag.FromError(err, f.Name)}
 	}
@@ -35,12 +35,12 @@ func parseWorkflow(f *source.File) (*source.Value, []diag.Diagnostic) {
 }
 
 // toPrompt takes the workflow out of a request body and brings the UI form into API form.
-func toPrompt(root *source.Value, cat *nodes.Catalogue) (*source.Value, []diag.Diagnostic, bool) {
+func toPrompt(root *source.Value, cat *nodes.Catalogue, opt lower.Options) (*source.Value, []diag.Diagnostic, bool) {
 	inner := unwrap(root)
 	if !isUI(inner) {
 		return inner, nil, true
 	}
-	return lower.Lower(inner, cat, lower.Options{})
+	return lower.Lower(inner, cat, opt)
 }
 
 // joinFindings puts together what the conversion and the check of one workflow found. Both speak of an unknown class; the conversion knows where

@@ -115,6 +115,10 @@ func (b *builder) csvEntries(name string, v *source.Value, kind Kind) []entry {
 			column = i
 		}
 	}
+	if err == io.EOF {
+		b.list.Add(diag.Errorf("empty_axis", diag.Of(spec.Get("file")), "axis %q: the file %s is empty", name, f.Name))
+		return nil
+	}
 	if err != nil || column < 0 {
 		b.list.Add(diag.Errorf("unknown_column", diag.Of(spec.Get("column")), "axis %q: %s has no column %q, only %s", name, f.Name,
 			Text(spec.Get("column")), strings.Join(head, ", ")).Hinted(diag.Suggest(spec.Get("column").Str(), head)))
