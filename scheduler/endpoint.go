@@ -12,14 +12,16 @@ import (
 // Endpoint is one configured remote, spoken to in its dialect. All methods are called from many goroutines at once. Every call
 // has a context with a deadline; an implementation gives up when it is done and never sleeps or retries by itself: retries
 // belong to the loop. Errors are *Error with a Kind; anything else counts as Transient, and from Submit as Uncertain.
+//
+// What only some remotes offer are interfaces of their own, asked for by a type assertion: see endpoint_more.go.
 type Endpoint interface {
 	// Properties says what the endpoint is and what its limits are. It does no I/O and always gives the same answer.
 	Properties() Properties
 
 	// Submit sends one job and returns the remote's id. It is paid for, so the loop calls it once per attempt, after the intent
-	// was synced. An error of the Kind Uncertain says that the remote may have taken the job; every other Kind says that it
-	// certainly has not.
-	Submit(ctx context.Context, job *compiler.Job) (remote string, err error)
+	// was synced, with the terms that the intent was written with. An error of the Kind Uncertain says that the remote may have
+	// taken the job; every other Kind says that it certainly has not.
+	Submit(ctx context.Context, job *compiler.Job, terms Terms) (remote string, err error)
 
 	// Poll asks for a job's state. It may be repeated at any time, also by another process that knows the id only.
 	Poll(ctx context.Context, remote string) (Status, error)
@@ -31,15 +33,21 @@ type Endpoint interface {
 	Fetch(ctx context.Context, out Output) (io.ReadCloser, error)
 }
 
-// Stater is an Endpoint that can tell about its queue and workers. Called seldom, as a hint and by `comfyc doctor`.
-type Stater interface {
-	Stats(ctx context.Context) (Stats, error)
-}
-
-// Checker is an Endpoint that can say before anything is paid whether it is there and takes our key.
-type Checker interface {
-	// Check makes one cheap call. Kinds: Unauthorized (key or team), Rejected (no such endpoint), Unreachable, Transient.
-	Check(ctx context.Context) error
+// Terms are what a remote is told about one attempt besides its job. What a platform does not offer, a dialect leaves out; the
+// zero value is an attempt like any other. Properties say which of them an endpoint takes.
+type Terms struct {
+	// Token names the attempt: drawn at random with 128 bits or more by the loop, written with the intent, and never used twice.
+	// Any process that reads the store can ask a Finder for it, and a webhook's delivery shows by it that it is genuine, so it is
+	// as secret as a key. "" means that the attempt can not be found again by its token.
+	Token string
+	// Execution is how long the job may take on a worker before the platform ends it as TimedOut; 0 leaves it to the platform.
+	Execution time.Duration
+	// TTL is how long the job may take from submit to end, its time in the queue included; 0 leaves it to the platform.
+	TTL time.Duration
+	// LowPriority asks the platform to start no worker for this job alone.
+	LowPriority bool
+	// Webhook is the public address to which the platform POSTs the end of the job, the token in its path; "" means none.
+	Webhook string
 }
 
 // Properties of an endpoint.
@@ -53,6 +61,20 @@ type Properties struct {
 	Limits  compiler.Limits // all fields set
 	// OneOutput says that the worker gives the files of one output node only: a job of several renders would lose all but one.
 	OneOutput bool
+	// Terms that the endpoint takes. The others are dropped without a word.
+	TakesTimeouts, TakesWebhook, TakesPriority bool
+	// LongPoll is how long one PollWait may be held back by the remote at most; 0 if the endpoint is no LongPoller.
+	LongPoll time.Duration
+	// ByURL says that outputs are handed over as addresses (a bucket is configured), so that Limits.OutputBytes bounds no job.
+	ByURL bool
+	// Execution is the platform's own limit of a job's time on a worker where no Terms say otherwise, 0 if unknown or none.
+	Execution time.Duration
+	// CancelPer10s bounds the calls of Cancel in 10 s; 0 means no limit is known.
+	CancelPer10s int
+	// Workers says how the endpoint scales, as far as the configuration tells.
+	Workers compiler.Workers
+	// Terms are the user's own for every job there. They win over those of Submit.
+	Terms compiler.JobTerms
 	// Supports says why a class cannot run there, "" if it can. nil: not known, all pass.
 	Supports func(class string) string
 }
@@ -99,7 +121,18 @@ type Output struct {
 	Base64   string // the content, bare or as a data URI; "" if URL is set
 	URL      string // where to GET it
 	Problem  string // why it cannot be fetched, e.g. a path on the worker; "" if it can
+	Resume   Resume // where to go on with a download that broke off; zero for the beginning
 }
+
+// Resume says from which byte a download goes on, and of which version of the file. A remote that cannot do so gives the whole file.
+type Resume struct {
+	From  int64  // bytes that are there already
+	Match string // the version's ETag or date, as the remote gave it; "" if it gave none
+}
+
+// Resumable is what the reader that Fetch gives may be as well: Resume says from where it reads, and with which Match to ask again
+// should it break off. A reader that is none cannot be gone on with.
+type Resumable interface{ Resume() Resume }
 
 // Stats is what an endpoint tells about itself. -1 means not told.
 type Stats struct {

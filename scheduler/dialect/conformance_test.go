@@ -36,7 +36,8 @@ type subject struct {
 var subjects = []subject{
 	queueSubject("novita", "PENDING", `{"busy_workers":1,"endpoint":"e","in_progress":1,"pending":2,"total_workers":3}`),
 	queueSubject("runpod", "IN_QUEUE", `{"jobs":{"completed":9,"failed":1,"inProgress":1,"inQueue":2,"retried":0},"workers":{"idle":2,"running":1}}`),
-	nativeSubject(),
+	nativeSubject("comfyui"),
+	nativeSubject("serverless"), // a ComfyUI server behind an app name
 }
 
 const pixel = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGP4z8AAAAMBAQDJ/pLvAAAAAElFTkSuQmCC"
@@ -171,7 +172,7 @@ func kindOf(t *testing.T, err error) scheduler.Kind {
 func TestWell(t *testing.T) {
 	eachSubject(t, func(t *testing.T, sub subject) {
 		_, ep := start(t, sub, "", nil)
-		id, err := ep.Submit(deadline(t), testJob())
+		id, err := ep.Submit(deadline(t), testJob(), scheduler.Terms{})
 		if err != nil || id == "" {
 			t.Fatalf("submit: %q, %v", id, err)
 		}
@@ -252,7 +253,7 @@ func TestTroubles(t *testing.T) {
 func checkSubmit(t *testing.T, sub subject, tr trouble) {
 	ctx, serve := tr.strike(t)
 	s, ep := start(t, sub, "submit", serve)
-	id, err := ep.Submit(ctx, testJob())
+	id, err := ep.Submit(ctx, testJob(), scheduler.Terms{})
 	if err == nil {
 		t.Fatalf("submit gave %q", id)
 	}
@@ -311,7 +312,7 @@ func checkCancel(t *testing.T, sub subject, tr trouble) {
 func TestRetryAfterIsTold(t *testing.T) {
 	eachSubject(t, func(t *testing.T, sub subject) {
 		_, ep := start(t, sub, "submit", status(429, "Retry-After: 7", ""))
-		_, err := ep.Submit(deadline(t), testJob())
+		_, err := ep.Submit(deadline(t), testJob(), scheduler.Terms{})
 		var e *scheduler.Error
 		if !errors.As(err, &e) || e.RetryAfter != 7*time.Second || e.Status != 429 {
 			t.Errorf("got %+v", err)
@@ -337,7 +338,7 @@ func TestOversize(t *testing.T) {
 			t.Errorf("poll: %+v, %v", st, err)
 		}
 		_, ep = start(t, sub, "submit", huge)
-		if _, err := ep.Submit(ctx, testJob()); kindOf(t, err) != scheduler.Uncertain {
+		if _, err := ep.Submit(ctx, testJob(), scheduler.Terms{}); kindOf(t, err) != scheduler.Uncertain {
 			t.Errorf("submit: %v", err)
 		}
 	})
@@ -351,7 +352,7 @@ func TestUnreachable(t *testing.T) {
 		}
 		l.Close()
 		ep := open(t, sub, "http://"+l.Addr().String())
-		_, submit := ep.Submit(deadline(t), testJob())
+		_, submit := ep.Submit(deadline(t), testJob(), scheduler.Terms{})
 		_, poll := ep.Poll(deadline(t), sub.remote)
 		for _, err := range []error{submit, poll, ep.(scheduler.Checker).Check(deadline(t))} {
 			if kindOf(t, err) != scheduler.Unreachable {
@@ -372,10 +373,10 @@ func TestInterrupted(t *testing.T) {
 		})
 		ctx, cancel := context.WithCancel(t.Context())
 		go func() { <-arrived; cancel() }()
-		if _, err := ep.Submit(ctx, testJob()); kindOf(t, err) != uncertain || !errors.Is(err, context.Canceled) {
+		if _, err := ep.Submit(ctx, testJob(), scheduler.Terms{}); kindOf(t, err) != uncertain || !errors.Is(err, context.Canceled) {
 			t.Errorf("got %v", err)
 		}
-		_, err := ep.Submit(ctx, testJob())
+		_, err := ep.Submit(ctx, testJob(), scheduler.Terms{})
 		if got := kindOf(t, err); got == uncertain {
 			t.Errorf("nothing was sent, got %v", err)
 		}
@@ -387,7 +388,7 @@ func TestJobTooLarge(t *testing.T) {
 		s, ep := start(t, sub, "", nil)
 		job := testJob()
 		job.Prompt = []byte(`{"1":"` + strings.Repeat("x", int(ep.Properties().Limits.JobBytes)) + `"}`)
-		_, err := ep.Submit(deadline(t), job)
+		_, err := ep.Submit(deadline(t), job, scheduler.Terms{})
 		if kindOf(t, err) != rejected || len(s.calls) != 0 || !strings.Contains(err.Error(), "bytes") {
 			t.Errorf("got %v after the calls %v", err, s.calls)
 		}

@@ -16,6 +16,7 @@ import (
 	"github.com/comfyc/comfyc/scheduler"
 	"github.com/comfyc/comfyc/scheduler/dialect/call"
 	"github.com/comfyc/comfyc/scheduler/dialect/comfyui"
+	"github.com/comfyc/comfyc/scheduler/dialect/jobs"
 	"github.com/comfyc/comfyc/scheduler/dialect/novita"
 	"github.com/comfyc/comfyc/scheduler/dialect/runpod"
 	"github.com/comfyc/comfyc/scheduler/dialect/serverless"
@@ -47,7 +48,16 @@ type language struct {
 	key    string                                  // the usual variable of the key, "" if none is needed
 	home   string                                  // domain that the usual key may always go to
 	url    func(getenv func(string) string) string // the default URL, "" if it must be configured
-	open   func(*call.Client, scheduler.Properties, worker.Options) scheduler.Endpoint
+	open   func(opening) scheduler.Endpoint
+}
+
+// opening is what the packages of the languages get.
+type opening struct {
+	client     *call.Client
+	properties scheduler.Properties
+	options    worker.Options
+	bucket     *jobs.Bucket // nil if none is configured
+	health     string       // path of a health check, "" if none is configured
 }
 
 // languages, one line each.
@@ -55,7 +65,7 @@ var languages = []language{
 	{"novita", novita.Limits, "NOVITA_API_KEY", "novita.ai", novitaURL, openNovita},
 	{"runpod", runpod.Limits, "RUNPOD_API_KEY", "runpod.ai", runpodURL, openRunpod},
 	{"comfyui", comfyui.Limits, "", "", comfyuiURL, openComfyUI},
-	{"serverless", serverless.Limits, "", "", noURL, serverless.New},
+	{"serverless", serverless.Limits, "", "", noURL, openServerless},
 	{"preview", previewLimits, "", "", previewURL, openNovita},
 }
 
@@ -70,17 +80,17 @@ var previewLimits = compiler.Limits{
 }
 
 // openNovita also serves previews: what is seen there went through the same code.
-func openNovita(c *call.Client, p scheduler.Properties, o worker.Options) scheduler.Endpoint {
-	return novita.New(c, p, o)
-}
+func openNovita(o opening) scheduler.Endpoint { return novita.New(o.client, o.properties, o.options) }
 
 // openRunpod and its like give the packages' own types the contract's.
-func openRunpod(c *call.Client, p scheduler.Properties, o worker.Options) scheduler.Endpoint {
-	return runpod.New(c, p, o)
+func openRunpod(o opening) scheduler.Endpoint {
+	return runpod.New(o.client, o.properties, o.options, o.bucket)
 }
 
-func openComfyUI(c *call.Client, p scheduler.Properties, o worker.Options) scheduler.Endpoint {
-	return comfyui.New(c, p, o)
+func openComfyUI(o opening) scheduler.Endpoint { return comfyui.New(o.client, o.properties, o.options) }
+
+func openServerless(o opening) scheduler.Endpoint {
+	return serverless.New(o.client, o.properties, o.options, o.bucket, o.health)
 }
 
 // find gives a type's language; nil if there is none.
@@ -120,12 +130,17 @@ func Open(cfg compiler.EndpointConfig, deps Deps) (scheduler.Endpoint, error) {
 	if err != nil {
 		return nil, err
 	}
-	client, err := call.New(call.Options{Endpoint: cfg.Name, Base: cfg.URL, Key: key, KeyName: keyName,
+	bucket, err := readBucket(cfg, deps)
+	if err != nil {
+		return nil, err
+	}
+	client, err := call.New(call.Options{Endpoint: cfg.Name, Base: cfg.URL, Key: key, KeyName: keyName, Secrets: secrets(bucket),
 		AllowHosts: cfg.AllowHosts, Transport: deps.Transport, InFlight: cfg.Limits.InFlight, Timeout: deps.Timeout})
 	if err != nil {
 		return nil, refuse(cfg, "%s", err)
 	}
-	return l.open(client, properties(cfg, deps), worker.Options{Aliases: cfg.Aliases, OutputNode: cfg.OutputNode, ReadFile: deps.ReadFile}), nil
+	return l.open(opening{client, properties(cfg, deps), worker.Options{Aliases: cfg.Aliases, OutputNode: cfg.OutputNode, ReadFile: deps.ReadFile},
+		bucket, cfg.Health}), nil
 }
 
 // filled puts the process's own environment in for what is nil.
@@ -154,7 +169,8 @@ func previewTransport(cfg compiler.EndpointConfig, deps Deps) (http.RoundTripper
 // properties are what the rest of the program sees of a configuration.
 func properties(cfg compiler.EndpointConfig, deps Deps) scheduler.Properties {
 	p := scheduler.Properties{Name: cfg.Name, Type: cfg.Type, GPU: cfg.GPU, Worker: cfg.Worker,
-		Preview: cfg.Type == "preview", Price: cfg.Price, Limits: cfg.Limits, OneOutput: cfg.Type != "comfyui" && worker.Find(cfg.Worker).OneOutput}
+		Preview: cfg.Type == "preview", Price: cfg.Price, Limits: cfg.Limits, OneOutput: cfg.Type != "comfyui" && worker.Find(cfg.Worker).OneOutput,
+		Workers: cfg.Workers, Terms: cfg.Terms, Execution: cfg.Terms.Execution}
 	if deps.Supports != nil {
 		p.Supports = deps.Supports(cfg)
 	}

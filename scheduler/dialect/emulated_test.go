@@ -98,7 +98,7 @@ func through(ctx context.Context, t *testing.T, ep scheduler.Endpoint, job *comp
 // finish submits a job and polls until it has ended.
 func finish(ctx context.Context, t *testing.T, ep scheduler.Endpoint, job *compiler.Job) (st scheduler.Status, id string) {
 	t.Helper()
-	id, err := ep.Submit(ctx, job)
+	id, err := ep.Submit(ctx, job, scheduler.Terms{})
 	for err == nil && !st.State.Final() {
 		runtime.Gosched()
 		st, err = ep.Poll(ctx, id)
@@ -171,7 +171,7 @@ func BenchmarkSubmitPoll(b *testing.B) {
 	job := testJob()
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
-			id, err := ep.Submit(b.Context(), job)
+			id, err := ep.Submit(b.Context(), job, scheduler.Terms{})
 			if err == nil {
 				_, err = ep.Poll(b.Context(), id)
 			}

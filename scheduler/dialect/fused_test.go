@@ -43,7 +43,15 @@ func renderPlan(t *testing.T, plan *compiler.Plan, remote emulator.Endpoint, cfg
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
+	out := renderOn(t, plan, ep, opts)
+	out.stats = e.Stats().Endpoint("x")
+	return out
+}
+
+// renderOn runs a plan on an endpoint, to files.
+func renderOn(t *testing.T, plan *compiler.Plan, ep scheduler.Endpoint, opts scheduler.Options) rendered {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	dir, st := t.TempDir(), &store.Memory{}
 	sink := &render.Collector{Dir: dir, Name: func(i int, f render.FileInfo) (string, error) { return fmt.Sprint(i), nil }}
@@ -51,7 +59,7 @@ func renderPlan(t *testing.T, plan *compiler.Plan, remote emulator.Endpoint, cfg
 	if err != nil || !sum.AllDone() {
 		t.Fatalf("%v %+v", err, sum)
 	}
-	out := rendered{sum, map[int][32]byte{}, e.Stats().Endpoint("x")}
+	out := rendered{Summary: sum, pixels: map[int][32]byte{}}
 	for rec, err := range st.Records(ctx) {
 		if err != nil || len(rec.Files) != 1 {
 			t.Fatalf("%v %+v", err, rec)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/comfyc/comfyc/compiler"
 	"github.com/comfyc/comfyc/scheduler"
+	"github.com/comfyc/comfyc/scheduler/dialect/jobs"
 )
 
 // maxKey bounds a key in bytes; the longest that a platform gives are tokens of some kilobytes.
@@ -45,6 +46,39 @@ func readKey(cfg compiler.EndpointConfig, l *language, deps Deps) (key, name str
 	return key, name, nil
 }
 
+// readBucket reads the keys of the endpoint's bucket; nil if none is configured. They go to the endpoint, so the rule of keys holds for them:
+// they must stand in the user's own configuration, or be allowed for the endpoint's host.
+func readBucket(cfg compiler.EndpointConfig, deps Deps) (*jobs.Bucket, error) {
+	b := cfg.Bucket
+	if b == nil {
+		return nil, nil
+	}
+	if cfg.Type != "runpod" && cfg.Type != "serverless" {
+		return nil, refuse(cfg, "an endpoint of type %s takes no bucket with its jobs; set it up in the endpoint's own settings", cfg.Type)
+	}
+	out := &jobs.Bucket{URL: b.URL, Name: b.Name}
+	for _, secret := range []struct {
+		name string
+		to   *string
+	}{{b.KeyEnv, &out.Key}, {b.SecretEnv, &out.Secret}} {
+		if err := mayTravel(cfg, secret.name, deps.AllowKeys); err != nil {
+			return nil, err
+		}
+		if *secret.to = strings.TrimSpace(deps.Getenv(secret.name)); *secret.to == "" {
+			return nil, noKey(cfg, "the variable %s is not set; it must hold a key of the bucket", secret.name)
+		}
+	}
+	return out, nil
+}
+
+// secrets are what of a bucket must not show.
+func secrets(b *jobs.Bucket) []string {
+	if b == nil {
+		return nil
+	}
+	return []string{b.Key, b.Secret}
+}
+
 // notInKey finds what can not be in a header, and so in no key: spaces, control characters, and all beyond ASCII.
 func notInKey(r rune) bool { return r <= ' ' || r > '~' }
 
@@ -68,6 +102,24 @@ func mayGo(cfg compiler.EndpointConfig, l *language, name string, allowed map[st
 	if u.Scheme != "https" && !local(host) && home(name, host) {
 		return noKey(cfg, "the key from %s is not sent to %s without encryption: write https", name, host)
 	}
+	return allowedTo(cfg, u, name, allowed)
+}
+
+// mayTravel is the gate for keys inside of a job, which reach whoever owns the endpoint: even a platform's usual variable has no home there.
+func mayTravel(cfg compiler.EndpointConfig, name string, allowed map[string][]string) error {
+	u, err := url.Parse(cfg.URL)
+	if err != nil || u.Hostname() == "" {
+		return refuse(cfg, "the url is no http or https address")
+	}
+	if u.Scheme != "https" && !local(strings.ToLower(u.Hostname())) {
+		return noKey(cfg, "the key from %s is not sent to %s without encryption: write https", name, u.Hostname())
+	}
+	return allowedTo(cfg, u, name, allowed)
+}
+
+// allowedTo holds a key and the host that it would go to against the user's own word.
+func allowedTo(cfg compiler.EndpointConfig, u *url.URL, name string, allowed map[string][]string) error {
+	host := strings.ToLower(u.Hostname())
 	if cfg.FromUser {
 		return nil
 	}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -21,7 +22,7 @@ import (
 const nativeID = "12345678-1234-4234-8234-123456789abc"
 
 // nativeSubject is a ComfyUI server.
-func nativeSubject() subject {
+func nativeSubject(kind string) subject {
 	job := func(rest string) string {
 		return `{"id":"` + nativeID + `","create_time":1000,"execution_start_time":2000,"execution_end_time":4500,` + rest + `}`
 	}
@@ -31,11 +32,11 @@ func nativeSubject() subject {
 		panic(err)
 	}
 	return subject{
-		name:   "comfyui",
+		name:   kind,
 		remote: nativeID,
 		op:     nativeOp,
 		well: map[string]string{
-			"submit": `{"prompt_id":"` + comfyui.ID(testJob().Prompt, 0) + `","number":1,"node_errors":{}}`,
+			"submit": `{"prompt_id":"` + comfyui.ID("x") + `","number":1,"node_errors":{}}`,
 			"poll":   job(`"status":"in_progress"`), "cancel": `{"cancelled":true}`, "stats": `{"exec_info":{"queue_remaining":3}}`,
 			"find": `{"error":"Job not found"}`, "view": string(pixels)},
 		status: map[string]int{"find": 404},
@@ -80,8 +81,10 @@ type comfyServer struct {
 	jobs    map[string]string // id → status
 	answer  string            // to POST /prompt, "" for the usual
 	status  int
-	posts   []string // bodies of POST /prompt
-	uploads []string // names
+	posts   []string          // bodies of POST /prompt
+	uploads []string          // names
+	inputs  map[string]int    // files that lie there from earlier: name → size
+	info    map[string]string // class → what it says of its inputs
 	calls   []string
 }
 
@@ -91,6 +94,20 @@ func (s *comfyServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch path := r.URL.Path; {
 	case path == "/prompt":
 		s.prompt(w, r)
+	case path == "/view" && r.Method == "HEAD":
+		size, ok := s.inputs[r.URL.Query().Get("filename")]
+		if !ok {
+			w.WriteHeader(404)
+			return
+		}
+		w.Header().Set("Content-Length", strconv.Itoa(size))
+	case strings.HasPrefix(path, "/object_info/"):
+		name := strings.TrimPrefix(path, "/object_info/")
+		if s.info[name] == "" {
+			io.WriteString(w, "{}")
+			return
+		}
+		io.WriteString(w, `{"`+name+`":{"input":`+s.info[name]+`}}`)
 	case path == "/upload/image":
 		file, header, err := r.FormFile("image")
 		if err != nil {
@@ -179,41 +196,67 @@ func startComfy(t *testing.T, s *comfyServer) *comfyui.Endpoint {
 	return ep.(*comfyui.Endpoint)
 }
 
-// TestOwnID: a job that has arrived is not sent again, one that has ended is sent anew under the next id, and both can be found.
-func TestOwnID(t *testing.T) {
+// TestFind: what was submitted under a token is found by it, by any process, and what was not is not.
+func TestFind(t *testing.T) {
+	s := &comfyServer{}
+	ep, other := startComfy(t, s), startComfy(t, s)
+	id, err := ep.Submit(deadline(t), testJob(), scheduler.Terms{Token: "attempt-1"})
+	if err != nil || id != comfyui.ID("attempt-1") || strings.Contains(s.posts[0], "attempt-1") {
+		t.Fatalf("%q, %v after %s", id, err, s.posts)
+	}
+	for _, state := range []string{"pending", "in_progress", "completed", "failed", "cancelled"} {
+		s.jobs[id] = state
+		if got, err := other.Find(deadline(t), "attempt-1"); err != nil || got != (scheduler.Found{Arrival: scheduler.Arrived, Remote: id}) {
+			t.Errorf("%s: %+v, %v", state, got, err)
+		}
+	}
+	if got, err := other.Find(deadline(t), "attempt-2"); err != nil || got.Arrival != scheduler.NotFound {
+		t.Errorf("what was never sent: %+v, %v", got, err)
+	}
+	if got, err := other.Find(deadline(t), ""); err != nil || got.Arrival != scheduler.CannotTell {
+		t.Errorf("without a token: %+v, %v", got, err)
+	}
+	if first, second := submitted(t, ep), submitted(t, ep); first == second {
+		t.Errorf("two attempts without a token share the id %s", first)
+	}
+}
+
+func submitted(t *testing.T, ep scheduler.Endpoint) string {
+	t.Helper()
+	id, err := ep.Submit(deadline(t), testJob(), scheduler.Terms{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return id
+}
+
+// TestPromptBody is what goes over the wire, with the drawing for the editor if there is one.
+func TestPromptBody(t *testing.T) {
 	s := &comfyServer{}
 	ep := startComfy(t, s)
 	job := testJob()
-	first, second := comfyui.ID(job.Prompt, 0), comfyui.ID(job.Prompt, 1)
-	steps := []struct {
-		state string // of the first id before the submission
-		want  string // id
-		posts int
-	}{{"", first, 1}, {"pending", first, 1}, {"in_progress", first, 1}, {"completed", second, 2}, {"completed", second, 2}}
-	for i, step := range steps {
-		if step.state != "" {
-			s.jobs[first] = step.state
-		}
-		id, err := ep.Submit(deadline(t), job)
-		if err != nil || id != step.want || len(s.posts) != step.posts {
-			t.Errorf("step %d: %q after %d posts, %v; want %q after %d", i, id, len(s.posts), err, step.want, step.posts)
-		}
+	job.Workflow = func() []byte { return []byte(`{"nodes":[]}`) }
+	if _, err := ep.Submit(deadline(t), job, scheduler.Terms{Token: "a"}); err != nil {
+		t.Fatal(err)
 	}
-	if found, err := ep.Find(deadline(t), job); err != nil || found != second {
-		t.Errorf("found %q, %v", found, err)
+	var got struct {
+		ID     string          `json:"prompt_id"`
+		Client string          `json:"client_id"`
+		Prompt json.RawMessage `json:"prompt"`
+		Extra  json.RawMessage `json:"extra_data"`
 	}
-	if found, err := ep.Find(deadline(t), &compiler.Job{Prompt: []byte(`{}`)}); err != nil || found != "" {
-		t.Errorf("found what was never sent: %q, %v", found, err)
+	if err := json.Unmarshal([]byte(s.posts[0]), &got); err != nil {
+		t.Fatal(err)
 	}
-	if want := `{"prompt_id":"` + first + `","prompt":` + string(job.Prompt) + `}`; s.posts[0] != want {
-		t.Errorf("sent %s, want %s", s.posts[0], want)
+	if got.ID != comfyui.ID("a") || got.Client == "" || string(got.Prompt) != string(job.Prompt) || string(got.Extra) != `{"extra_pnginfo":{"workflow":{"nodes":[]}}}` {
+		t.Errorf("sent %s", s.posts[0])
 	}
 }
 
 func TestIDForm(t *testing.T) {
 	seen := map[string]bool{}
 	for n := range 100 {
-		id := comfyui.ID([]byte("x"), n)
+		id := comfyui.ID(strconv.Itoa(n))
 		if len(id) != 36 || id[14] != '8' || !strings.Contains("89ab", id[19:20]) || strings.ToLower(id) != id || seen[id] {
 			t.Errorf("bad id %s", id)
 		}
@@ -226,12 +269,12 @@ func TestRefusals(t *testing.T) {
 	s := &comfyServer{status: 400, answer: `{"error":{"type":"prompt_outputs_failed_validation","message":"Prompt outputs failed validation","details":""},
 		"node_errors":{"4":{"errors":[{"type":"value_not_in_list","message":"Value not in list","details":"ckpt_name: 'a.safetensors' not in []"}],"class_type":"C"}}}`}
 	ep := startComfy(t, s)
-	_, err := ep.Submit(deadline(t), testJob())
+	_, err := ep.Submit(deadline(t), testJob(), scheduler.Terms{})
 	if kindOf(t, err) != scheduler.MissingModel || err.(*scheduler.Error).NodeErrors["4"] == "" {
 		t.Errorf("got %v", err)
 	}
 	s.answer = `{"error":{"type":"prompt_no_outputs","message":"Prompt has no outputs"},"node_errors":{}}`
-	if _, err := ep.Submit(deadline(t), testJob()); kindOf(t, err) != rejected || !strings.Contains(err.Error(), "no outputs") {
+	if _, err := ep.Submit(deadline(t), testJob(), scheduler.Terms{}); kindOf(t, err) != rejected || !strings.Contains(err.Error(), "no outputs") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -241,7 +284,7 @@ func TestPartlyTaken(t *testing.T) {
 	s := &comfyServer{status: 200, answer: `{"prompt_id":"` + nativeID + `","number":1,"node_errors":{"5":{"errors":[{"type":"required_input_missing","message":"Required input is missing","details":"images"}]}}}`,
 		jobs: map[string]string{nativeID: "completed"}}
 	ep := startComfy(t, s)
-	id, err := ep.Submit(deadline(t), testJob())
+	id, err := ep.Submit(deadline(t), testJob(), scheduler.Terms{})
 	if err != nil || id != nativeID {
 		t.Fatalf("%q, %v", id, err)
 	}
@@ -260,7 +303,7 @@ func TestUploads(t *testing.T) {
 	}
 	submit := func(n int, files ...compiler.InputFile) error {
 		job := &compiler.Job{Prompt: []byte(`{"` + string(rune('a'+n)) + `":{"inputs":{"image":"taken.png"}}}`), Files: files}
-		_, err := ep.Submit(deadline(t), job)
+		_, err := ep.Submit(deadline(t), job, scheduler.Terms{})
 		return err
 	}
 	for n := range 3 {
@@ -286,13 +329,77 @@ func TestUploads(t *testing.T) {
 	}
 }
 
+// TestUploadedBefore: a file that the server has from an earlier process is not sent again, if its name tells its content and its size is right.
+func TestUploadedBefore(t *testing.T) {
+	sum := sha256.Sum256([]byte("A"))
+	hash := hex.EncodeToString(sum[:])
+	named := "comfyc-" + hash[:16] + ".png"
+	for name, c := range map[string]struct {
+		inputs map[string]int
+		name   string
+		sent   int
+	}{
+		"there":              {map[string]int{named: 1}, named, 0},
+		"cut off":            {map[string]int{named: 0}, named, 1},
+		"not there":          {nil, named, 1},
+		"a name of no worth": {map[string]int{"a.png": 1}, "a.png", 1},
+	} {
+		s := &comfyServer{inputs: c.inputs}
+		ep := startComfy(t, s)
+		job := testJob()
+		job.Files = []compiler.InputFile{{Name: c.name, Path: "A", SHA256: hash, Size: 1}}
+		if err := ep.Prepare(deadline(t), job); err == nil || !strings.Contains(err.Error(), "no node class SaveImage") {
+			t.Errorf("%s: nothing is known there: %v", name, err)
+		}
+		s.info = map[string]string{"SaveImage": `{}`}
+		for range 2 {
+			if err := ep.Prepare(deadline(t), job); err != nil || len(s.uploads) != c.sent {
+				t.Errorf("%s: %d uploads, %v; want %d", name, len(s.uploads), err, c.sent)
+			}
+		}
+	}
+}
+
+// TestPrepareModels: a model that the server does not list is seen before anything is sent; values of other kinds are its own matter.
+func TestPrepareModels(t *testing.T) {
+	s := &comfyServer{info: map[string]string{
+		"CheckpointLoaderSimple": `{"required":{"ckpt_name":[["a.safetensors","sub\\b.safetensors"],{}]}}`,
+		"UNETLoader":             `{"required":{"unet_name":["COMBO",{"options":["u.safetensors"]}],"dtype":[["default"]]}}`,
+		"LoadImage":              `{"required":{"image":[["x.png"],{"image_upload":true}]}}`,
+	}}
+	ep := startComfy(t, s)
+	for prompt, want := range map[string]string{
+		`{"1":{"class_type":"CheckpointLoaderSimple","inputs":{"ckpt_name":"a.safetensors"}}}`:            "",
+		`{"1":{"class_type":"CheckpointLoaderSimple","inputs":{"ckpt_name":"sub/b.safetensors"}}}`:        "",
+		`{"1":{"class_type":"CheckpointLoaderSimple","inputs":{"ckpt_name":"c.safetensors"}}}`:            "lacks the model c.safetensors (ckpt_name of CheckpointLoaderSimple)",
+		`{"1":{"class_type":"UNETLoader","inputs":{"unet_name":"u.safetensors","dtype":"other"}}}`:        "",
+		`{"1":{"class_type":"UNETLoader","inputs":{"unet_name":"v.safetensors"}}}`:                        "lacks the model v.safetensors",
+		`{"1":{"class_type":"UNETLoader","inputs":{"unet_name":["2",0]}},"2":{"class_type":"LoadImage"}}`: "",
+		`{"1":{"class_type":"LoadImage","inputs":{"image":"model.pt"}}}`:                                  "",
+		`{"1":{"class_type":"Gone","inputs":{}}}`:                                                         "no node class Gone",
+	} {
+		err := ep.Prepare(deadline(t), &compiler.Job{Prompt: []byte(prompt)})
+		if want == "" && err != nil || want != "" && (err == nil || kindOf(t, err) != scheduler.MissingModel || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%s: %v; want %q", prompt, err, want)
+		}
+	}
+	s.info["CheckpointLoaderSimple"] = `{"required":{"ckpt_name":[["c.safetensors"],{}]}}`
+	job := &compiler.Job{Prompt: []byte(`{"1":{"class_type":"CheckpointLoaderSimple","inputs":{"ckpt_name":"c.safetensors"}}}`)}
+	if err := ep.Prepare(deadline(t), job); err != nil {
+		t.Errorf("a model that came later: %v", err)
+	}
+}
+
 // TestOldServer has no /api/jobs and gives ids of its own.
 func TestOldServer(t *testing.T) {
 	s := &comfyServer{old: true}
 	ep := startComfy(t, s)
-	id, err := ep.Submit(deadline(t), testJob())
+	id, err := ep.Submit(deadline(t), testJob(), scheduler.Terms{})
 	if err != nil || id != nativeID {
 		t.Fatalf("%q, %v", id, err)
+	}
+	if got, err := ep.Find(deadline(t), "never sent"); err != nil || got.Arrival != scheduler.CannotTell {
+		t.Errorf("a server with ids of its own: %+v, %v", got, err)
 	}
 	for word, want := range map[string]scheduler.State{"pending": scheduler.Queued, "in_progress": scheduler.Running, "completed": scheduler.Completed,
 		"failed": scheduler.Failed, "cancelled": scheduler.Cancelled, "": scheduler.Gone} {
@@ -321,11 +428,11 @@ func TestOldServer(t *testing.T) {
 }
 
 func TestNativeStats(t *testing.T) {
-	_, ep := start(t, nativeSubject(), "", nil)
+	_, ep := start(t, nativeSubject("comfyui"), "", nil)
 	if got, err := ep.(scheduler.Stater).Stats(deadline(t)); err != nil || got.Queued != 2 || got.Running != 1 || got.Workers != 1 {
 		t.Errorf("%+v, %v", got, err)
 	}
-	_, ep = start(t, nativeSubject(), "stats", status(200, "", `{"hello":1}`))
+	_, ep = start(t, nativeSubject("comfyui"), "stats", status(200, "", `{"hello":1}`))
 	if err := ep.(scheduler.Checker).Check(deadline(t)); kindOf(t, err) != rejected {
 		t.Errorf("another service: %v", err)
 	}

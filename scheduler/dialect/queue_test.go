@@ -22,12 +22,12 @@ func TestWrongID(t *testing.T) {
 		}
 		for _, answer := range []string{`{"status":"IN_QUEUE"}`, `{"id":null}`, `{"id":""}`, `{"id":["x"]}`, `{"id":"` + strings.Repeat("x", 300) + `"}`, `{"id":"a\nb"}`, `{"id":".."}`} {
 			_, ep := start(t, sub, "submit", status(200, "", answer))
-			if id, err := ep.Submit(deadline(t), testJob()); err == nil || kindOf(t, err) != uncertain {
+			if id, err := ep.Submit(deadline(t), testJob(), scheduler.Terms{}); err == nil || kindOf(t, err) != uncertain {
 				t.Errorf("%s: %s gave %q, %v", sub.name, answer, id, err)
 			}
 		}
 		_, ep = start(t, sub, "submit", status(200, "", `{"error":"quota exceeded"}`))
-		if _, err := ep.Submit(deadline(t), testJob()); err == nil || kindOf(t, err) == uncertain {
+		if _, err := ep.Submit(deadline(t), testJob(), scheduler.Terms{}); err == nil || kindOf(t, err) == uncertain {
 			t.Errorf("%s: a plain no is %v", sub.name, err)
 		}
 	}
@@ -39,7 +39,7 @@ func TestOpaqueIDs(t *testing.T) {
 		for sent, want := range map[string]string{`"sync-abc-e1"`: "sync-abc-e1", `17`: "17", `"a/b?c#d%20 ü"`: "a/b?c#d%20 ü", `"../../run"`: "../../run"} {
 			var got string
 			_, ep := start(t, sub, "submit", status(201, "", `{"id":`+sent+`}`))
-			id, err := ep.Submit(deadline(t), testJob())
+			id, err := ep.Submit(deadline(t), testJob(), scheduler.Terms{})
 			if err != nil || id != want {
 				t.Errorf("%s: %s: got %q, %v", sub.name, sent, id, err)
 				continue
@@ -64,7 +64,7 @@ func TestBody(t *testing.T) {
 			body, kind, method = string(b), r.Header.Get("Content-Type"), r.Method
 			io.WriteString(w, `{"id":"x"}`)
 		})
-		if _, err := ep.Submit(deadline(t), testJob()); err != nil {
+		if _, err := ep.Submit(deadline(t), testJob(), scheduler.Terms{}); err != nil {
 			t.Fatal(err)
 		}
 		if want := `{"input":{"workflow":` + string(testJob().Prompt) + `}}`; body != want || kind != "application/json" || method != "POST" {

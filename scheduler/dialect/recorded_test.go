@@ -105,7 +105,7 @@ func meet(t *testing.T, sub subject, title, op string, a recordedAnswer) {
 	switch op {
 	case "run":
 		_, ep := start(t, sub, "submit", a.serve)
-		id, err := ep.Submit(deadline(t), testJob())
+		id, err := ep.Submit(deadline(t), testJob(), scheduler.Terms{})
 		// A redirect within the host is not followed by a paid call.
 		if taken := a.sensible("id"); taken != (err == nil) || taken && id == "" {
 			t.Errorf("%s: %q, %v", title, id, err)
@@ -162,7 +162,7 @@ func replay(t *testing.T, name string, op string) (*recordedComfy, scheduler.End
 	t.Helper()
 	c := &recordedComfy{}
 	recording(t, "comfyui/comfyui-"+name+".json", c)
-	sub := nativeSubject()
+	sub := nativeSubject("comfyui")
 	if id, ok := strings.CutPrefix(c.Request.Path, "/api/jobs/"); ok {
 		sub.remote = id
 		sub.op = func(r *http.Request) string {
@@ -210,7 +210,7 @@ func TestRecordedComfyUI(t *testing.T) {
 	}
 	for name, want := range submits {
 		_, ep := replay(t, name, "submit")
-		_, err := ep.Submit(deadline(t), testJob())
+		_, err := ep.Submit(deadline(t), testJob(), scheduler.Terms{})
 		if err == nil || kindOf(t, err) != want.kind || want.node != "" && err.(*scheduler.Error).NodeErrors[want.node] == "" {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -223,7 +223,7 @@ func TestRecordedComfyUI(t *testing.T) {
 	}
 	for _, name := range []string{"029-post-prompt-image", "054-post-prompt-partial-valid", "072-post-prompt-own-id"} {
 		_, ep := replay(t, name, "submit")
-		if id, err := ep.Submit(deadline(t), testJob()); err != nil || len(id) != 36 {
+		if id, err := ep.Submit(deadline(t), testJob(), scheduler.Terms{}); err != nil || len(id) != 36 {
 			t.Errorf("%s: %q, %v", name, id, err)
 		}
 	}

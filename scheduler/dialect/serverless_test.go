@@ -62,7 +62,7 @@ func TestSync(t *testing.T) {
 		<-finish
 		io.WriteString(w, `{"id":"sync-1","status":"COMPLETED","executionTime":2500,"output":{"images":[{"filename":"a.png","type":"base64","data":"`+pixel+`"}]}}`)
 	})
-	id, err := ep.Submit(deadline(t), testJob())
+	id, err := ep.Submit(deadline(t), testJob(), scheduler.Terms{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,7 +92,7 @@ func TestSyncGoesOn(t *testing.T) {
 			t.Errorf("asked for %s", r.URL.Path)
 		}
 	})
-	id, err := ep.Submit(deadline(t), testJob())
+	id, err := ep.Submit(deadline(t), testJob(), scheduler.Terms{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -119,7 +119,7 @@ func TestSyncTroubles(t *testing.T) {
 		"the job failed at once": {status(200, "", `{"id":"1","status":"FAILED","error":"boom"}`), scheduler.WorkerFailed},
 	} {
 		ep := openSync(t, c.serve)
-		id, err := ep.Submit(deadline(t), testJob())
+		id, err := ep.Submit(deadline(t), testJob(), scheduler.Terms{})
 		if err != nil { // it ended before the submission returned
 			if got := kindOf(t, err); got != c.want && !(got == uncertain && c.want == scheduler.Lost) {
 				t.Errorf("%s: %v", name, err)
@@ -132,6 +132,93 @@ func TestSyncTroubles(t *testing.T) {
 	}
 }
 
+// TestSyncAllTroubles: a synchronous call meets the faults of all dialects. What may have been carried out is Lost, as nobody can ask for it; what was
+// refused is of its kind; what never answers can be cancelled.
+func TestSyncAllTroubles(t *testing.T) {
+	for _, tr := range troubles {
+		t.Run(tr.name, func(t *testing.T) {
+			t.Parallel()
+			_, answer := tr.strike(t)
+			ep := openSync(t, answer)
+			id, err := ep.Submit(deadline(t), testJob(), scheduler.Terms{})
+			if err != nil {
+				if got := kindOf(t, err); got != tr.submit {
+					t.Errorf("%v, want %v", err, tr.submit)
+				}
+				return
+			}
+			if tr.slow != nil {
+				if err := ep.Cancel(deadline(t), id); err != nil || settle(t, ep, id).State != scheduler.Cancelled {
+					t.Errorf("cancel: %v", err)
+				}
+				return
+			}
+			want := tr.submit
+			if want == uncertain {
+				want = scheduler.Lost
+			}
+			if st := settle(t, ep, id); st.State != scheduler.Failed || kindOf(t, st.Err) != want {
+				t.Errorf("%+v, want %v", st, want)
+			}
+		})
+	}
+}
+
+// TestSyncPollWait: who waits is told at once, and not before.
+func TestSyncPollWait(t *testing.T) {
+	finish := make(chan struct{})
+	ep := openSync(t, func(w http.ResponseWriter, r *http.Request) {
+		io.Copy(io.Discard, r.Body)
+		<-finish
+		io.WriteString(w, `{"id":"sync-1","status":"FAILED","error":"boom"}`)
+	})
+	id, err := ep.Submit(deadline(t), testJob(), scheduler.Terms{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	long := ep.(scheduler.LongPoller)
+	if st, err := long.PollWait(deadline(t), id, time.Millisecond); err != nil || st.State != scheduler.Running {
+		t.Errorf("%+v, %v", st, err)
+	}
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := long.PollWait(gone, id, time.Minute); err == nil {
+		t.Error("waited for nobody")
+	}
+	close(finish)
+	if st, err := long.PollWait(deadline(t), id, time.Minute); err != nil || st.State != scheduler.Failed {
+		t.Errorf("%+v, %v", st, err)
+	}
+	if st, err := long.PollWait(deadline(t), "unknown", time.Minute); err != nil || st.State != scheduler.Gone {
+		t.Errorf("%+v, %v", st, err)
+	}
+}
+
+// TestHealth: a health check that is configured is asked at the root of the host, whatever lies behind it.
+func TestHealth(t *testing.T) {
+	for _, path := range []string{"/v2/ep/runsync", ""} {
+		for code, want := range map[int]string{200: "", 503: "503"} {
+			var asked []string
+			url := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				asked = append(asked, r.URL.Path)
+				if r.URL.Path == "/prompt" {
+					io.WriteString(w, `{"exec_info":{"queue_remaining":0}}`)
+					return
+				}
+				w.WriteHeader(code)
+			}))
+			ep, err := dialect.Open(compiler.EndpointConfig{Name: "ep", Type: "serverless", URL: url + path, Health: "/health/live"}, dialect.Deps{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			err = ep.(scheduler.Checker).Check(deadline(t))
+			if asked[0] != "/health/live" || (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+				t.Errorf("%q, %d: asked %v, %v", path, code, asked, err)
+			}
+		}
+	}
+}
+
 func TestSyncCancel(t *testing.T) {
 	gone := make(chan struct{})
 	ep := openSync(t, func(w http.ResponseWriter, r *http.Request) {
@@ -139,7 +226,7 @@ func TestSyncCancel(t *testing.T) {
 		<-r.Context().Done()
 		close(gone)
 	})
-	id, err := ep.Submit(deadline(t), testJob())
+	id, err := ep.Submit(deadline(t), testJob(), scheduler.Terms{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -162,7 +249,7 @@ func TestSyncUnreachable(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := ep.Submit(deadline(t), testJob()); kindOf(t, err) != scheduler.Unreachable {
+	if _, err := ep.Submit(deadline(t), testJob(), scheduler.Terms{}); kindOf(t, err) != scheduler.Unreachable {
 		t.Errorf("got %v", err)
 	}
 	if err := ep.(scheduler.Checker).Check(deadline(t)); kindOf(t, err) != scheduler.Unreachable {
@@ -177,7 +264,7 @@ func TestServerlessComfyUI(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if id, err := ep.Submit(deadline(t), testJob()); err != nil || s.jobs[id] != "pending" || !strings.Contains(s.posts[0], id) {
+	if id, err := ep.Submit(deadline(t), testJob(), scheduler.Terms{}); err != nil || s.jobs[id] != "pending" || !strings.Contains(s.posts[0], id) {
 		t.Errorf("%q, %v", id, err)
 	}
 }

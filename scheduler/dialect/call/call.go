@@ -29,6 +29,7 @@ type Options struct {
 	Base       string   // URL of the endpoint; every path of a call is below it
 	Key        string   // sent as a bearer token to Base's origin; "" sends none
 	KeyName    string   // where the key came from, for errors
+	Secrets    []string // what else must not show in errors, such as a bucket's keys
 	AllowHosts []string // hosts ("name" or "name:port") that outputs may come from though their addresses are private
 	// Transport makes the calls of the API, and opens the outputs that lie on Base's own origin. nil makes one that honours
 	// HTTP_PROXY, HTTPS_PROXY and NO_PROXY.
@@ -115,7 +116,7 @@ func (c *Client) Do(ctx context.Context, r Request) (Answer, error) {
 	}
 	defer response.Body.Close()
 	answer := Answer{Status: response.StatusCode, Header: response.Header}
-	answer.Body, err = io.ReadAll(io.LimitReader(response.Body, limit+1))
+	answer.Body, err = readBody(response, limit)
 	if failed := c.refused(r, answer); failed != nil {
 		return answer, failed
 	}
@@ -126,6 +127,16 @@ func (c *Client) Do(ctx context.Context, r Request) (Answer, error) {
 		return answer, c.oversize(r, limit)
 	}
 	return answer, nil
+}
+
+// readBody reads at most one byte more than the limit. A length that the remote names, if it is below the limit, saves growing the buffer.
+func readBody(response *http.Response, limit int64) ([]byte, error) {
+	var b bytes.Buffer
+	if n := response.ContentLength; n > 0 && n <= limit {
+		b.Grow(int(n) + bytes.MinRead) // ReadFrom wants room to see the end
+	}
+	_, err := b.ReadFrom(io.LimitReader(response.Body, limit+1))
+	return b.Bytes(), err
 }
 
 // JSON is Do for an answer that holds one JSON value, which is decoded into v.
@@ -140,11 +151,6 @@ func (c *Client) JSON(ctx context.Context, r Request, v any) (Answer, error) {
 	return answer, nil
 }
 
-// Open makes a GET below Base and hands its body over to be read; the key is sent. The caller closes and bounds it.
-func (c *Client) Open(ctx context.Context, path string) (io.ReadCloser, error) {
-	return c.stream(ctx, c.base.String()+path, c.api, true)
-}
-
 // Up gives a client for the same origin, with the same key, whose paths are below the parent of Base's last segment.
 func (c *Client) Up() *Client {
 	up := *c
@@ -152,6 +158,13 @@ func (c *Client) Up() *Client {
 	base.Path, base.RawPath = path.Dir(base.Path), ""
 	up.base = &base
 	return &up
+}
+
+// Root gives a client for the same origin, with the same key, whose paths are below the origin's root.
+func (c *Client) Root() *Client {
+	root := *c
+	root.base = &url.URL{Scheme: c.base.Scheme, Host: c.base.Host}
+	return &root
 }
 
 // Base is the endpoint's URL without a slash at its end.

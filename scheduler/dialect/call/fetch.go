@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -16,11 +17,23 @@ import (
 // Fetch opens a URL that came from outside, without the key. The caller bounds what it reads, and closes. Kinds: Lost for an address
 // that has expired or is gone, Rejected for one that must not be opened, Busy and Transient.
 func (c *Client) Fetch(ctx context.Context, address string) (io.ReadCloser, error) {
-	return c.stream(ctx, address, c.outputs, false)
+	return c.FetchFrom(ctx, address, scheduler.Resume{})
+}
+
+// OpenFrom makes a GET below Base and hands its body over to be read; the key is sent. It goes on from a byte if the server can, as
+// [Client.FetchFrom] does. The caller closes and bounds it.
+func (c *Client) OpenFrom(ctx context.Context, path string, from scheduler.Resume) (io.ReadCloser, error) {
+	return c.stream(ctx, c.base.String()+path, c.api, true, from)
+}
+
+// FetchFrom is Fetch that goes on from a byte, if the remote still has the same version of the file and can give a part of it; otherwise
+// it gives the whole. The reader is a scheduler.Resumable and says which.
+func (c *Client) FetchFrom(ctx context.Context, address string, from scheduler.Resume) (io.ReadCloser, error) {
+	return c.stream(ctx, address, c.outputs, false, from)
 }
 
 // stream opens an address through a client of ours. own says that the key may go along.
-func (c *Client) stream(ctx context.Context, address string, client *http.Client, own bool) (io.ReadCloser, error) {
+func (c *Client) stream(ctx context.Context, address string, client *http.Client, own bool, from scheduler.Resume) (io.ReadCloser, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
@@ -28,6 +41,8 @@ func (c *Client) stream(ctx context.Context, address string, client *http.Client
 		return nil, c.Fail("fetch", scheduler.Rejected, "the output's address cannot be read")
 	}
 	request.Header.Set("User-Agent", "comfyc")
+	request.Header.Set("Accept-Encoding", "identity") // bytes must be counted as they lie there
+	askFrom(request, from)
 	if own {
 		c.authorize(request)
 	}
@@ -38,11 +53,42 @@ func (c *Client) stream(ctx context.Context, address string, client *http.Client
 		return nil, c.unfetched(body.reason(err))
 	}
 	body.ReadCloser = response.Body
+	at, ok := partOf(response, from)
+	if !ok {
+		body.Close()
+		return nil, c.Fail("fetch", scheduler.Transient, "another part of the output came than the one asked for")
+	}
 	if err := c.fetchRefused(response); err != nil {
 		body.Close()
 		return nil, err
 	}
-	return &fetched{patient: body, client: c}, nil
+	return &fetched{patient: body, client: c, at: at}, nil
+}
+
+// askFrom asks for the rest of a file. Without a version to compare, the rest could be that of another file.
+func askFrom(request *http.Request, from scheduler.Resume) {
+	if from.From > 0 && from.Match != "" {
+		request.Header.Set("Range", fmt.Sprintf("bytes=%d-", from.From))
+		request.Header.Set("If-Range", from.Match)
+	}
+}
+
+// partOf says where an answer begins and how to ask for the rest of it. ok is false if it is a part that was not asked for. A part that
+// is right becomes a 200 for whoever looks at the status next.
+func partOf(response *http.Response, asked scheduler.Resume) (at scheduler.Resume, ok bool) {
+	if etag := response.Header.Get("ETag"); etag != "" && !strings.HasPrefix(etag, "W/") {
+		at.Match = etag
+	} else {
+		at.Match = response.Header.Get("Last-Modified")
+	}
+	if response.StatusCode != http.StatusPartialContent || asked.From == 0 || asked.Match == "" {
+		return at, true
+	}
+	if !strings.HasPrefix(response.Header.Get("Content-Range"), fmt.Sprintf("bytes %d-", asked.From)) {
+		return at, false
+	}
+	at.From, response.StatusCode = asked.From, http.StatusOK
+	return at, true
 }
 
 // onward follows an output's redirects, each of them through the guard, never from https down to http.
@@ -152,7 +198,11 @@ func (p *patient) Close() (err error) {
 type fetched struct {
 	*patient
 	client *Client
+	at     scheduler.Resume
 }
+
+// Resume implements scheduler.Resumable.
+func (f *fetched) Resume() scheduler.Resume { return f.at }
 
 // Read implements io.Reader; its errors are *scheduler.Error.
 func (f *fetched) Read(b []byte) (int, error) {

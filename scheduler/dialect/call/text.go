@@ -52,8 +52,10 @@ func bareURL(text string) string {
 // Clean makes a remote's text fit to be shown: without secrets, the endpoint's own key above all, without control characters, and at
 // most 2,000 bytes long.
 func (c *Client) Clean(text string) string {
-	if c.options.Key != "" {
-		text = strings.ReplaceAll(text, c.options.Key, "[redacted]")
+	for _, secret := range append(c.options.Secrets[:len(c.options.Secrets):len(c.options.Secrets)], c.options.Key) {
+		if secret != "" {
+			text = strings.ReplaceAll(text, secret, "[redacted]")
+		}
 	}
 	if len(text) > 4*maxText {
 		text = text[:4*maxText]

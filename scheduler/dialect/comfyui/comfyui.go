@@ -1,22 +1,26 @@
 // Package comfyui speaks to a ComfyUI server as it is, without a platform in between.
 //
-// The server takes the id that we give a prompt, so a submission whose answer was lost can be looked for: ids are made of the prompt
-// itself, numbered for the times that it was sent. [Endpoint.Submit] looks before it sends, since the server takes the same id twice:
-// what waits or runs already is not sent again, what has ended counts as an earlier attempt. Two batches that send the very same
-// prompt at the same time therefore share one run.
+// The server takes the id that we give a prompt. It is made of the attempt's token, so a submission whose answer was lost can be asked for,
+// also by another process. [Endpoint.Watch] listens to the server's websocket; what it says are hints, and /api/jobs (on older servers /queue
+// and /history) decides.
 //
-// Inputs are uploaded once per content and process. Facts are from ComfyUI 0.26.0; servers without /api/jobs are asked through
-// /queue and /history. Results are kept until the server ends or has forgotten them: 10,000 runs by default.
+// Inputs are uploaded once per content and process, and not at all if the server has a file of that name and size: names hold the content's
+// hash. [Endpoint.Prepare] uploads ahead, and holds a job against the server's own /object_info.
+//
+// Facts are from ComfyUI 0.26.0. Results are kept until the server ends or has forgotten them: 10,000 runs by default.
 //
 // An Endpoint may be used by any number of goroutines; uploads go one after the other.
 package comfyui
 
 import (
+	"cmp"
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -41,38 +45,40 @@ var Limits = compiler.Limits{
 	Retention:    24 * time.Hour,
 }
 
-// Endpoint implements scheduler.Endpoint, scheduler.Stater and scheduler.Checker, and can find lost submissions.
+// Endpoint implements scheduler.Endpoint, and scheduler's Stater, Checker, Preparer, Finder and Watcher.
 type Endpoint struct {
 	client     *call.Client
 	properties scheduler.Properties
 	options    worker.Options
-	uploads    uploads
-	noJobs     atomic.Bool // the server has no /api/jobs
-	mu         sync.Mutex
-	said       map[string][]string // what the server said about a prompt when it took it, by id
+	// Health is the path of a health check from the root of the host, asked before anything else by Check; "" if there is none. Set it before
+	// the first call.
+	Health  string
+	uploads uploads
+	classes classes
+	noJobs  atomic.Bool // the server has no /api/jobs
+	ownIDs  atomic.Bool // the server has taken an id of ours
+	id      string      // of us as a client: the server tells a prompt's story to the client that sent it
+	mu      sync.Mutex
+	said    map[string][]string // what the server said about a prompt when it took it, by id
+	sizes   map[string]int      // nodes of the prompts that were sent, by id
 }
 
 // New makes an Endpoint.
 func New(client *call.Client, p scheduler.Properties, o worker.Options) *Endpoint {
-	return &Endpoint{client: client, properties: p, options: o, uploads: newUploads(), said: map[string][]string{}}
+	return &Endpoint{client: client, properties: p, options: o, uploads: newUploads(), classes: newClasses(), id: strings.ToLower(rand.Text()),
+		said: map[string][]string{}, sizes: map[string]int{}}
 }
 
 // Properties implements scheduler.Endpoint.
 func (e *Endpoint) Properties() scheduler.Properties { return e.properties }
 
-// Submit implements scheduler.Endpoint.
-func (e *Endpoint) Submit(ctx context.Context, job *compiler.Job) (string, error) {
-	if _, err := e.body(job, "", nil); err != nil {
-		return "", err
-	}
-	id, found, err := e.place(ctx, job)
-	if found || err != nil {
-		return id, err
-	}
-	names, err := e.upload(ctx, job.Files)
+// Submit implements scheduler.Endpoint. Of the terms only the token counts: a server knows neither webhooks nor time-outs.
+func (e *Endpoint) Submit(ctx context.Context, job *compiler.Job, terms scheduler.Terms) (string, error) {
+	names, err := e.prepared(ctx, job)
 	if err != nil {
 		return "", err
 	}
+	id := ID(cmp.Or(terms.Token, rand.Text()))
 	body, err := e.body(job, id, names)
 	if err != nil {
 		return "", err
@@ -80,7 +86,16 @@ func (e *Endpoint) Submit(ctx context.Context, job *compiler.Job) (string, error
 	return e.post(ctx, job, id, body)
 }
 
-// body writes what is posted, and holds it against the limit of a job's size.
+// prepared uploads what is missing, once the size is known to be right, and gives the names that the server chose.
+func (e *Endpoint) prepared(ctx context.Context, job *compiler.Job) (map[string]string, error) {
+	if _, err := e.body(job, "", nil); err != nil {
+		return nil, err
+	}
+	return e.upload(ctx, job.Files)
+}
+
+// body writes what is posted, and holds it against the limit of a job's size. The workflow as its author drew it goes along, if there is one: the
+// server writes it into its pictures, from which the editor opens it again.
 func (e *Endpoint) body(job *compiler.Job, id string, names map[string]string) ([]byte, error) {
 	prompt, err := worker.Rename(job.Prompt, e.options.Aliases)
 	if err == nil {
@@ -89,7 +104,16 @@ func (e *Endpoint) body(job *compiler.Job, id string, names map[string]string) (
 	if err != nil {
 		return nil, e.client.Fail("submit", scheduler.Rejected, "%s", err)
 	}
-	b := append([]byte(`{"prompt_id":"`+id+`","prompt":`), prompt...)
+	var drawing []byte
+	if job.Workflow != nil && id != "" {
+		drawing = job.Workflow()
+	}
+	b := make([]byte, 0, len(prompt)+len(drawing)+160)
+	b = append(append(append(b, `{"prompt_id":"`...), id...), `","client_id":"`...)
+	b = append(append(append(b, e.id...), `","prompt":`...), prompt...)
+	if len(drawing) > 0 {
+		b = append(append(append(b, `,"extra_data":{"extra_pnginfo":{"workflow":`...), drawing...), "}}"...)
+	}
 	b = append(b, '}')
 	if limit := e.properties.Limits.JobBytes; limit > 0 && int64(len(b)) > limit {
 		return nil, e.client.Fail("submit", scheduler.Rejected, "the job has %d bytes, the endpoint takes %d", len(b), limit)
@@ -117,7 +141,8 @@ func (e *Endpoint) post(ctx context.Context, job *compiler.Job, id string, body 
 	case a.ID != id && !canonical(a.ID):
 		return "", e.client.Senseless(r, "the answer to the submission holds a prompt id that cannot be used")
 	}
-	e.note(a.ID, got.Body)
+	e.ownIDs.Store(a.ID == id)
+	e.note(a.ID, countNodes(job.Prompt), got.Body)
 	return a.ID, nil
 }
 
@@ -147,21 +172,33 @@ func (e *Endpoint) clean(texts map[string]string) map[string]string {
 	return texts
 }
 
-// note keeps what the server said about nodes of a prompt that it took in part, to be told with the result. Should the process end
-// before that, only the reason is lost: what is missing is seen by comparing with what is owed.
-func (e *Endpoint) note(id string, answer []byte) {
+// maxNotes bounds the prompts of which something is kept in memory.
+const maxNotes = 10_000
+
+// note keeps how many nodes a prompt has, for its progress, and what the server said about nodes of a prompt that it took in part, to be told
+// with the result. Should the process end before that, only the reason is lost: what is missing is seen by comparing with what is owed.
+func (e *Endpoint) note(id string, nodes int, answer []byte) {
 	var problems []string
 	for node, text := range worker.ReadRefusal(answer).NodeErrors {
 		problems = append(problems, "node "+node+" was left out: "+e.client.Clean(text))
 	}
-	if len(problems) == 0 {
-		return
-	}
+	slices.Sort(problems)
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if len(e.said) < 10_000 {
+	if len(e.sizes) >= maxNotes {
+		clear(e.sizes)
+	}
+	e.sizes[id] = nodes
+	if len(problems) > 0 && len(e.said) < maxNotes {
 		e.said[id] = problems
 	}
+}
+
+// size gives the number of nodes of a prompt that was sent, 0 if it is not known.
+func (e *Endpoint) size(id string) int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.sizes[id]
 }
 
 // noted gives what was noted at the submission.
@@ -216,9 +253,9 @@ func (e *Endpoint) Fetch(ctx context.Context, out scheduler.Output) (io.ReadClos
 	case out.Problem != "":
 		return nil, e.client.Fail("fetch", scheduler.Rejected, "%s", out.Problem)
 	case own:
-		return e.client.Open(ctx, viewPath+path)
+		return e.client.OpenFrom(ctx, viewPath+path, out.Resume)
 	case out.URL != "":
-		return e.client.Fetch(ctx, out.URL)
+		return e.client.FetchFrom(ctx, out.URL, out.Resume)
 	case out.Base64 == "":
 		return nil, e.client.Fail("fetch", scheduler.Lost, "the output is empty")
 	}
@@ -237,6 +274,11 @@ func (e *Endpoint) Stats(ctx context.Context) (scheduler.Stats, error) {
 
 // Check implements scheduler.Checker.
 func (e *Endpoint) Check(ctx context.Context) error {
+	if e.Health != "" {
+		if _, err := e.client.Root().Do(ctx, call.Request{Op: "check", Path: e.Health, Timeout: 10 * time.Second}); err != nil {
+			return err
+		}
+	}
 	_, err := e.remaining(ctx, "check")
 	return err
 }

@@ -5,23 +5,16 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"strconv"
 
-	"github.com/comfyc/comfyc/compiler"
 	"github.com/comfyc/comfyc/scheduler"
 	"github.com/comfyc/comfyc/scheduler/dialect/call"
 )
 
-// maxTimes bounds how often one prompt is sent to a server that remembers it.
-const maxTimes = 64
-
-// ID is the id under which a prompt is sent for the n-th time, from 0: a UUID of the kind that is made by the application's own rule
-// (RFC 9562, version 8), in the canonical form that the server insists on.
-func ID(prompt []byte, n int) string {
-	h := sha256.New()
-	h.Write([]byte("comfyc prompt " + strconv.Itoa(n) + "\n"))
-	h.Write(prompt)
-	b := h.Sum(nil)[:16]
+// ID is the id under which the attempt with a token is sent: a UUID of the kind that is made by the application's own rule (RFC 9562,
+// version 8), in the canonical form that the server insists on. The token cannot be read out of it.
+func ID(token string) string {
+	sum := sha256.Sum256([]byte("comfyc attempt\n" + token))
+	b := sum[:16]
 	b[6] = b[6]&0x0f | 0x80
 	b[8] = b[8]&0x3f | 0x80
 	text := hex.EncodeToString(b)
@@ -43,39 +36,23 @@ func canonical(id string) bool {
 	return true
 }
 
-// Find tells whether a job whose submission's answer was lost has arrived: its id, or "" if the server certainly does not have it. The
-// last time that it was sent counts, whatever became of it. It may be repeated.
-func (e *Endpoint) Find(ctx context.Context, job *compiler.Job) (remote string, err error) {
-	for n := range maxTimes {
-		id := ID(job.Prompt, n)
-		st, err := e.status(ctx, "find", id)
-		if err != nil {
-			return "", err
-		}
-		if st.State == scheduler.Gone {
-			break
-		}
-		remote = id
+// Find implements scheduler.Finder: the attempt's id is made of its token, so it is asked for like any other. What is not found is not there
+// now: it never arrived, or the server was restarted since and it is gone as well. A server so old that it gave an id of its own cannot tell.
+func (e *Endpoint) Find(ctx context.Context, token string) (scheduler.Found, error) {
+	if token == "" {
+		return scheduler.Found{}, nil
 	}
-	return remote, nil
-}
-
-// place finds the id under which a job is to be sent. found means that the server has it already, waiting or running.
-func (e *Endpoint) place(ctx context.Context, job *compiler.Job) (id string, found bool, err error) {
-	for n := range maxTimes {
-		id = ID(job.Prompt, n)
-		st, err := e.status(ctx, "find", id)
-		if err != nil {
-			return "", false, err
-		}
-		if !st.State.Final() {
-			return id, true, nil
-		}
-		if st.State == scheduler.Gone {
-			return id, false, nil
-		}
+	id := ID(token)
+	st, err := e.status(ctx, "find", id)
+	switch {
+	case err != nil:
+		return scheduler.Found{}, err
+	case st.State != scheduler.Gone:
+		return scheduler.Found{Arrival: scheduler.Arrived, Remote: id}, nil
+	case e.noJobs.Load() && !e.ownIDs.Load():
+		return scheduler.Found{Arrival: scheduler.CannotTell}, nil
 	}
-	return "", false, e.client.Fail("submit", scheduler.Rejected, "the prompt was sent %d times already", maxTimes)
+	return scheduler.Found{Arrival: scheduler.NotFound}, nil
 }
 
 // queued looks for a prompt in /queue: Queued, Running, or Gone.

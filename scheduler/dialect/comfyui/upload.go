@@ -6,7 +6,10 @@ import (
 	"fmt"
 	"mime/multipart"
 	"net/http"
+	"net/url"
 	"path"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/comfyc/comfyc/compiler"
@@ -21,7 +24,7 @@ type uploads struct {
 	names map[string]string // SHA-256 → name; only with the slot
 }
 
-// newUploads knows nothing yet: what lies on the server from earlier is found by sending it again, which changes nothing there.
+// newUploads knows nothing yet: what lies on the server from earlier is found when it is needed.
 func newUploads() uploads { return uploads{slot: make(chan struct{}, 1), names: map[string]string{}} }
 
 // forget drops files and tells whether any of them was known.
@@ -53,7 +56,7 @@ func (e *Endpoint) upload(ctx context.Context, files []compiler.InputFile) (map[
 		name, ok := e.uploads.names[file.SHA256]
 		if !ok {
 			var err error
-			if name, err = e.send(ctx, file); err != nil {
+			if name, err = e.place(ctx, file); err != nil {
 				return nil, err
 			}
 			if file.SHA256 != "" {
@@ -65,6 +68,24 @@ func (e *Endpoint) upload(ctx context.Context, files []compiler.InputFile) (map[
 		}
 	}
 	return other, nil
+}
+
+// place makes sure that the server has a file. One whose name holds its content's hash is looked for first: a file of that name and size is it.
+func (e *Endpoint) place(ctx context.Context, file compiler.InputFile) (string, error) {
+	if len(file.SHA256) >= hashInName && strings.Contains(file.Name, file.SHA256[:hashInName]) && e.there(ctx, file) {
+		return file.Name, nil
+	}
+	return e.send(ctx, file)
+}
+
+// hashInName is how many digits of the hash a name must hold to stand for its content.
+const hashInName = 16
+
+// there asks for a file's size. Any trouble means that it has to be sent.
+func (e *Endpoint) there(ctx context.Context, file compiler.InputFile) bool {
+	query := url.Values{"filename": {file.Name}, "type": {"input"}}
+	a, err := e.client.Do(ctx, call.Request{Op: "find", Method: http.MethodHead, Path: viewPath + query.Encode(), Timeout: 10 * time.Second})
+	return err == nil && a.Header.Get("Content-Length") == strconv.FormatInt(file.Size, 10)
 }
 
 // send uploads one file. The server compares: the same content under the same name stays as it is, another gets a name of its own.

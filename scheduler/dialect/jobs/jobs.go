@@ -30,29 +30,34 @@ type API struct {
 	CancelMethods []string
 	// StatsPaths are tried in this order: the next one when a path is not there.
 	StatsPaths []string
+	// Webhooks and Policies say that `webhook`, and `policy` and `s3Config`, are taken beside `input`.
+	Webhooks, Policies bool
 }
 
-// Endpoint implements scheduler.Endpoint, scheduler.Stater and scheduler.Checker.
+// Endpoint implements scheduler.Endpoint, scheduler.Stater, scheduler.Checker and scheduler.Purger.
 type Endpoint struct {
 	api        API
 	client     *call.Client
 	properties scheduler.Properties
 	options    worker.Options
 	form       worker.Form
+	bucket     *Bucket
 }
 
-// New makes an Endpoint. The limit of a job's size is that of the properties.
-func New(api API, client *call.Client, p scheduler.Properties, o worker.Options) *Endpoint {
-	o.Limit = p.Limits.JobBytes
-	return &Endpoint{api: api, client: client, properties: p, options: o, form: worker.Find(p.Worker)}
+// New makes an Endpoint. The limit of a job's size is that of the properties. A bucket is told with each job, where the platform takes one; nil
+// means that the workers know by themselves where outputs go.
+func New(api API, client *call.Client, p scheduler.Properties, o worker.Options, bucket *Bucket) *Endpoint {
+	p.TakesWebhook, p.TakesTimeouts, p.TakesPriority = api.Webhooks, api.Policies, api.Policies
+	p.ByURL = api.Policies && bucket != nil
+	return &Endpoint{api: api, client: client, properties: p, options: o, form: worker.Find(p.Worker), bucket: bucket}
 }
 
 // Properties implements scheduler.Endpoint.
 func (e *Endpoint) Properties() scheduler.Properties { return e.properties }
 
 // Submit implements scheduler.Endpoint.
-func (e *Endpoint) Submit(ctx context.Context, job *compiler.Job) (string, error) {
-	body, err := e.Body(job)
+func (e *Endpoint) Submit(ctx context.Context, job *compiler.Job, terms scheduler.Terms) (string, error) {
+	body, err := e.Body(job, terms)
 	if err != nil {
 		return "", err
 	}
@@ -60,20 +65,25 @@ func (e *Endpoint) Submit(ctx context.Context, job *compiler.Job) (string, error
 	r := call.Request{Op: "submit", Method: http.MethodPost, Path: "/run", Body: body, Paid: true, Timeout: time.Minute}
 	var a answer
 	if _, err := e.client.JSON(ctx, r, &a); err != nil {
-		return "", err
+		return "", hidden(err, terms)
 	}
-	return e.accepted(r, a)
+	id, err := e.accepted(r, a)
+	return id, hidden(err, terms)
 }
 
-// Body writes what is posted for a job. The error is Rejected: the job was not sent.
-func (e *Endpoint) Body(job *compiler.Job) ([]byte, error) {
-	body, err := e.form.Body(job, e.options)
+// Body writes what is posted for a job: its input, and beside it the terms that the platform takes. The error is Rejected: the job was not sent.
+func (e *Endpoint) Body(job *compiler.Job, terms scheduler.Terms) ([]byte, error) {
+	beside, o := e.siblings(terms), e.options
+	if limit := e.properties.Limits.JobBytes; limit > 0 {
+		o.Limit = max(limit-int64(len(beside)), 1)
+	}
+	body, err := e.form.Body(job, o)
 	if err != nil {
 		failed := e.client.Fail("submit", scheduler.Rejected, "%s", err)
 		failed.Err = err
 		return nil, failed
 	}
-	return body, nil
+	return append(append(body[:len(body)-1], beside...), '}'), nil
 }
 
 // Sync makes the request of a synchronous call, which answers with the job's state and output. The id is "" if none was given, as a
@@ -112,15 +122,25 @@ func validID(id string) bool {
 
 // Poll implements scheduler.Endpoint.
 func (e *Endpoint) Poll(ctx context.Context, remote string) (scheduler.Status, error) {
-	r := call.Request{Op: "poll", Path: "/status/" + url.PathEscape(remote), Limit: answerLimit(e.properties.Limits)}
+	st, a, err := e.ask(ctx, call.Request{Op: "poll", Path: "/status/" + url.PathEscape(remote)}, remote)
+	if err != nil {
+		return e.unanswered(a, err)
+	}
+	return st, nil
+}
+
+// ask reads an answer about a job.
+func (e *Endpoint) ask(ctx context.Context, r call.Request, remote string) (scheduler.Status, call.Answer, error) {
+	r.Limit = answerLimit(e.properties.Limits)
 	var a answer
-	if got, err := e.client.JSON(ctx, r, &a); err != nil {
-		return e.unanswered(got, err)
+	got, err := e.client.JSON(ctx, r, &a)
+	if err != nil {
+		return scheduler.Status{}, got, err
 	}
 	if id := a.id(); id != "" && id != remote {
-		return scheduler.Status{}, e.client.Senseless(r, "the answer is about the job %q, not about %q", short(id), remote)
+		return scheduler.Status{}, got, e.client.Senseless(r, "the answer is about the job %q, not about %q", short(id), remote)
 	}
-	return e.Status(a.Answer()), nil
+	return e.Status(a.Answer()), got, nil
 }
 
 // answerLimit leaves room above the platform's own limit, which is checked there.
@@ -173,7 +193,7 @@ func (e *Endpoint) Fetch(ctx context.Context, out scheduler.Output) (io.ReadClos
 	case out.Problem != "":
 		return nil, e.client.Fail("fetch", scheduler.Rejected, "%s", out.Problem)
 	case out.URL != "":
-		return e.client.Fetch(ctx, out.URL)
+		return e.client.FetchFrom(ctx, out.URL, out.Resume)
 	case out.Base64 == "":
 		return nil, e.client.Fail("fetch", scheduler.Lost, "the output is empty")
 	}

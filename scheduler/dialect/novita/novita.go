@@ -37,5 +37,5 @@ var api = jobs.API{
 
 // New makes an endpoint.
 func New(client *call.Client, p scheduler.Properties, o worker.Options) *jobs.Endpoint {
-	return jobs.New(api, client, p, o)
+	return jobs.New(api, client, p, o, nil)
 }

@@ -38,22 +38,31 @@ var Limits = compiler.Limits{
 const (
 	suffix  = "/runsync"
 	longest = 20 * time.Minute // of one synchronous call
+	// longPoll bounds a PollWait, which is a wait in this process and no call.
+	longPoll = 5 * time.Minute
 )
 
-// New makes an endpoint of the kind that the client's URL asks for.
-func New(client *call.Client, p scheduler.Properties, o worker.Options) scheduler.Endpoint {
+// New makes an endpoint of the kind that the client's URL asks for. health is the path of the service's health check from the root of its host; ""
+// means the language's own way. bucket may be nil. A service other than RunPod itself may refuse what it does not know, so a job is told terms
+// and a bucket only if the user has configured some.
+func New(client *call.Client, p scheduler.Properties, o worker.Options, bucket *jobs.Bucket, health string) scheduler.Endpoint {
 	if !strings.HasSuffix(client.Base(), suffix) {
-		return comfyui.New(client, p, o)
+		native := comfyui.New(client, p, o)
+		native.Health = health
+		return native
 	}
 	client = client.Up()
-	queue := jobs.New(jobs.API{CancelMethods: []string{http.MethodPost}, StatsPaths: []string{"/health"}}, client, p, o)
-	return &Endpoint{client: client, queue: queue, runs: map[string]*run{}}
+	p.LongPoll = longPoll
+	api := jobs.API{CancelMethods: []string{http.MethodPost}, StatsPaths: []string{"/health"}, Policies: bucket != nil || p.Terms != (compiler.JobTerms{})}
+	queue := &jobs.Waiting{Endpoint: jobs.New(api, client, p, o, bucket)}
+	return &Endpoint{client: client, queue: queue, health: health, runs: map[string]*run{}}
 }
 
-// Endpoint makes synchronous calls. It implements scheduler.Endpoint and scheduler.Checker.
+// Endpoint makes synchronous calls. It implements scheduler.Endpoint, scheduler.Checker and scheduler.LongPoller.
 type Endpoint struct {
 	client *call.Client
-	queue  *jobs.Endpoint // for bodies and answers, and for jobs that the service goes on with after it answered
+	queue  *jobs.Waiting // for bodies and answers, and for jobs that the service goes on with after it answered
+	health string
 	mu     sync.Mutex
 	runs   map[string]*run
 }
@@ -61,6 +70,7 @@ type Endpoint struct {
 // run is one synchronous call. Its fields are guarded by Endpoint.mu.
 type run struct {
 	cancel context.CancelFunc
+	done   chan struct{} // closed when the call has ended
 	status scheduler.Status
 	remote string    // the service's own id, once it is known that it goes on by itself
 	ended  time.Time // zero while the call goes on
@@ -71,15 +81,15 @@ type run struct {
 func (e *Endpoint) Properties() scheduler.Properties { return e.queue.Properties() }
 
 // Submit implements scheduler.Endpoint. It returns when the request was sent; what the service makes of it, Poll tells.
-func (e *Endpoint) Submit(ctx context.Context, job *compiler.Job) (string, error) {
-	body, err := e.queue.Body(job)
+func (e *Endpoint) Submit(ctx context.Context, job *compiler.Job, terms scheduler.Terms) (string, error) {
+	body, err := e.queue.Body(job, terms)
 	if err != nil {
 		return "", err
 	}
 	var once sync.Once
 	sent, done := make(chan struct{}), make(chan error, 1)
 	own, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	id, r := rand.Text(), &run{cancel: cancel, status: scheduler.Status{State: scheduler.Running}}
+	id, r := rand.Text(), &run{cancel: cancel, done: make(chan struct{}), status: scheduler.Status{State: scheduler.Running}}
 	go func() {
 		defer cancel()
 		done <- e.call(own, r, call.Request{Op: "submit", Method: http.MethodPost, Path: suffix, Body: body, Paid: true, Timeout: longest,
@@ -107,6 +117,7 @@ func (e *Endpoint) call(ctx context.Context, r *run, request call.Request) error
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	r.ended = time.Now()
+	close(r.done)
 	if r.wanted && err != nil {
 		r.status = scheduler.Status{State: scheduler.Cancelled}
 		return err
@@ -162,6 +173,38 @@ func (e *Endpoint) Poll(ctx context.Context, id string) (scheduler.Status, error
 	return st, nil
 }
 
+// PollWait implements scheduler.LongPoller: it waits for the call to end. A job that the service goes on with by itself is waited for there.
+func (e *Endpoint) PollWait(ctx context.Context, id string, wait time.Duration) (scheduler.Status, error) {
+	begun := time.Now()
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-e.ended(id):
+	case <-timer.C:
+	case <-ctx.Done():
+		return scheduler.Status{}, e.client.Fail("poll", scheduler.Transient, "given up before the call ended")
+	}
+	if _, remote, _ := e.look(id); remote != "" {
+		if rest := wait - time.Since(begun); rest > time.Second {
+			return e.queue.PollWait(ctx, remote, min(rest, time.Minute))
+		}
+	}
+	return e.Poll(ctx, id)
+}
+
+// over is closed: what is not known needs no waiting.
+var over = func() chan struct{} { c := make(chan struct{}); close(c); return c }()
+
+// ended is closed when a run's call has ended, and for a run that is not known.
+func (e *Endpoint) ended(id string) <-chan struct{} {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if r, ok := e.runs[id]; ok {
+		return r.done
+	}
+	return over
+}
+
 // Cancel implements scheduler.Endpoint: it ends the call. Whether the service then stops working is up to the service.
 func (e *Endpoint) Cancel(ctx context.Context, id string) error {
 	_, remote, ok := e.look(id)
@@ -185,8 +228,12 @@ func (e *Endpoint) Fetch(ctx context.Context, out scheduler.Output) (io.ReadClos
 	return e.queue.Fetch(ctx, out)
 }
 
-// Check implements scheduler.Checker. A service without /health is taken to be there.
+// Check implements scheduler.Checker. Without a health check that is configured, a service that has no /health is taken to be there.
 func (e *Endpoint) Check(ctx context.Context) error {
+	if e.health != "" {
+		_, err := e.client.Root().Do(ctx, call.Request{Op: "check", Path: e.health, Timeout: 10 * time.Second})
+		return err
+	}
 	a, err := e.client.Do(ctx, call.Request{Op: "check", Path: "/health", Timeout: 10 * time.Second})
 	if a.Status == http.StatusNotFound || a.Status == http.StatusMethodNotAllowed {
 		return nil

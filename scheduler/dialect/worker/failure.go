@@ -81,6 +81,9 @@ func missingModel(text string) (string, bool) {
 	return "", false
 }
 
+// IsModel tells whether a text looks like the file name of a model.
+func IsModel(name string) bool { return modelName.MatchString(name) }
+
 // containsAny tells whether one of the parts is in the text.
 func containsAny(text string, parts []string) bool {
 	for _, p := range parts {

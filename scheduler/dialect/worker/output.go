@@ -63,8 +63,8 @@ func failed(kind scheduler.Kind, message string) Result {
 
 // parseObject reads the forms that are objects. An error beats whatever else there is.
 func parseObject(output []byte) Result {
-	var members map[string]json.RawMessage
-	if err := json.Unmarshal(output, &members); err != nil {
+	members, err := membersOf(output)
+	if err != nil {
 		return failed(scheduler.Transient, "the worker's output cannot be read: "+err.Error())
 	}
 	if text := Text(members["error"]); text != "" {
@@ -105,10 +105,7 @@ func nothing(members map[string]json.RawMessage, known bool, problems []string) 
 
 // addItems takes one item or a list of them.
 func (r *Result) addItems(value json.RawMessage) {
-	var items []json.RawMessage
-	if json.Unmarshal(value, &items) != nil {
-		items = []json.RawMessage{value}
-	}
+	items := itemsOf(value)
 	for i, item := range items {
 		if len(r.Outputs) >= maxOutputs {
 			r.problem(fmt.Sprintf("only the first %d of %d outputs are taken", maxOutputs, len(items)))
