@@ -22,9 +22,10 @@ type Config struct {
 	Fetched int64
 	// Parallel is how many jobs are rendered at one time on this machine, whatever the number of emulated workers. 0 means the number of CPUs.
 	Parallel int
-	// Webhooks allows the POST to a job's webhook. It is off by default: a server that calls any address it is told is not for everybody.
+	// Webhooks allows the POST to a job's webhook, and the PUT to the bucket of its s3Config. It is off by default: a server that calls any address it
+	// is told is not for everybody.
 	Webhooks bool
-	// Transport carries webhooks; nil means http.DefaultTransport.
+	// Transport carries both; nil means http.DefaultTransport.
 	Transport http.RoundTripper
 	// Runner replaces the built-in worker; nil means worker.Run.
 	Runner Runner
@@ -51,6 +52,9 @@ const (
 	Base64 Delivery = "base64"
 	URL    Delivery = "url"  // presigned, GET only
 	Path   Delivery = "path" // a path on the worker: what an endpoint without a bucket answers
+	// JobBucket is for workers that heed a job's s3Config: images are uploaded there (with Config.Webhooks; else to the emulator's own files), and
+	// their presigned addresses answered. A job without one gets base64.
+	JobBucket Delivery = "s3config"
 )
 
 // Endpoint is one emulated endpoint. Where a field says "the platform's", that is the documented value of the first of its Dialects.
@@ -85,6 +89,7 @@ type Endpoint struct {
 	OutputBytes  int64 // of one job's output; beyond it the job is COMPLETED without output; 0 and negative as above
 	SubmitPer10s int   // requests; more get 429; 0 and negative as above
 	StatusPer10s int
+	CancelPer10s int
 
 	Faults []Fault
 }
@@ -102,6 +107,6 @@ type ExecutionTime struct {
 func Preview() Config {
 	return Config{Memory: 2 << 30, Fetched: 64 << 20, Endpoints: []Endpoint{{
 		Name: "preview", Dialects: []Dialect{RunPod, Novita, ComfyUI}, GPU: "preview",
-		JobBytes: -1, OutputBytes: -1, SubmitPer10s: -1, StatusPer10s: -1,
+		JobBytes: -1, OutputBytes: -1, SubmitPer10s: -1, StatusPer10s: -1, CancelPer10s: -1,
 	}}}
 }

@@ -12,14 +12,14 @@ import (
 type platform struct {
 	runBytes, syncBytes, outputBytes int64
 	retention, syncRetention         time.Duration
-	submit, status                   int // per 10 s
+	submit, status, cancel           int // per 10 s
 	queueWord                        string
 }
 
 var platforms = map[Dialect]platform{
-	Novita:  {4 << 20, 4 << 20, 4 << 20, 6 * time.Hour, 6 * time.Hour, 0, 0, "PENDING"},
-	RunPod:  {10 << 20, 20 << 20, 20 << 20, 30 * time.Minute, time.Minute, 1000, 2000, "IN_QUEUE"},
-	ComfyUI: {100 << 20, 100 << 20, 0, 24 * time.Hour, 24 * time.Hour, 0, 0, "pending"},
+	Novita:  {4 << 20, 4 << 20, 4 << 20, 6 * time.Hour, 6 * time.Hour, 0, 0, 0, "PENDING"},
+	RunPod:  {10 << 20, 20 << 20, 20 << 20, 30 * time.Minute, time.Minute, 1000, 2000, 100, "IN_QUEUE"},
+	ComfyUI: {100 << 20, 100 << 20, 0, 24 * time.Hour, 24 * time.Hour, 0, 0, 0, "pending"},
 }
 
 // maxBody bounds every body, whatever a configuration says.
@@ -79,10 +79,11 @@ func (ep *Endpoint) fill() error {
 	ep.OutputBytes = orLimit(ep.OutputBytes, p.outputBytes)
 	ep.SubmitPer10s = int(orLimit(int64(ep.SubmitPer10s), int64(p.submit)))
 	ep.StatusPer10s = int(orLimit(int64(ep.StatusPer10s), int64(p.status)))
+	ep.CancelPer10s = int(orLimit(int64(ep.CancelPer10s), int64(p.cancel)))
 	if ep.Outputs == "" {
 		ep.Outputs = Base64
 	}
-	if !slices.Contains([]Delivery{Base64, URL, Path}, ep.Outputs) {
+	if !slices.Contains([]Delivery{Base64, URL, Path, JobBucket}, ep.Outputs) {
 		return fmt.Errorf("unknown outputs %q", ep.Outputs)
 	}
 	return checkFaults(ep.Faults)

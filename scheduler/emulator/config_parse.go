@@ -18,7 +18,7 @@ import (
 //	    gpu: rtx4090
 //	    price: 0.00031                      # USD per worker-second
 //	    worker: runpod/worker-comfyui:5.5.0-flux1-dev
-//	    outputs: base64                     # base64 | url | path
+//	    outputs: base64                     # base64 | url | path | s3config (as the job says)
 //	    models: [flux1-dev.safetensors]
 //	    workers: {min: 0, max: 4, concurrency: 1}
 //	    cold_start: 45s
@@ -27,7 +27,7 @@ import (
 //	    execution_timeout: 10m
 //	    ttl: 24h
 //	    queue_limit: 1000
-//	    limits: {job_bytes: 4MiB, output_bytes: none, retention: 6h, submit_per_10s: 1000, status_per_10s: 2000}
+//	    limits: {job_bytes: 4MiB, output_bytes: none, retention: 6h, submit_per_10s: 1000, status_per_10s: 2000, cancel_per_10s: 100}
 //	    faults:
 //	      - {kind: lost-answer, at: [3, 7]}
 //	      - {kind: http, status: 429, retry_after: 2s, on: status, rate: 0.05}
@@ -118,7 +118,7 @@ func (r *reader) fields(ep *Endpoint) fields {
 		"limits": func(v *source.Value) {
 			r.object(v, "limits", fields{
 				"job_bytes": r.size(&ep.JobBytes), "output_bytes": r.size(&ep.OutputBytes), "retention": r.duration(&ep.Retention),
-				"submit_per_10s": r.limit(&ep.SubmitPer10s), "status_per_10s": r.limit(&ep.StatusPer10s),
+				"submit_per_10s": r.limit(&ep.SubmitPer10s), "status_per_10s": r.limit(&ep.StatusPer10s), "cancel_per_10s": r.limit(&ep.CancelPer10s),
 			})
 		},
 	}

@@ -17,8 +17,8 @@
 // There are three ways to reach it, all with the same behaviour:
 //
 //   - [Emulator.RoundTripper], an http.RoundTripper straight on the core. It uses no sockets and no goroutines of its own, so it runs under
-//     testing/synctest: a cold start of 45 s takes no time at all.
-//   - [Emulator.Listen], real HTTP over an in-memory listener, websockets too.
+//     testing/synctest: a cold start of 45 s takes no time at all. The body of a websocket's 101 answer is the connection.
+//   - [Emulator.Listen], real HTTP over an in-memory listener.
 //   - [Emulator.Serve] on any net.Listener, and [Run] for a command.
 //
 // [Emulator.Handle] is below all of them: one function from a [Request] to a [Response].
@@ -30,7 +30,7 @@
 //	         retry/ID, health, purge-queue                                       RunPod
 //	/native/NAME/prompt, queue, history, view, upload/image, interrupt,
 //	         object_info, system_stats, api/jobs, ws, …                          ComfyUI; the first such endpoint is at the root, too
-//	/files/JOB/NAME?X-Amz-…                                                      presigned outputs: GET only, no key, 7 days
+//	/files/JOB/NAME?X-Amz-…                                                      presigned outputs: GET only, no key, 7 days, ranges
 //	/_emulator/stats                                                             what was counted, as JSON
 //
 // # What it does with a job
@@ -39,6 +39,10 @@
 // classes, links, cycles, required inputs, plain values, and whether the uploads and models are there. What is left is rendered by
 // package worker, on at most Config.Parallel CPUs; results come back in the worker's form. An identical prompt gives the same files again. Node ids,
 // subfolders, temporary images and refused branches are lost where the real worker loses them.
+//
+// What a job of RunPod's says beside its input is heeded: policy.executionTimeout and policy.ttl end it as TIMED_OUT, policy.lowPriority starts no
+// worker for it, webhook is POSTed its end (three tries, 10 s apart), and with Outputs: [JobBucket] its s3Config is where images go, signed as S3 wants
+// it. The last two call addresses that a client chose, so they need Config.Webhooks. status-sync and runsync hold their answers back.
 //
 // Workers are emulated: they start when jobs wait, take ColdStart until they are ready, run Concurrency jobs at a time for the drawn Execution time,
 // and stop after IdleTimeout. All of that is billed in [EndpointStats]. With the worker "echo" nothing is rendered: the input comes back as the

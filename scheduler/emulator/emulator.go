@@ -57,7 +57,7 @@ func (e *Emulator) open(settings Endpoint) *endpoint {
 	f, _ := formOf(settings.Worker) // was checked with the configuration
 	ep := &endpoint{Endpoint: settings, em: e, form: f, jobs: map[string]*job{}, requests: map[Op]int{}}
 	ep.dice = newDice(e.config.Seed, ep.Name, ep.Faults)
-	ep.submits.limit, ep.polls.limit = ep.SubmitPer10s, ep.StatusPer10s
+	ep.submits.limit, ep.polls.limit, ep.cancels.limit = ep.SubmitPer10s, ep.StatusPer10s, ep.CancelPer10s
 	ep.pool.ep = ep
 	if ep.speaks(ComfyUI) {
 		ep.server = newServer(ep)
@@ -156,10 +156,8 @@ func (ep *endpoint) admit(op Op, body int) (fault *Fault, wait int) {
 	defer ep.mu.Unlock()
 	ep.counters.request(op)
 	ep.counters.BytesIn += body
-	if op == Submit {
-		wait, _ = ep.submits.take(time.Now())
-	} else if op == Status {
-		wait, _ = ep.polls.take(time.Now())
+	if limit := map[Op]*rate{Submit: &ep.submits, Status: &ep.polls, Cancel: &ep.cancels}[op]; limit != nil {
+		wait, _ = limit.take(time.Now())
 	}
 	if wait > 0 {
 		ep.counters.RateLimited++
@@ -203,7 +201,7 @@ func (f *Fault) spoil(c *call, r *Response) *Response {
 	switch f.Kind {
 	case LostAnswer:
 		return &Response{Drop: DropClose}
-	case HTTPStatus, HTML:
+	case Reset, HTTPStatus, HTML:
 		return f.answer()
 	case Truncated:
 		r.Drop = DropHalf

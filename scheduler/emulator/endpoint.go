@@ -21,9 +21,11 @@ type endpoint struct {
 	requests    map[Op]int
 	submits     rate
 	polls       rate
+	cancels     rate
 	pool        pool
 	jobs        map[string]*job
 	waiting     []*job // in the order of their turns
+	patient     int    // of those, the ones for which no worker is started
 	dispatching bool
 	running     int
 	finished    []*job // oldest first
@@ -64,9 +66,20 @@ func (ep *endpoint) enqueue(j *job) {
 		at--
 	}
 	ep.waiting = slices.Insert(ep.waiting, at, j)
-	ep.pool.grow(len(ep.waiting) - ep.room())
+	ep.left(j, 1)
+	ep.grow()
 	ep.dispatch()
 }
+
+// left counts a patient job into the queue, or out of it.
+func (ep *endpoint) left(j *job, by int) {
+	if j.patient {
+		ep.patient += by
+	}
+}
+
+// grow starts workers for the jobs that wait and are worth one.
+func (ep *endpoint) grow() { ep.pool.grow(len(ep.waiting) - ep.patient - ep.room()) }
 
 // room counts the jobs that ready workers can still take.
 func (ep *endpoint) room() (n int) {
@@ -93,6 +106,7 @@ func (ep *endpoint) dispatch() {
 		j := ep.waiting[0]
 		ep.waiting[0] = nil
 		ep.waiting = ep.waiting[1:]
+		ep.left(j, -1)
 		b.busy++
 		ep.running++
 		ep.start(j, b)
@@ -104,6 +118,7 @@ func (ep *endpoint) unqueue(j *job) bool {
 	for i, w := range ep.waiting {
 		if w == j {
 			ep.waiting = append(ep.waiting[:i:i], ep.waiting[i+1:]...)
+			ep.left(j, -1)
 			return true
 		}
 	}
@@ -145,9 +160,9 @@ func (ep *endpoint) end(j *job, s state) bool {
 		ep.server.ended(j)
 	}
 	if j.webhook != "" {
-		ep.em.notify(j.webhook, ep.status(j, nil))
+		ep.em.notify(ep, j.webhook, ep.status(j, nil))
 	}
-	ep.pool.grow(len(ep.waiting) - ep.room())
+	ep.grow()
 	ep.dispatch()
 	return true
 }

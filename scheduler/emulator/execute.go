@@ -162,5 +162,5 @@ func (ep *endpoint) render(ctx context.Context, w *work, id, base string, bare b
 		}
 		return o
 	}
-	return ep.form.outcome(ep, w, result, id, base)
+	return ep.form.outcome(ctx, ep, w, result, id, base)
 }

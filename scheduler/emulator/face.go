@@ -78,7 +78,9 @@ type envelope struct {
 	Policy  struct {
 		ExecutionTimeout float64 `json:"executionTimeout"` // ms
 		TTL              float64 `json:"ttl"`              // ms
+		LowPriority      bool    `json:"lowPriority"`
 	} `json:"policy"`
+	Bucket jsontext.Value `json:"s3Config"`
 }
 
 // lenient reads JSON as Python does.
@@ -127,6 +129,7 @@ func (c *call) submit(sync bool) (*job, *Response) {
 		j.echo = env.Input
 	} else {
 		j.work = c.ep.read(env.Input)
+		j.work.bucket = readBucket(env.Bucket)
 	}
 	c.ep.mu.Lock()
 	defer c.ep.mu.Unlock()
@@ -152,6 +155,7 @@ func (c *call) job(env *envelope, sync bool) *job {
 	if t := env.Policy.ExecutionTimeout; t > 0 {
 		j.executionTimeout = millis(t)
 	}
+	j.patient = env.Policy.LowPriority
 	if t := env.Policy.TTL; t > 0 {
 		j.ttl = millis(t)
 	}

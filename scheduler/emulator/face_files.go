@@ -77,7 +77,7 @@ func (f *files) handle(r *Request) *Response {
 		return xmlError(404, "NoSuchKey")
 	}
 	f.em.vault.release(up.blob)
-	return &Response{Status: 200, Type: mediaType(key), Body: data}
+	return file(r, key, data)
 }
 
 // xmlError is an error as S3 writes it.

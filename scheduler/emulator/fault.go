@@ -14,7 +14,7 @@ type Kind string
 // Faults of single requests. Those that say "handled" take the job, or do whatever else was asked, before the answer goes wrong; the others do nothing at all.
 const (
 	LostAnswer    Kind = "lost-answer"    // handled; the connection closes without an answer
-	Reset         Kind = "reset"          // the connection is reset
+	Reset         Kind = "reset"          // the connection is reset; handled if After
 	HTTPStatus    Kind = "http"           // Status (500 if 0) with a JSON error, RetryAfter if not 0; handled if After
 	HTML          Kind = "html"           // 200 (or Status) and a web page; handled if After
 	Truncated     Kind = "truncated"      // handled; the JSON stops half-way although the length said more
@@ -93,9 +93,9 @@ func checkFaults(faults []Fault) error {
 // handled tells whether the request is carried out before the answer goes wrong.
 func (f *Fault) handled() bool {
 	switch f.Kind {
-	case Reset, Redirect:
+	case Redirect:
 		return false
-	case HTTPStatus, HTML:
+	case Reset, HTTPStatus, HTML:
 		return f.After
 	}
 	return true

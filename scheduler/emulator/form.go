@@ -1,6 +1,7 @@
 package emulator
 
 import (
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -12,9 +13,17 @@ import (
 )
 
 // outcome gives a worker's answer in its form. base is how the client reaches the emulator.
-func (f form) outcome(ep *endpoint, w *work, r *result, id, base string) outcome {
+func (f form) outcome(ctx context.Context, ep *endpoint, w *work, r *result, id, base string) outcome {
 	o := outcome{saved: r.files, fails: r.fails}
-	d := delivery{ep.em, ep.Outputs, id, base}
+	d := delivery{em: ep.em, outputs: ep.Outputs, id: id, base: base}
+	if d.outputs == JobBucket {
+		d.outputs = Base64
+		if w.bucket != nil {
+			if err := d.upload(ctx, w.bucket, r.files); err != nil {
+				return outcome{err: "Job processing failed", output: details([]string{err.Error()})}
+			}
+		}
+	}
 	switch f {
 	case formNovita:
 		f.novita(&o, w, d)
@@ -124,6 +133,7 @@ type delivery struct {
 	outputs Delivery
 	id      string
 	base    string
+	links   map[string]string // of images that lie in a bucket elsewhere; nil if they lie here
 }
 
 // append adds type and data of an image.
@@ -140,6 +150,9 @@ func (d delivery) value(s saved) []byte {
 	data, _ := d.em.vault.get(s.blob)
 	switch d.outputs {
 	case URL:
+		if link := d.links[s.folder+"/"+s.subfolder+"/"+s.filename]; link != "" {
+			return source.AppendQuoted(nil, link)
+		}
 		return source.AppendQuoted(nil, d.em.files.link(d.base, d.id, s))
 	case Path:
 		return source.AppendQuoted(nil, "simulated_uploaded/"+s.filename)

@@ -41,6 +41,7 @@ type job struct {
 	webhook string
 	faults  []*Fault
 	native  *nativeJob // nil for other dialects
+	patient bool       // of low priority: no worker is started for it alone
 
 	executionTimeout, ttl, retention time.Duration
 	accepted, started, finished      time.Time

@@ -55,6 +55,7 @@ var nativeRoutes = []route{
 	{"GET", "history", true, Status, (*call).historyOne},
 	{"POST", "history", false, Cancel, (*call).changeHistory},
 	{"GET", "view", false, Fetch, (*call).view},
+	{"HEAD", "view", false, Fetch, (*call).view},
 	{"POST", "upload/image", false, Upload, (*call).upload},
 	{"POST", "upload/mask", false, Upload, (*call).upload},
 	{"POST", "interrupt", false, Cancel, (*call).interrupt},

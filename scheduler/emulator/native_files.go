@@ -50,10 +50,12 @@ func (c *call) view() *Response {
 	if !ok {
 		return &Response{Status: 404}
 	}
-	if folder != "input" {
+	if folder != "input" && c.Method != "HEAD" {
 		c.ep.em.vault.release(b)
 	}
-	return &Response{Status: 200, Type: mediaType(name), Disposition: fmt.Sprintf("filename=%q", name), Body: data}
+	out := file(c.Request, name, data)
+	out.Disposition = fmt.Sprintf("filename=%q", name)
+	return out
 }
 
 // climbs tells whether a subfolder leaves its folder.

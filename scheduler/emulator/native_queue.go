@@ -150,6 +150,9 @@ func (c *call) historyAll() *Response {
 	return native(200, out)
 }
 
+// wrongNative is the id of a job that never was.
+const wrongNative = "00000000-0000-4000-8000-000000000000"
+
 // historyOne gives one finished prompt, or an empty object.
 func (c *call) historyOne() *Response {
 	c.ep.mu.Lock()
@@ -158,7 +161,7 @@ func (c *call) historyOne() *Response {
 	if j := c.ep.find(c.id); j != nil && j.native != nil && j.state.final() {
 		id := j.id
 		if c.fault != nil && c.fault.Kind == WrongID {
-			id = "00000000-0000-4000-8000-000000000000"
+			id = wrongNative
 		}
 		out[id] = c.ep.server.record(j)
 	}
@@ -269,6 +272,12 @@ func (c *call) jobOne() *Response {
 	if j.state.final() {
 		out["outputs"] = c.ep.server.outputs(j)
 		out["execution_status"] = j.execStatus()
+	}
+	if c.fault != nil && c.fault.Kind == WrongID {
+		out["id"] = wrongNative
+	}
+	if c.fault != nil && c.fault.Kind == UnknownStatus {
+		out["status"] = "thinking"
 	}
 	return native(200, out)
 }

@@ -1,7 +1,11 @@
 package emulator
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -14,6 +18,8 @@ type Request struct {
 	ContentType   string
 	Origin        string
 	Host          string
+	Range         string // of files: "bytes=N-" is understood, anything else gets the whole
+	IfRange       string
 	Base          string // scheme and host under which the client reaches the emulator, for the URLs in answers
 	Body          []byte
 }
@@ -26,6 +32,8 @@ type Response struct {
 	// Disposition is the Content-Disposition, "" for none.
 	Disposition string
 	RetryAfter  time.Duration // 0 for none
+	ETag        string        // of a file, "" for none
+	Span        string        // Content-Range of a part of a file, "" for none
 	Body        []byte
 
 	// Drop says that the answer never arrives, or not whole.
@@ -60,4 +68,21 @@ func refuse(status int, text string) *Response {
 // retryAfter prints a Retry-After header: whole seconds, rounded up.
 func (r *Response) retryAfter() string {
 	return strconv.FormatInt(int64((r.RetryAfter+time.Second-1)/time.Second), 10)
+}
+
+// file is an answer that holds a file, or the part of it from a byte on that was asked for.
+func file(r *Request, name string, data []byte) *Response {
+	sum := sha256.Sum256(data)
+	out := &Response{Status: 200, Type: mediaType(name), Body: data, ETag: `"` + hex.EncodeToString(sum[:16]) + `"`}
+	text, asked := strings.CutPrefix(r.Range, "bytes=")
+	text, open := strings.CutSuffix(text, "-")
+	from, err := strconv.Atoi(text)
+	if !asked || !open || err != nil || from < 0 || r.IfRange != "" && r.IfRange != out.ETag {
+		return out
+	}
+	if from >= len(data) {
+		return &Response{Status: 416, Span: fmt.Sprintf("bytes */%d", len(data)), ETag: out.ETag}
+	}
+	out.Status, out.Body, out.Span = 206, data[from:], fmt.Sprintf("bytes %d-%d/%d", from, len(data)-1, len(data))
+	return out
 }

@@ -119,7 +119,7 @@ func (s *frontend) handle(ctx *fasthttp.RequestCtx) {
 	r := &Request{
 		Method: string(ctx.Method()), Path: string(ctx.Path()), Query: string(ctx.URI().QueryString()), Host: string(ctx.Host()), Body: ctx.PostBody(),
 		Authorization: string(ctx.Request.Header.Peek("Authorization")), ContentType: string(ctx.Request.Header.ContentType()),
-		Origin: string(ctx.Request.Header.Peek("Origin")),
+		Origin: string(ctx.Request.Header.Peek("Origin")), Range: string(ctx.Request.Header.Peek("Range")), IfRange: string(ctx.Request.Header.Peek("If-Range")),
 	}
 	r.Base = "http://" + r.Host
 	if ep := s.e.websocket(r); ep != nil {
@@ -141,7 +141,7 @@ func (s *frontend) handle(ctx *fasthttp.RequestCtx) {
 
 // fields are the header of an answer.
 func (r *Response) fields() (out [][2]string) {
-	for _, f := range [][2]string{{"Content-Type", r.Type}, {"Location", r.Location}, {"Content-Disposition", r.Disposition}} {
+	for _, f := range [][2]string{{"Content-Type", r.Type}, {"Location", r.Location}, {"Content-Disposition", r.Disposition}, {"ETag", r.ETag}, {"Content-Range", r.Span}} {
 		if f[1] != "" {
 			out = append(out, f)
 		}

@@ -71,6 +71,7 @@ type Counters struct {
 	StatCalls   int `json:"stat_calls"`   // requests
 	Fetches     int `json:"fetches"`      // requests of files
 	Uploads     int `json:"uploads"`      // requests
+	Webhooks    int `json:"webhooks"`     // deliveries that were answered with 2xx
 	RateLimited int `json:"rate_limited"` // requests answered 429 because of a rate or the queue's limit
 	Faults      int `json:"faults"`       // requests struck by a fault
 	BytesIn     int `json:"bytes_in"`     // of bodies

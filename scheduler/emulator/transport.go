@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"strconv"
 	"time"
 
@@ -23,6 +24,7 @@ type direct struct{ e *Emulator }
 func (d direct) RoundTrip(req *http.Request) (*http.Response, error) {
 	r := &Request{Method: req.Method, Path: req.URL.Path, Query: req.URL.RawQuery, Host: req.Host,
 		Authorization: req.Header.Get("Authorization"), ContentType: req.Header.Get("Content-Type"), Origin: req.Header.Get("Origin"),
+		Range: req.Header.Get("Range"), IfRange: req.Header.Get("If-Range"),
 		Base: req.URL.Scheme + "://" + req.URL.Host}
 	if r.Method == "" {
 		r.Method = "GET"
@@ -38,11 +40,27 @@ func (d direct) RoundTrip(req *http.Request) (*http.Response, error) {
 		}
 		r.Body = body
 	}
+	if socket := d.websocketFor(req, r); socket != nil {
+		return socket, nil
+	}
+	wrote(req.Context())
 	resp := d.e.Handle(req.Context(), r)
 	if err := req.Context().Err(); err != nil {
 		return nil, err
 	}
 	return resp.http(req)
+}
+
+// wrote tells a client that traces its requests that this one is on its way.
+func wrote(ctx context.Context) {
+	if t := httptrace.ContextClientTrace(ctx); t != nil {
+		if t.WroteHeaders != nil {
+			t.WroteHeaders()
+		}
+		if t.WroteRequest != nil {
+			t.WroteRequest(httptrace.WroteRequestInfo{})
+		}
+	}
 }
 
 // http turns an answer into what a client sees of it.
@@ -62,6 +80,7 @@ func (r *Response) http(req *http.Request) (*http.Response, error) {
 	}
 	body := io.Reader(bytes.NewReader(r.Body))
 	if req.Method == "HEAD" {
+		out.Header.Set("Content-Length", strconv.Itoa(len(r.Body)))
 		body = bytes.NewReader(nil)
 	}
 	if r.Drop == DropHalf {

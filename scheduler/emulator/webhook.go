@@ -16,7 +16,7 @@ const (
 )
 
 // notify posts a final status to a job's webhook, if that is allowed.
-func (e *Emulator) notify(url string, body []byte) {
+func (e *Emulator) notify(ep *endpoint, url string, body []byte) {
 	if !e.config.Webhooks {
 		return
 	}
@@ -24,7 +24,11 @@ func (e *Emulator) notify(url string, body []byte) {
 	go func() {
 		defer e.work.Done()
 		for try := range webhookTries {
-			if try > 0 && !e.pause(webhookPause) || e.post(url, body) {
+			if try > 0 && !e.pause(webhookPause) {
+				return
+			}
+			if e.post(url, body) {
+				ep.locked(func() { ep.counters.Webhooks++ })
 				return
 			}
 		}
@@ -49,7 +53,7 @@ func (e *Emulator) post(url string, body []byte) (ok bool) {
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
 	if err != nil {
-		return true // there is no use in trying again
+		return false
 	}
 	req.Header.Set("Content-Type", jsonType)
 	client := http.Client{Transport: e.config.Transport}

@@ -23,6 +23,7 @@ type work struct {
 	inputs         map[string]*content
 	targets        []string // output nodes to run
 	outputNode     string   // of Novita's worker
+	bucket         *bucket  // the job's s3Config, nil if there is none
 	extra          map[string]json.RawMessage
 	files, picture string // fingerprints
 	prefixes       []string
