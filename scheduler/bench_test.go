@@ -25,7 +25,7 @@ func (e *instant) Properties() scheduler.Properties {
 	return scheduler.Properties{Name: "instant", Type: "runpod", Price: &price, Limits: compiler.Limits{InFlight: 1000, JobBytes: 1 << 22, OutputBytes: 1 << 22, Retention: time.Hour}}
 }
 
-func (e *instant) Submit(context.Context, *compiler.Job) (string, error) {
+func (e *instant) Submit(context.Context, *compiler.Job, scheduler.Terms) (string, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.n++
@@ -123,7 +123,7 @@ type first struct {
 	cancel func()
 }
 
-func (e *first) Submit(context.Context, *compiler.Job) (string, error) {
+func (e *first) Submit(context.Context, *compiler.Job, scheduler.Terms) (string, error) {
 	e.cancel()
 	return "", &scheduler.Error{Kind: scheduler.Transient, Message: "stopped"}
 }

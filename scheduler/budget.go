@@ -34,7 +34,7 @@ func (c *core) affordable(ep *endpoint, est *estimate) bool {
 	if est.paid.len() == 0 && c.money.reserved > 0 && c.money.limit != nil && c.money.reserved+usd > *c.money.limit/4 {
 		return false
 	}
-	return c.money.fits(usd)
+	return c.money.fits(usd) && c.grantedUSD(usd)
 }
 
 func amount(usd *float64) float64 {
@@ -75,7 +75,7 @@ func (c *core) topUp(a *attempt, paid time.Duration) bool {
 	if c.money.limit == nil || more <= 0 || a.settled {
 		return true
 	}
-	fits := c.money.fits(more)
+	fits := c.money.fits(more) && (c.grantedUSD(more) || c.mayGetMoney())
 	usd := amount(a.ReservedUSD) + more
 	a.ReservedUSD = &usd
 	c.money.reserved += more

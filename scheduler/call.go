@@ -17,6 +17,7 @@ const (
 	cancelTime  = 15 * time.Second
 	checkTime   = 15 * time.Second
 	collectTime = 15 * time.Minute
+	tradeTime   = 10 * time.Second
 )
 
 // panicked brings a bug of an endpoint, sink or store into the loop's goroutine.
@@ -54,15 +55,28 @@ func (l *loop) start(k call) {
 	case callCheck:
 		l.spawn(func() any { return checked{k.endpoint, l.check(k)} })
 	case callSubmit:
+		l.watch(k.endpoint)
 		job := l.jobs.take(k.shard)
 		for _, id := range k.mates {
 			l.jobs.take(id)
 		}
 		l.spawn(func() any { return l.submit(k, job) })
 	case callPoll:
+		l.watch(k.endpoint)
 		l.spawn(func() any { return l.poll(k) })
+	case callTrade:
+		l.spawn(func() any {
+			ctx, cancel := context.WithTimeout(l.calls, tradeTime)
+			defer cancel()
+			grant, err := l.opts.Shares.Trade(ctx, *k.want)
+			return traded{k.want, grant, err}
+		})
+	case callFind:
+		l.spawn(func() any { return l.find(k) })
 	case callCancel:
 		l.spawn(func() any { return l.cancel(k) })
+	case callReuse:
+		l.spawn(func() any { return l.takeOver(k) })
 	case callCollect:
 		status := l.results[k.attempt]
 		l.spawn(func() any { return l.collect(k, status) })
@@ -86,17 +100,18 @@ func (l *loop) submit(k call, job *compiler.Job) any {
 			return submitted{attempt: k.attempt, err: &Error{Kind: Rejected, Op: "submit", Message: err.Error(), Err: err}}
 		}
 	}
+	if err := l.opts.fenced(l.core.endpoints[k.endpoint].Name, "submit"); err != nil {
+		return submitted{attempt: k.attempt, err: err}
+	}
 	ctx, cancel := context.WithTimeout(l.calls, submitTime)
 	defer cancel()
-	remote, err := l.ends[k.endpoint].Submit(ctx, job)
+	remote, err := l.ends[k.endpoint].Submit(ctx, job, k.terms)
 	return submitted{attempt: k.attempt, remote: remote, err: l.asError(k, "submit", err)}
 }
 
 func (l *loop) poll(k call) any {
-	ctx, cancel := context.WithTimeout(l.calls, pollTime)
-	defer cancel()
-	st, err := l.ends[k.endpoint].Poll(ctx, k.remote)
-	in := polled{endpoint: k.endpoint, attempt: k.attempt, status: st, err: l.asError(k, "poll", err)}
+	st, err := l.pollWait(k)
+	in := polled{long: k.wait > 0, endpoint: k.endpoint, attempt: k.attempt, status: st, err: l.asError(k, "poll", err)}
 	if err != nil || st.State != Completed {
 		return in
 	}
@@ -108,7 +123,17 @@ func (l *loop) poll(k call) any {
 	return polledOutputs{in, st}
 }
 
+func (l *loop) find(k call) any {
+	ctx, cancel := context.WithTimeout(l.calls, findTime)
+	defer cancel()
+	got, err := l.ends[k.endpoint].(Finder).Find(ctx, k.token)
+	return found{k.attempt, got, l.asError(k, "find", err)}
+}
+
 func (l *loop) cancel(k call) any {
+	if err := l.opts.fenced(l.core.endpoints[k.endpoint].Name, "cancel"); err != nil {
+		return cancelAnswer{k.attempt, err}
+	}
 	ctx, cancel := context.WithTimeout(l.calls, cancelTime)
 	defer cancel()
 	return cancelAnswer{k.attempt, l.asError(k, "cancel", l.ends[k.endpoint].Cancel(ctx, k.remote))}
@@ -119,6 +144,9 @@ func (l *loop) collect(k call, st Status) any {
 	job, err := l.work.Job(k.renders...)
 	if err != nil {
 		return collected{attempt: k.attempt, got: allMissing(k.renders, Rejected, "the job cannot be made: "+err.Error())}
+	}
+	if err := l.opts.fenced(k.result.Endpoint.Name, "collect"); err != nil {
+		return collected{attempt: k.attempt, got: allMissing(k.renders, Transient, err.Error())}
 	}
 	result := k.result
 	result.Job, result.Outputs, result.Problems = job, st.Outputs, st.Problems

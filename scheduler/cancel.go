@@ -107,6 +107,9 @@ func (c *core) cancelledAttempt(a *attempt) {
 		return
 	}
 	c.end(a, AttemptCancelled, Lost, a.cancel)
+	if a.beaten || c.part(a, false) != nil {
+		return
+	}
 	for _, i := range a.shard.renders {
 		rec := c.record(a)
 		rec.Kind, rec.Reason = Lost, a.cancel

@@ -9,7 +9,7 @@ const (
 
 // completed deals with a job that the remote has done. Its result is there until it expires.
 func (c *core) completed(a *attempt, st Status) {
-	if len(a.shard.renders) == 0 { // of an earlier plan: nobody wants it
+	if len(a.shard.renders) == 0 || a.beaten { // of an earlier plan, or too late: nobody wants it
 		c.settle(a, c.paid(a, st))
 		c.end(a, AttemptCancelled, Lost, a.cancel)
 		return
@@ -100,6 +100,7 @@ func (c *core) finish(a *attempt, got Collected) {
 	missing := c.stillActive(s.renders)
 	if len(missing) == 0 {
 		a.praise()
+		c.dropTwin(a)
 		c.setAttempt(a, AttemptCollected)
 		return
 	}
@@ -179,6 +180,11 @@ func (c *core) sinkFailed(a *attempt, err error) {
 		c.leave(a, "the run ended before its files were safe")
 		return
 	}
+	c.sick.waiting.add(c.now.Add(c.sinkTrouble(err)), a)
+}
+
+// sinkTrouble notes that files cannot be written, and gives the pause before it is tried again.
+func (c *core) sinkTrouble(err error) time.Duration {
 	if !c.sick.is() {
 		c.sick.since = c.now
 		c.emit(Event{Notice: &Notice{"sink_trouble", "files cannot be written, so nothing is submitted until they can: " + err.Error()}})
@@ -186,7 +192,7 @@ func (c *core) sinkFailed(a *attempt, err error) {
 	c.sick.err = err
 	c.sick.fails++
 	wait := min(500*time.Millisecond<<min(c.sick.fails-1, 6), 15*time.Second)
-	c.sick.waiting.add(c.now.Add(wait/2+c.jitter(wait/2)), a)
+	return wait/2 + c.jitter(wait/2)
 }
 
 func (c *core) sinkWorks() {

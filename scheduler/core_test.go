@@ -34,9 +34,7 @@ type rig struct {
 }
 
 func newRig(t *testing.T, renders int, opts Options, names ...string) *rig {
-	c := &core{opts: opts.filled(), work: numbered(renders), rng: rand.New(rand.NewPCG(1, 1)), renders: make([]RenderState, renders), trouble: map[int]Trouble{},
-		history: map[int]history{}, classes: map[uint64]*graphClass{}, attempts: map[int64]*attempt{}, shards: map[int]*shard{}, money: ledger{limit: opts.Budget}}
-	c.counts[Waiting] = renders
+	c := blankCore(numbered(renders), opts.filled())
 	for i, name := range names {
 		price := 0.001
 		c.endpoints = append(c.endpoints, newEndpoint(i, Properties{Name: name, GPU: "gpu " + name, Price: &price, Limits: compiler.Limits{InFlight: 4, Retention: time.Hour}}))

@@ -38,6 +38,11 @@
 //	                  ▼
 //	              Collected
 //
+// A Waiting render that a Reuser knows (Options.Reuse) goes to Done without an attempt: it was rendered for another batch.
+//
+// A Waiting render goes to Cancelled by the user's word, and to Done when it is taken over from another batch. A render has one open attempt, or
+// two while it is hedged. An Uncertain attempt goes back to Submitted when the remote, or its webhook, tells where it went.
+//
 // A new run lets Cancelled renders wait again, Failed ones with Options.RetryFailed, Held ones with Options.ResubmitUncertain.
 //
 // # Paying once
@@ -58,7 +63,7 @@
 //	Transient           again, elsewhere first, after a jittered pause
 //	WorkerFailed        the same
 //	Lost                again
-//	Uncertain           held, or sent again, by Options.Uncertain
+//	Uncertain           asked about where the remote can tell; else held, or sent again, by Options.Uncertain
 //
 // A job of several renders that fails is taken apart, and its renders are tried one by one; nobody knows which was to blame, so this costs none
 // of them a retry, and it happens to a render once at most. What came of a partial result is kept.
@@ -71,18 +76,21 @@
 //
 // All decisions are made by step(core, inputs, now), which does no I/O, starts no goroutine, reads no clock, and draws its jitter from a
 // seed. So the real loop, the tests in virtual time, and simulations run the same code. Files by concern: prepare.go (which shard is next),
-// route.go (where it goes), fuse.go (which go together), budget.go (money), submit.go, poll.go, collect.go, cancel.go (one call each, and its answers), retry.go
-// (failure classes), health.go (breaker, rates), halt.go (stopping early), resume.go (what an earlier run left).
+// lane.go (where it waits), quota.go (how many jobs an endpoint is to run), route.go (where it goes), hedge.go (twice), queue.go (when a
+// worker began), fuse.go (which go together), budget.go (money), submit.go, poll.go, collect.go, cancel.go (one call each, and its answers), retry.go
+// (failure classes), health.go (breaker, rates), halt.go (stopping early), control.go (pause, cancel, priority, drain), hint.go and uncertain.go (news
+// from outside), speeds.go (what earlier runs learned), resume.go (what an earlier run left), reuse.go (what was rendered for other batches).
 //
 // # Concurrency
 //
 // Run's caller's goroutine owns the core and all states (loop.go). Calls of endpoints, sink and store run in a pool (call.go) with a place
 // for every call that the core may ask for at once, and come back as messages. No goroutine outlives Run. Endpoints, Work and Sink are used
-// from many goroutines at once; Store.Apply from one at a time; Options.OnEvent from Run's own goroutine.
+// from many goroutines at once; Store.Apply from one at a time; Options.OnEvent from Run's own goroutine. Control may be used from any. One
+// goroutine for each Watcher stands for the length of the run. Simulate and ForecastRun start none.
 //
 // # Limits
 //
 // Memory: one byte a render, a few hundred bytes for each job in flight, graphs only for what is about to be submitted, and at most about
-// 64 MiB of results that wait to be made safe, plus those of the polls under way. At most 16 submits are under way per endpoint (64 where
-// jobs take less than a second), 32 polls, and 16 collects in all. Two runs do not know of each other: rates and budgets hold per run.
+// 64 MiB of results that wait to be made safe, plus those of the polls under way. At most 16 submits are under way per endpoint (128 where
+// jobs take less than a second), 32 polls, 64 polls that the remote holds back, and 16 collects in all. Two runs do not know of each other: rates and budgets hold per run.
 package scheduler

@@ -1,6 +1,7 @@
 package scheduler
 
 import (
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -11,7 +12,11 @@ import (
 // estimate is what is known of the speed of one kind of graph on one endpoint.
 type estimate struct {
 	start    time.Duration // paid time before anything was learned
+	before   float64       // jobs of it that earlier runs saw
+	scale    float64       // by which start was wrong on other endpoints; 0: not known
 	paid     samples       // paid time
+	long     average       // the same over a longer time
+	worst    time.Duration // of it
 	whole    samples       // from the submit's answer to the end, remote queue included
 	reserved time.Duration // what the reservations in flight were last raised to
 	probing  int           // attempts that were polled early because nothing was known
@@ -31,7 +36,10 @@ type estimate struct {
 func (e *estimate) times(renders int) *estimate { return &estimate{one: e, shares: renders} }
 
 // samples are the last durations seen, oldest first, and the same sorted.
-type samples struct{ ring, sorted []time.Duration }
+type samples struct {
+	ring, sorted []time.Duration
+	sum          time.Duration
+}
 
 const maxSamples = 64
 
@@ -39,9 +47,11 @@ func (s *samples) add(d time.Duration) {
 	if len(s.ring) == maxSamples {
 		i, _ := slices.BinarySearch(s.sorted, s.ring[0])
 		s.sorted = slices.Delete(s.sorted, i, i+1)
+		s.sum -= s.ring[0]
 		s.ring = s.ring[:copy(s.ring, s.ring[1:])]
 	}
 	s.ring = append(s.ring, d)
+	s.sum += d
 	i, _ := slices.BinarySearch(s.sorted, d)
 	s.sorted = slices.Insert(s.sorted, i, d)
 }
@@ -49,6 +59,75 @@ func (s *samples) add(d time.Duration) {
 func (s *samples) len() int { return len(s.sorted) }
 
 func (s *samples) median() time.Duration { return s.sorted[len(s.sorted)/2] }
+
+// mean is the paid time that jobs take on the average: what counts for how many can be done, where expected is for one of them. What was
+// thought at first counts as much as one that was seen.
+func (e *estimate) mean() time.Duration {
+	switch {
+	case e.long.n > 0 && e.one == nil:
+		return time.Duration((e.guess() + e.long.n*e.long.mean) / (1 + e.long.n) * float64(time.Second))
+	case e.long.n > 0:
+		return time.Duration(e.long.mean * float64(time.Second))
+	case e.one != nil:
+		return e.one.mean() * time.Duration(e.shares)
+	}
+	return time.Duration(e.guess() * float64(time.Second))
+}
+
+// guess is what is thought before anything was seen on the endpoint, in seconds: how long it was said to take, times by how much that was
+// wrong elsewhere.
+func (e *estimate) guess() float64 {
+	if e.scale > 0 {
+		return e.start.Seconds() * e.scale
+	}
+	return e.start.Seconds()
+}
+
+// rescale lets what was seen of a kind of graph on some endpoints correct what is thought of the others.
+func (g *graphClass) rescale() {
+	seen, thought := 0.0, 0.0
+	for i := range g.estimate {
+		e := &g.estimate[i]
+		n := min(e.long.n, 50)
+		seen += n * e.long.mean
+		thought += n * e.start.Seconds()
+	}
+	if thought == 0 {
+		return
+	}
+	for i := range g.estimate {
+		g.estimate[i].scale = seen / thought
+	}
+}
+
+// average is the mean of some seconds and how far off it may be: jobs now and then take many times as long as usual, so that it takes hundreds of
+// them to tell two endpoints apart. It forgets slowly.
+type average struct{ n, mean, square float64 }
+
+const longMemory = 1000 // jobs
+
+func (m *average) add(x float64) {
+	m.n = min(m.n+1, longMemory)
+	off := x - m.mean
+	m.mean += off / m.n
+	m.square += (off*(x-m.mean) - m.square) / m.n
+}
+
+// doubt is about two standard errors of the mean, as a part of it; 1 if nothing is known.
+func (m *average) doubt() float64 {
+	if m.n < 2 || m.mean <= 0 {
+		return 1
+	}
+	return 2 * math.Sqrt(m.square/m.n) / m.mean
+}
+
+// longest is the paid time that hardly any job exceeds: the last one may be such a job.
+func (e *estimate) longest() time.Duration {
+	if e.paid.len() < planLeast {
+		return max(e.worst, e.mean()*3)
+	}
+	return e.worst
+}
 
 // expected is the paid time that a job will take.
 func (e *estimate) expected() time.Duration {

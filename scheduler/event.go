@@ -14,6 +14,7 @@ type Event struct {
 	Endpoint *EndpointEvent `json:"endpoint,omitempty"`
 	Totals   *Totals        `json:"totals,omitempty"`
 	Notice   *Notice        `json:"notice,omitempty"`
+	Summary  *Summary       `json:"-"` // the last one of a Stream
 }
 
 // RenderEvent is a render's new state.
@@ -28,6 +29,7 @@ type RenderEvent struct {
 	Attempts int          `json:"attempts,omitempty"`
 	Seconds  float64      `json:"seconds,omitempty"`
 	CostUSD  *float64     `json:"cost_usd,omitempty"`
+	Reused   bool         `json:"reused,omitempty"` // taken over from another batch: see the files' Reused
 }
 
 // AttemptEvent is an attempt's new state.
@@ -102,6 +104,7 @@ func (c *core) tellRender(i int, to RenderState, why *Record) {
 	e := &RenderEvent{Index: i, ID: hex.EncodeToString(id[:]), State: to}
 	if why != nil {
 		e.Files, e.Reason, e.Endpoint, e.Attempts, e.Seconds, e.CostUSD = why.Files, why.Reason, why.Endpoint, why.Attempts, why.Seconds, why.CostUSD
+		e.Reused = to == Done && len(why.Files) > 0 && why.Files[0].Reused != nil
 		if why.Reason != "" {
 			e.Code = cmp.Or(c.trouble[i].Code, why.Kind.Code())
 		}

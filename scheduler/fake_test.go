@@ -66,15 +66,17 @@ type fakeEnd struct {
 	reject map[int]*scheduler.Error
 	silent bool // does not tell Delay and Execution
 	check  error
-	before func(job *compiler.Job) // called as a submit arrives
-	onPoll func(now time.Time)     // called as a poll is answered
+	before func(job *compiler.Job)        // called as a submit arrives
+	onPoll func(now time.Time)            // called as a poll is answered
+	onTake func(id string, end time.Time) // called as a job is taken
 
 	mu       sync.Mutex
 	rng      *rand.Rand
 	jobs     map[string]*fakeJob
-	taken    map[int]int // jobs taken, by render
-	order    []int       // renders in the order in which they were taken
-	unclear  map[int]int // jobs taken whose answer was lost
+	taken    map[int]int    // jobs taken, by render
+	order    []int          // renders in the order in which they were taken
+	last     map[int]string // id of the last job taken, by render
+	unclear  map[int]int    // jobs taken whose answer was lost
 	rendered map[int]int
 	cancels  int
 	polls    int
@@ -99,7 +101,7 @@ func newEnd(name string, seed uint64) *fakeEnd {
 	return &fakeEnd{props: scheduler.Properties{Name: name, Type: "runpod", GPU: "rtx4090", Price: &price,
 		Limits: compiler.Limits{InFlight: 20, SubmitPer10s: 1000, StatusPer10s: 2000, JobBytes: 4 << 20, OutputBytes: 4 << 20, Retention: 30 * time.Minute}},
 		work: 2 * time.Second, lag: 20 * time.Millisecond,
-		rng: rand.New(rand.NewPCG(seed, 1)), jobs: map[string]*fakeJob{}, taken: map[int]int{}, unclear: map[int]int{}, rendered: map[int]int{}}
+		rng: rand.New(rand.NewPCG(seed, 1)), jobs: map[string]*fakeJob{}, taken: map[int]int{}, unclear: map[int]int{}, last: map[int]string{}, rendered: map[int]int{}}
 }
 
 func (e *fakeEnd) Properties() scheduler.Properties { return e.props }
@@ -138,7 +140,7 @@ func (e *fakeEnd) trouble(kind scheduler.Kind, text string) *scheduler.Error {
 	return &scheduler.Error{Kind: kind, Endpoint: e.props.Name, Op: "call", Message: text}
 }
 
-func (e *fakeEnd) Submit(ctx context.Context, job *compiler.Job) (string, error) {
+func (e *fakeEnd) Submit(ctx context.Context, job *compiler.Job, _ scheduler.Terms) (string, error) {
 	if e.before != nil {
 		e.before(job)
 	}
@@ -177,6 +179,13 @@ func (e *fakeEnd) Submit(ctx context.Context, job *compiler.Job) (string, error)
 	return id, nil
 }
 
+// lastTaken gives the id of the last job of a render, "" if none was taken.
+func (e *fakeEnd) lastTaken(render int) string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.last[render]
+}
+
 func (e *fakeEnd) take(job *compiler.Job) string {
 	id := fmt.Sprintf("%s-%d", e.props.Name, len(e.jobs)+1)
 	now := time.Now()
@@ -202,6 +211,10 @@ func (e *fakeEnd) take(job *compiler.Job) string {
 		j.partial, j.gives = true, e.rng.IntN(len(job.Renders))
 	}
 	e.jobs[id] = j
+	e.last[job.Renders[0]] = id
+	if e.onTake != nil {
+		e.onTake(id, j.end)
+	}
 	for _, i := range job.Renders {
 		e.taken[i]++
 		e.order = append(e.order, i)

@@ -87,11 +87,8 @@ func (c *core) mostFused(s *shard, ep *endpoint) int {
 // worthFusing is how many renders a job must hold for its overhead to be small, as far as little is lost when it fails and all places of the
 // endpoints stay busy. It is 1 until it is known what the overhead is.
 func (c *core) worthFusing(est *estimate, ep *endpoint) int {
-	if ep.Preview || ep.gaps.len() < enoughGaps || est.paid.len() == 0 {
-		return 1
-	}
-	overhead, work := ep.gaps.median(), max(est.expected(), time.Millisecond)
-	if overhead*worthwhile <= work {
+	overhead, work := ep.overhead(), max(est.expected(), time.Millisecond)
+	if ep.Preview || est.paid.len() == 0 || overhead*worthwhile <= work {
 		return 1
 	}
 	places := 0
@@ -103,6 +100,18 @@ func (c *core) worthFusing(est *estimate, ep *endpoint) int {
 	places = max(1, min(places, c.opts.MaxParallel))
 	enough := int((overhead*worthwhile + work - 1) / work)
 	return min(enough, int(mostLost/work), c.counts[Waiting]/places, compiler.MaxFused)
+}
+
+// overhead is the worker's time that a job costs beside its work, as far as is known: the pause between two jobs, which is longer where no job may
+// wait on the endpoint, since one that waits would start another worker: then the next job is only sent when the last one was seen to end.
+func (ep *endpoint) overhead() (d time.Duration) {
+	if ep.gaps.len() >= enoughGaps {
+		d = ep.gaps.median()
+	}
+	if ep.quota > 0 && ep.depth == 0 {
+		d = max(d, time.Duration(bridge/2*float64(time.Second)))
+	}
+	return d
 }
 
 // cargo is what a job of several would weigh.

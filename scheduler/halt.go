@@ -12,7 +12,7 @@ func (s Stop) why() string {
 	return map[Stop]string{
 		StopInterrupted: "the run was interrupted", StopBudget: "the budget is used up", StopDeadline: "the deadline has passed",
 		StopFailFast: "another render failed", StopUnusable: "no endpoint can be used", StopSink: "files cannot be written",
-		StopStore: "the state cannot be written",
+		StopStore: "the state cannot be written", StopDrained: "the run was asked to end",
 	}[s]
 }
 
@@ -32,7 +32,12 @@ func (c *core) halt(why Stop) {
 // stopOne does with an attempt in flight what the reason to stop asks for.
 func (c *core) stopOne(a *attempt) {
 	switch {
-	case c.stop == "" || a.State == AttemptSubmitting:
+	case a.State == AttemptSubmitting:
+	case a.beaten:
+		c.askCancel(a, beatenWhy)
+	case c.stop == "" && c.allUnwanted(a):
+		c.askCancel(a, unwantedWhy)
+	case c.stop == "":
 	case c.aborted, c.stop == StopSink, c.stop == StopInterrupted && c.opts.LeaveOnInterrupt && a.State != AttemptFinished:
 		c.leave(a, c.stop.why())
 	case c.stop == StopInterrupted, c.stop == StopFailFast:
@@ -42,10 +47,10 @@ func (c *core) stopOne(a *attempt) {
 
 // putAllBack makes all renders wait again of which nothing is in flight.
 func (c *core) putAllBack() {
-	for _, s := range c.ready {
+	c.eachReady(func(s *shard) bool {
 		c.putBack(s)
-	}
-	c.ready = nil
+		return false
+	})
 	for c.delayed.len() > 0 {
 		c.putBack(c.delayed.take())
 	}
@@ -83,7 +88,7 @@ func (c *core) enforce() {
 
 // hopeless tells whether no endpoint can take anything in this run.
 func (c *core) hopeless() bool {
-	if c.counts[Waiting]+c.counts[Active] == 0 {
+	if c.counts[Waiting]+c.counts[Active] == 0 || c.reusesMore() {
 		return false
 	}
 	for _, ep := range c.endpoints {
@@ -124,7 +129,7 @@ func (in checked) apply(c *core) {
 	c.checking--
 	ep := c.endpoints[in.endpoint]
 	if in.err == nil {
-		ep.unchecked = false
+		ep.unchecked, c.stale = false, true
 		c.emit(Event{Endpoint: &EndpointEvent{Name: ep.Name, Usable: true}})
 	}
 	ep.check = in.err
@@ -139,6 +144,7 @@ func (c *core) judge() {
 	works := slices.ContainsFunc(c.endpoints, func(ep *endpoint) bool {
 		return !ep.drain && (ep.check == nil || ep.check.Kind == Busy)
 	})
+	c.stale = true
 	for _, ep := range c.endpoints {
 		ep.unchecked = false
 		switch err := ep.check; {
@@ -169,6 +175,9 @@ func (c *core) wake() time.Time {
 	if !c.aborted {
 		w.at(c.grace)
 	}
+	if c.shares != nil && !c.shares.busy {
+		w.at(c.shares.next)
+	}
 	if c.sick.is() {
 		w.at(c.sick.since.Add(c.opts.Patience))
 	}
@@ -176,6 +185,8 @@ func (c *core) wake() time.Time {
 		w.at(c.told.Add(totalsEvery))
 	}
 	w.head(c.now, &c.cancels)
+	c.wakeToFind(&w)
+	c.wakeToReuse(&w)
 	w.head(c.now, &c.sick.waiting)
 	for _, ep := range c.endpoints {
 		c.wakeToPoll(ep, &w)
@@ -184,13 +195,16 @@ func (c *core) wake() time.Time {
 }
 
 func (c *core) wakeToSubmit(w *earliest) {
+	if c.ready > 0 && !c.paused {
+		w.at(c.planned.Add(replanIdle))
+	}
 	if c.delayed.len() > 0 {
 		if at, _ := c.delayed.head(); at.After(c.now) {
 			w.at(at)
 		}
 	}
 	for _, ep := range c.endpoints {
-		if len(c.ready) == 0 || ep.drain || !ep.usable() {
+		if c.ready == 0 || c.paused || ep.drain || !ep.usable() {
 			continue
 		}
 		if ep.until.After(c.now) {

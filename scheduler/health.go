@@ -11,17 +11,39 @@ type endpoint struct {
 	Properties
 	index     int
 	drain     bool   // takes no new jobs
+	finds     bool   // it can tell of submits whose answer was lost
+	watched   bool   // it tells by itself when jobs end
 	unchecked bool   // its check is under way, or all others' are
 	check     *Error // what its check said
 
 	inFlight, submitting, polling int
+	long                          int           // of polling: held back by the remote
 	brief                         bool          // its jobs take less than briefJob
 	submits, statuses             *rate.Limiter // asked with the core's time only
 	polls                         timeline[*attempt]
 	quiet                         time.Time            // no poll before
 	gaps                          samples              // what jobs cost beside their work
 	lastEnd                       map[string]time.Time // by worker: of its last job
-	fallback                      estimate             // for attempts of an earlier run, whose kind of graph is not known
+
+	begun int        // jobs with which a worker has begun, as far as is known
+	queue []*attempt // the others, oldest first
+
+	quota, depth  int     // jobs that are to run, and to wait, there at once; see quota.go
+	used          int     // the highest quota so far
+	typical, slow float64 // seconds of a render: the mean, and what hardly any exceeds
+	doubt         float64 // by which part typical may be wrong
+	window        float64 // jobs that are ventured, by its busy answers; 0: as many as the limits allow
+	cut           time.Time
+	running       float64              // jobs that run there at once, as far as was seen; 0: not yet
+	colds         samples              // cold starts
+	workers       map[string]time.Time // when each was last heard of
+	lastNew       time.Time            // when a worker last began to work
+	firstSent     time.Time            // the first submit of this run, or the first after a rest
+	lastDone      time.Time            // the last end of a job
+	settled       time.Time
+	recalled      map[string]kindSpeed // of earlier runs, by kind of graph
+	kit           uint64               // models of the last job that was sent there
+	fallback      estimate             // for attempts of an earlier run, whose kind of graph is not known
 	health
 }
 
@@ -29,7 +51,7 @@ type endpoint struct {
 // jobs are so short that little is at stake.
 const (
 	maxSubmitting = 16
-	maxBrief      = 64
+	maxBrief      = 128
 	briefJob      = time.Second
 	maxPolling    = 32
 )
@@ -111,6 +133,9 @@ func (c *core) worked(ep *endpoint, submit bool) {
 	}
 	ep.bad, ep.silent = time.Time{}, false
 	if submit {
+		if c.shares != nil {
+			c.shares.at(ep).worked = true
+		}
 		ep.trouble = ""
 		ep.fails, ep.pause, ep.probing, ep.busy = 0, 0, false, false
 	}

@@ -28,6 +28,9 @@ type loop struct {
 	calls context.Context
 	abort context.CancelFunc
 
+	news     *Control // orders of the caller, and what watches tell
+	watching []bool
+
 	jobs    jobCache
 	results map[int64]Status // with outputs, until they are safe
 	writer  writer
@@ -37,8 +40,8 @@ type loop struct {
 
 // run goes until the core says that the run is over, and nothing is left to be written.
 func (l *loop) run(ctx context.Context, first opened) {
-	inputs := []input{first}
-	done := ctx.Done()
+	inputs := l.news.take([]input{first})
+	done, ordered := ctx.Done(), l.news.heard()
 	for {
 		out := step(l.core, inputs, time.Now())
 		inputs = l.do(out, inputs[:0])
@@ -53,6 +56,8 @@ func (l *loop) run(ctx context.Context, first opened) {
 			inputs = l.take(m, inputs)
 		case <-l.timer.C:
 			inputs = append(inputs, tick{})
+		case <-ordered:
+			inputs = l.news.take(inputs)
 		case <-done:
 			done = nil
 			inputs = append(l.unsend(inputs), interrupted{})

@@ -28,12 +28,31 @@ func (c *core) schedulePoll(a *attempt) {
 		est.probing++
 		a.probe = true
 	}
-	c.pollIn(a, est.nextPoll(c.now.Sub(a.Submitted), a.probe))
+	switch {
+	case a.endpoint.watched:
+		c.pollIn(a, watchedPoll)
+	case a.beganAt.IsZero() && !a.probe:
+		c.pollIn(a, waitingPoll)
+	case a.beganAt.IsZero():
+		c.pollIn(a, unknownPoll(c.now.Sub(a.Submitted), true))
+	case a.endpoint.LongPoll > 0 && a.endpoint.long < maxLong:
+		c.pollIn(a, est.notBefore(c.now.Sub(a.beganAt)))
+	default:
+		c.pollIn(a, est.nextPoll(c.now.Sub(a.beganAt), a.probe))
+	}
 }
 
 func (c *core) pollIn(a *attempt, wait time.Duration) {
 	a.pollAt = c.now.Add(wait)
 	a.endpoint.polls.add(a.pollAt, a)
+}
+
+// notBefore is how long a job is sure to go on: a poll that is held back begins then.
+func (e *estimate) notBefore(elapsed time.Duration) time.Duration {
+	if e.whole.len() < planLeast {
+		return 0
+	}
+	return max(0, e.whole.sorted[0]*7/8-elapsed)
 }
 
 // nextPoll gives the pause before the next poll of a job that was submitted some time ago and is not known to have ended.
@@ -88,14 +107,35 @@ func unknownPoll(elapsed time.Duration, probe bool) time.Duration {
 // poll sends the polls that are due, within the status rate, and while there is room for what they bring.
 func (c *core) poll() {
 	for _, ep := range c.endpoints {
-		for c.pollDue(ep) && ep.polling < maxPolling && c.backlog < maxBacklog && c.backlogBytes < maxBacklogBytes && !ep.mayPoll(c.now).After(c.now) {
+		for c.pollDue(ep) && ep.mayCall() && c.backlog < maxBacklog && c.backlogBytes < maxBacklogBytes && !ep.mayPoll(c.now).After(c.now) {
 			a := ep.polls.take()
 			a.pollAt, a.polling = time.Time{}, true
 			ep.statuses.AllowN(c.now, 1)
-			ep.polling++
-			c.ask(call{kind: callPoll, endpoint: ep.index, attempt: a.Number, remote: a.Remote})
+			k := call{kind: callPoll, endpoint: ep.index, attempt: a.Number, remote: a.Remote}
+			if k.wait = ep.holdBack(a); k.wait > 0 {
+				ep.long++
+			} else {
+				ep.polling++
+			}
+			c.ask(k)
 		}
 	}
+}
+
+// maxLong is how many polls may be held back at once on one endpoint: each of them takes a connection.
+const maxLong = 64
+
+// mayCall tells whether another poll may be under way.
+func (ep *endpoint) mayCall() bool {
+	return ep.polling < maxPolling
+}
+
+// holdBack is for how long a poll is held back, 0 if it is not: only those of jobs with which a worker has begun are.
+func (ep *endpoint) holdBack(a *attempt) time.Duration {
+	if ep.LongPoll <= 0 || ep.long >= maxLong || a.beganAt.IsZero() || a.cancel != "" {
+		return 0
+	}
+	return ep.LongPoll
 }
 
 // mayPoll gives when the next poll is allowed: by the rate, and by the remote's wish.
@@ -123,6 +163,7 @@ func (c *core) pollDue(ep *endpoint) bool {
 type polled struct {
 	endpoint int
 	attempt  int64
+	long     bool // it was held back
 	status   Status
 	bytes    int  // of the outputs
 	byURL    bool // some are elsewhere
@@ -131,7 +172,11 @@ type polled struct {
 
 func (in polled) apply(c *core) {
 	c.calls--
-	c.endpoints[in.endpoint].polling--
+	if ep := c.endpoints[in.endpoint]; in.long {
+		ep.long--
+	} else {
+		ep.polling--
+	}
 	a := c.attempts[in.attempt]
 	if a == nil {
 		return
@@ -142,6 +187,10 @@ func (in polled) apply(c *core) {
 	case in.err != nil:
 		c.pollFailed(a, in.err)
 	default:
+		if a.hinted {
+			a.hinted = false
+			defer c.pollSoon(a)
+		}
 		c.worked(a.endpoint, false)
 		a.polls++
 		a.failures = 0
@@ -176,6 +225,9 @@ func (c *core) answered(a *attempt, st Status) {
 	if st.State != Gone {
 		a.gone = 0
 	}
+	if st.State.Final() {
+		a.endAt = c.endOf(a, st)
+	}
 	switch st.State {
 	case Completed:
 		c.completed(a, st)
@@ -192,6 +244,7 @@ func (c *core) answered(a *attempt, st Status) {
 
 // unfinished deals with a job that is still queued or running, or in a state that we do not know: all the same.
 func (c *core) unfinished(a *attempt, st Status) {
+	a.endpoint.heard(a, st.State, c.now)
 	a.alive = c.now
 	if st.Progress != a.progress {
 		a.progress = st.Progress
@@ -298,6 +351,28 @@ func (c *core) paid(a *attempt, st Status) time.Duration {
 	return max(0, c.seenEnd(a).Sub(from))
 }
 
+// endedAt is when a job ended, as far as is known.
+func (c *core) endedAt(a *attempt) time.Time {
+	if a.endAt.IsZero() {
+		return c.now
+	}
+	return a.endAt
+}
+
+// endOf tells when a job ended: as the remote told it, within what the polls allow, else about.
+func (c *core) endOf(a *attempt, st Status) time.Time {
+	if st.Execution <= 0 || a.restored {
+		return c.seenEnd(a)
+	}
+	end := a.Submitted.Add(st.Delay + st.Execution)
+	if end.Before(a.alive) {
+		return a.alive
+	} else if end.After(c.now) {
+		return c.now
+	}
+	return end
+}
+
 // seenEnd is about when a job ended: somewhere between the last two polls.
 func (c *core) seenEnd(a *attempt) time.Time {
 	return a.alive.Add(c.now.Sub(a.alive) * 3 / 4)
@@ -309,18 +384,20 @@ func (c *core) learn(a *attempt, st Status, paid time.Duration) {
 		return
 	}
 	est := a.estimate()
-	whole := c.seenEnd(a).Sub(a.Submitted)
-	if told := st.Delay + st.Execution; st.Execution > 0 {
-		whole = min(max(told, a.alive.Sub(a.Submitted)), c.now.Sub(a.Submitted))
-	}
+	whole := a.endAt.Sub(a.Submitted)
 	if a.shard.class != nil {
 		a.shard.class.of(1, a.endpoint).learnAnswer(a.outputs, max(1, len(a.Renders)), a.byURL)
 	}
 	a.endpoint.learnGap(a, st)
 	a.endpoint.brief = paid < briefJob
+	c.learnPlaces(a, st, whole, paid)
 	first := est.whole.len() == 0
-	est.seen(whole)
+	if !a.beganAt.IsZero() {
+		est.seen(max(a.endAt.Sub(a.beganAt), time.Millisecond))
+	}
 	est.paid.add(paid)
+	est.long.add(paid.Seconds())
+	est.worst = max(est.worst-est.worst/512, paid)
 	if first {
 		c.repoll(est)
 	}

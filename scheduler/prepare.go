@@ -1,10 +1,8 @@
 package scheduler
 
 import (
-	"cmp"
 	"hash/fnv"
 	"math"
-	"slices"
 	"time"
 
 	"github.com/comfyc/comfyc/compiler"
@@ -22,7 +20,7 @@ const maxPreparing = 8
 
 // prepare asks for the jobs of the next renders.
 func (c *core) prepare() {
-	for c.stop == "" && c.preparing < maxPreparing && c.preparing+len(c.ready) < c.lookAhead() {
+	for c.stop == "" && !c.paused && c.preparing < maxPreparing && c.preparing+c.ready < c.lookAhead() {
 		s := c.nextShard()
 		if s == nil {
 			return
@@ -40,16 +38,43 @@ func (c *core) nextShard() *shard {
 			return c.delayed.take()
 		}
 	}
-	for ; c.cursor < c.work.Len(); c.cursor++ {
-		if i := c.cursor; c.renders[i] == Waiting {
-			c.cursor++
-			s := c.newShard(i)
-			s.history = c.history[i]
-			delete(c.history, i)
-			return s
+	for i, ok := c.nextRender(); ok; i, ok = c.nextRender() {
+		if c.reuse.pending[i] { // it comes back if it cannot be taken over
+			continue
 		}
+		s := c.newShard(i)
+		s.history, s.priority = c.history[i], c.priority[i]
+		delete(c.history, i)
+		return s
 	}
 	return nil
+}
+
+// nextRender takes the next waiting render: one of a high priority, else the next of the plan, at last those of a low priority.
+func (c *core) nextRender() (i int, ok bool) {
+	for len(c.ahead) > 0 && (c.priority[c.ahead[0]] > 0 || c.ahead[0] < c.cursor && c.priority[c.ahead[0]] == 0) {
+		if i, ok := c.takeAhead(); ok {
+			return i, true
+		}
+	}
+	for ; c.cursor < c.work.Len(); c.cursor++ {
+		if _, apart := c.priority[c.cursor]; !apart && c.renders[c.cursor] == Waiting {
+			c.cursor++
+			return c.cursor - 1, true
+		}
+	}
+	for len(c.ahead) > 0 {
+		if i, ok := c.takeAhead(); ok {
+			return i, true
+		}
+	}
+	return 0, false
+}
+
+func (c *core) takeAhead() (i int, ok bool) {
+	i = c.ahead[0]
+	c.ahead = c.ahead[1:]
+	return i, c.renders[i] == Waiting
 }
 
 func (c *core) newShard(renders ...int) *shard {
@@ -80,8 +105,10 @@ func (in prepared) apply(c *core) {
 	}
 	s.class = c.classOf(in.job)
 	s.weigh(in.job)
-	at, _ := slices.BinarySearchFunc(c.ready, s.id, func(r *shard, id int) int { return cmp.Compare(r.id, id) })
-	c.ready = slices.Insert(c.ready, at, s)
+	s.class.prepared++
+	if c.wantsAny(s) {
+		c.makeReady(s)
+	}
 }
 
 // weigh notes about how long the job's body will be, its graph and its files in base64, and how many pixels it owes.
@@ -109,7 +136,11 @@ type graphClass struct {
 	unfit    []string // by endpoint: why it cannot run there, "" if it can
 	estimate []estimate
 	fused    map[int][]estimate // of jobs of several renders, by their number
-	waits    int                // the pass of route in which it was left to wait for more
+	waits    int                // the pass of route in which it was left to wait
+	lane     []*shard           // of this kind, that wait for an endpoint
+	passed   int                // how often the head of the lane let another kind go first
+	kit      uint64             // which models it needs, as a hash; 0 for none
+	prepared int                // shards so far
 }
 
 // of gives what is known of jobs of so many renders on an endpoint.
@@ -136,12 +167,20 @@ func (c *core) classOf(job *compiler.Job) *graphClass {
 	if g := c.classes[key]; g != nil {
 		return g
 	}
-	g := &graphClass{unfit: make([]string, len(c.endpoints)), estimate: make([]estimate, len(c.endpoints))}
+	g := &graphClass{kit: kitOf(job.Models), unfit: make([]string, len(c.endpoints)), estimate: make([]estimate, len(c.endpoints))}
 	for i, ep := range c.endpoints {
 		g.unfit[i] = unsupported(ep, job.Classes)
+		if g.unfit[i] == "" && c.opts.Fits != nil {
+			g.unfit[i] = c.opts.Fits(ep.Properties, job)
+		}
 		g.estimate[i].start = c.opts.Expect(ep.Properties, job)
+		if k, ok := ep.recalled[kindName(key)]; ok {
+			g.estimate[i].recall(k, c.now)
+		}
 	}
 	c.classes[key] = g
+	c.kinds = append(c.kinds, g)
+	c.stale = true
 	return g
 }
 
@@ -158,6 +197,19 @@ func classKey(job *compiler.Job) uint64 {
 	pixels := math.Log2(float64(job.Width)*float64(job.Height) + 1)
 	h.Write([]byte{byte(4 * pixels), byte(min(len(job.Renders), 255))})
 	return h.Sum64()
+}
+
+// kitOf hashes the models of a job.
+func kitOf(models []string) uint64 {
+	if len(models) == 0 {
+		return 0
+	}
+	h := fnv.New64a()
+	for _, m := range models {
+		h.Write([]byte(m))
+		h.Write([]byte{0})
+	}
+	return h.Sum64() | 1
 }
 
 // unsupported says which class keeps a job from an endpoint, "" if none does.

@@ -18,11 +18,46 @@ import (
 
 // world is a drawn batch with drawn faults.
 type world struct {
-	work *fakeWork
-	ends []*fakeEnd
-	sink *fakeSink
-	opts scheduler.Options
-	stop time.Duration // when the first run is interrupted; 0: never
+	work   *fakeWork
+	ends   []*fakeEnd
+	sink   *fakeSink
+	opts   scheduler.Options
+	stop   time.Duration // when the first run is interrupted; 0: never
+	orders []order       // given to the first run
+	finds  bool          // the endpoints can be asked about lost answers
+}
+
+// order is something that somebody asks of a run while it goes on.
+type order struct {
+	at   time.Duration
+	what string
+	ints []int
+}
+
+func (o order) give(c *scheduler.Control) {
+	switch o.what {
+	case "pause":
+		c.Pause()
+		after(30*time.Second, c.Resume)
+	case "cancel":
+		c.Cancel(o.ints...)
+	case "priority":
+		c.Priority(o.ints[0]-5, o.ints...)
+	case "drain":
+		c.Drain()
+	case "hint":
+		c.Hint(scheduler.Hint{Endpoint: "e0", Remote: fmt.Sprint("e0-", o.ints[0]), State: scheduler.Completed})
+		c.Hint(scheduler.Hint{Token: "nobody's", Remote: "x"})
+	}
+}
+
+func drawOrders(t *rapid.T, n int) (list []order) {
+	for range rapid.IntRange(0, 4).Draw(t, "orders") {
+		list = append(list, order{time.Duration(rapid.IntRange(0, 30000).Draw(t, "at")) * time.Millisecond,
+			rapid.SampledFrom([]string{"pause", "cancel", "priority", "hint", "hint", "drain"}).Draw(t, "order"),
+			rapid.SliceOfN(rapid.IntRange(0, n+1), 1, 5).Draw(t, "renders")})
+	}
+	return list
 }
 
 func drawWorld(t *rapid.T) func() *world {
@@ -42,7 +77,7 @@ func drawWorld(t *rapid.T) func() *world {
 		lags = append(lags, time.Duration(rapid.IntRange(0, 300).Draw(t, "lag"))*time.Millisecond)
 	}
 	opts := scheduler.Options{Retries: rapid.IntRange(0, 4).Draw(t, "retries"), Seed: rapid.Uint64().Draw(t, "seed"), Fuse: rapid.SampledFrom([]int{0, 1, 2, 3, 8, 64}).Draw(t, "fuse"), Timeout: 10 * time.Minute, Patience: 12 * time.Hour,
-		Objective:        rapid.SampledFrom([]scheduler.Objective{"", scheduler.Cheapest, scheduler.Fastest}).Draw(t, "objective"),
+		Objective:        rapid.SampledFrom([]scheduler.Objective{"", scheduler.Cheapest, scheduler.Fastest, scheduler.Balanced}).Draw(t, "objective"),
 		Uncertain:        rapid.SampledFrom([]scheduler.Policy{"", scheduler.Resubmit}).Draw(t, "uncertain"),
 		FailFast:         rapid.IntRange(0, 5).Draw(t, "fail-fast") == 0,
 		LeaveOnInterrupt: rapid.Bool().Draw(t, "leave"),
@@ -55,9 +90,17 @@ func drawWorld(t *rapid.T) func() *world {
 	if rapid.IntRange(0, 2).Draw(t, "with an interrupt") == 0 {
 		stop = time.Duration(rapid.IntRange(0, 60000).Draw(t, "interrupt")) * time.Millisecond
 	}
-	silent := rapid.Bool().Draw(t, "silent")
+	silent, finds := rapid.Bool().Draw(t, "silent"), rapid.Bool().Draw(t, "finds")
+	opts.Hedge = rapid.SampledFrom([]scheduler.Hedge{"", scheduler.HedgeAuto}).Draw(t, "hedge")
+	var orders []order
+	if rapid.Bool().Draw(t, "with orders") {
+		orders = drawOrders(t, n)
+	}
+	if rapid.IntRange(0, 5).Draw(t, "with a deadline") == 0 {
+		opts.Deadline = time.Duration(rapid.IntRange(1, 200).Draw(t, "deadline")) * time.Second
+	}
 	return func() *world { // within the bubble, as it holds times
-		w := &world{work: &fakeWork{n: n}, sink: &fakeSink{lag: 5 * time.Millisecond}, opts: opts, stop: stop}
+		w := &world{work: &fakeWork{n: n}, sink: &fakeSink{lag: 5 * time.Millisecond}, opts: opts, stop: stop, orders: orders, finds: finds}
 		for i := range all {
 			e := newEnd(fmt.Sprint("e", i), opts.Seed+uint64(i))
 			e.faults, e.lag, e.props.Limits.InFlight, e.silent, e.spread = all[i], lags[i], limits[i], silent, 5*time.Second
@@ -118,13 +161,13 @@ func TestInvariants(t *testing.T) {
 			st := &store.Memory{}
 			first := w.run(t, st, w.stop)
 			w.check(t, st, first)
-			if w.stop == 0 || first.Stopped == scheduler.StopBudget {
+			if w.stop == 0 && len(w.orders) == 0 || first.Stopped == scheduler.StopBudget {
 				return
 			}
 			for _, e := range w.ends {
 				e.faults = faults{}
 			}
-			w.opts.Budget = nil
+			w.opts.Budget, w.opts.Deadline, w.orders = nil, 0, nil
 			w.opts.ResubmitUncertain, w.opts.RetryFailed, w.opts.Retries = true, true, 100
 			w.run(t, st, 0) // jobs that were left may be of those that fail
 			if last := w.run(t, st, 0); !last.AllDone() {
@@ -153,7 +196,11 @@ func (w *world) run(t *testing.T, st *store.Memory, stop time.Duration) schedule
 	opts.OnEvent = watch.event
 	// 100 h of virtual time are more than anything may take: a hang is a failure, not a dead test.
 	begin := time.Now()
-	sum, err := scheduler.Run(ctx, w.work, ends(w.ends...), st, w.sink, opts)
+	opts.Control = &scheduler.Control{}
+	for _, o := range w.orders {
+		after(o.at, func() { o.give(opts.Control) })
+	}
+	sum, err := scheduler.Run(ctx, w.work, w.endpoints(), st, w.sink, opts)
 	if err != nil {
 		t.Errorf("%v; %+v", err, sum)
 	}
@@ -168,8 +215,22 @@ func (w *world) run(t *testing.T, st *store.Memory, stop time.Duration) schedule
 	return sum
 }
 
+func (w *world) endpoints() (list []scheduler.Endpoint) {
+	for _, e := range w.ends {
+		if w.finds {
+			list = append(list, &findable{fakeEnd: e, tokens: map[string]string{}})
+		} else {
+			list = append(list, e)
+		}
+	}
+	return list
+}
+
 // check holds what must be true after a run.
 func (w *world) check(t *testing.T, st *store.Memory, sum scheduler.Summary) {
+	if sum.Hedges > 1+w.work.n/20 || w.opts.Hedge == "" && sum.Hedges > 0 {
+		t.Errorf("%d hedges for %d renders", sum.Hedges, w.work.n)
+	}
 	total := 0
 	for _, n := range sum.Counts {
 		total += n
@@ -185,7 +246,7 @@ func (w *world) check(t *testing.T, st *store.Memory, sum scheduler.Summary) {
 		for _, e := range w.ends {
 			taken += e.taken[i]
 		}
-		most := 1 + w.opts.Retries
+		most := 1 + w.opts.Retries + sum.Hedges // each of them is of one render
 		if w.opts.Fuse != 1 {
 			most++ // a job of several that failed costs none of its renders a retry
 		}

@@ -12,6 +12,7 @@ type opened struct {
 	plan     string
 	records  []savedRecord
 	attempts []savedAttempt
+	reusable []int // renders that a Reuser knows
 }
 
 // savedRecord is what counts of a render that has ended.
@@ -40,6 +41,10 @@ func (in opened) apply(c *core) {
 	for i := range in.attempts {
 		c.openAttempt(&in.attempts[i], fresh)
 	}
+	if c.opts.CancelOnly {
+		interrupted{}.apply(c)
+	}
+	c.openReuse(in.reusable)
 	for _, ep := range c.endpoints {
 		if c.counts[Waiting] > 0 && !ep.drain || c.hasOpen(ep) {
 			ep.unchecked = true
@@ -185,6 +190,15 @@ func (c *core) openUncertain(a *attempt) {
 		c.setAttempt(a, AttemptUncertain)
 	}
 	c.money.stake += amount(a.ReservedUSD)
+	if a.Token != "" {
+		c.lost[a.Token] = a // a webhook may still tell of it
+	}
+	if a.Token != "" && a.endpoint.finds && len(a.shard.renders) > 0 {
+		c.asked[a.Number] = a
+		c.activate(a)
+		c.askFind(a, 0)
+		return
+	}
 	if c.opts.ResubmitUncertain {
 		c.giveUpAttempt(a, AttemptFailed)
 		return
@@ -242,11 +256,20 @@ func (c *core) openLive(a *attempt) {
 	c.recall(a.shard)
 	c.attempts[a.Number] = a
 	a.alive = a.Submitted
+	if inFlight(a.State) {
+		a.endpoint.begin(a, a.Submitted)
+	}
 	if a.settled = a.State == AttemptFinished; a.settled {
 		a.shard.cost += amount(a.CostUSD) / float64(max(1, len(a.Renders)))
 	} else {
 		c.money.reserved += amount(a.ReservedUSD)
 	}
+	c.activate(a)
+	c.openPoll(a)
+}
+
+// activate makes the renders of an attempt of an earlier run Active, also those that were held because of it.
+func (c *core) activate(a *attempt) {
 	for _, i := range a.shard.renders {
 		if c.renders[i] == Held {
 			c.drop(c.work.RenderID(i))
@@ -255,7 +278,6 @@ func (c *core) openLive(a *attempt) {
 		}
 		c.setRender(i, Active, nil)
 	}
-	c.openPoll(a)
 }
 
 func (c *core) openPoll(a *attempt) {

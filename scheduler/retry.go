@@ -26,7 +26,14 @@ func (k Kind) counts() bool {
 
 // retry decides what becomes of the shard of a failed attempt, which counts against Options.Retries or not.
 func (c *core) retry(a *attempt, kind Kind, counts bool) {
+	if c.part(a, counts) != nil || len(c.stillActive(a.shard.renders)) == 0 {
+		return // another attempt goes on, or was faster
+	}
 	s := a.shard
+	if s.stray != nil && c.opts.Uncertain != Resubmit {
+		c.hold(s.stray, "its submission's answer was lost, so it may be running and paid for"+atStake(s.stray)+": "+s.stray.Reason)
+		return
+	}
 	s.last = Trouble{Kind: kind, Code: a.troubleCode(), Reason: a.Reason, Endpoint: a.Endpoint, Remote: a.Remote}
 	if len(a.Renders) > 1 {
 		c.dissolve(a, kind, counts)

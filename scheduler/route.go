@@ -2,41 +2,33 @@ package scheduler
 
 import (
 	"fmt"
-	"math"
 	"strings"
 )
 
-// route gives prepared shards to endpoints, oldest first. A shard that has to wait does not hold up those behind it; but one that is still
-// being prepared does, so that runs do not depend on how goroutines are scheduled.
+// Routing: which prepared shard goes where, now. What may run on an endpoint at once is decided in quota.go; here the shard that comes next is
+// given to the best of the endpoints that fit it and have room, by the objective; or it waits here, where it can still go anywhere.
+
+// route gives prepared shards to endpoints until nothing more can go. A shard that has to wait does not hold up those of other kinds.
 func (c *core) route() {
-	if c.stop != "" || len(c.ready) == 0 || c.sick.is() || c.inFlight >= c.opts.MaxParallel || !c.anyOpen() {
+	if c.stop != "" || c.paused || c.ready == 0 {
 		return
 	}
-	oldest := c.oldestPreparing()
-	list := c.ready
-	c.ready = nil // a stop within the loop puts back what is in it
-	rest, over := list[:0], false
-	c.pass++
-	for i, s := range list {
-		over = over || c.stop != "" || c.inFlight >= c.opts.MaxParallel || s.id > oldest
-		if !s.taken && (over || c.place(s, list[i+1:], oldest)) {
-			rest = append(rest, s)
-		}
+	c.replan()
+	if !c.mayRoute() {
+		return
 	}
-	clear(list[len(rest):])
-	c.ready = rest
+	c.pass++
+	oldest := c.oldestPreparing()
+	c.routeOdd(oldest)
+	for c.mayRoute() && c.routeLane(oldest) {
+	}
 	if c.stop != "" {
 		c.putAllBack()
 	}
 }
 
-// oldestPreparing gives the least id of a shard whose job is being made.
-func (c *core) oldestPreparing() int {
-	least := math.MaxInt
-	for id := range c.shards {
-		least = min(least, id)
-	}
-	return least
+func (c *core) mayRoute() bool {
+	return c.stop == "" && !c.paused && c.ready > 0 && !c.sick.is() && c.inFlight < c.opts.MaxParallel && c.anyOpen()
 }
 
 // anyOpen tells whether any endpoint could take a job now, or all of them never will.
@@ -52,16 +44,92 @@ func (c *core) anyOpen() bool {
 }
 
 // takes tells whether an endpoint has room for a submit now.
-func (c *core) takes(ep *endpoint) bool {
-	return !ep.drain && !ep.unchecked && ep.inFlight < ep.Limits.InFlight && ep.submitting < ep.slots() && ep.admits(c.now) &&
-		!tokenAt(ep.submits, c.now).After(c.now)
+func (c *core) takes(ep *endpoint) bool { return ep.inFlight < ep.room() && c.maySubmit(ep) }
+
+// takesFor lets a shard that failed elsewhere go to an endpoint that is not meant to be used, as it is dear: one at a time.
+func (c *core) takesFor(s *shard, ep *endpoint) bool {
+	return c.takes(ep) || s.avoid != nil && s.avoid != ep && s.tries >= min(c.opts.Retries, 2) && ep.quota == 0 && ep.inFlight < min(refugees, ep.Limits.InFlight) && c.maySubmit(ep)
+}
+
+const refugees = 4
+
+// maySubmit tells whether a call of submit is allowed now.
+func (c *core) maySubmit(ep *endpoint) bool {
+	return !ep.drain && !ep.unchecked && ep.submitting < ep.slots() && ep.admits(c.now) &&
+		!tokenAt(ep.submits, c.now).After(c.now) && c.granted(ep)
+}
+
+// routeOdd goes over the shards that are like no others.
+func (c *core) routeOdd(oldest int) {
+	list := c.odd
+	if len(list) == 0 {
+		return
+	}
+	c.odd = nil // a stop within the loop puts back what is in it
+	rest := list[:0]
+	for i, s := range list {
+		switch {
+		case s.taken:
+			c.ready--
+		case s.id > oldest || !c.mayRoute() || c.place(s, list[i+1:], oldest):
+			rest = append(rest, s)
+		default:
+			c.ready--
+		}
+	}
+	clear(list[len(rest):])
+	c.odd = rest
+}
+
+// routeLane starts an attempt of the head of a lane, if it can, and tells whether there may be more to do.
+func (c *core) routeLane(oldest int) bool {
+	g := c.firstLane(oldest)
+	if g == nil {
+		return false
+	}
+	if other := c.warmer(g, oldest); other != nil {
+		g.passed++
+		g = other
+	}
+	lane := g.lane
+	if c.place(lane[0], lane[1:], oldest) {
+		g.waits = c.pass
+		return true
+	}
+	g.passed = 0
+	if len(g.lane) > 0 { // it was not emptied by a stop
+		g.lane = c.shift(lane)
+	}
+	return true
+}
+
+// maxPassed is how often the head of a lane lets another lane go first whose models are loaded where it would go.
+const maxPassed = 32
+
+// warmer gives a lane whose models are those that the endpoint has in memory to which the head of another one would go. Loading them anew for
+// every job costs more than a little disorder.
+func (c *core) warmer(g *graphClass, oldest int) *graphClass {
+	if g.kit == 0 || g.passed >= maxPassed || len(c.kinds) < 2 {
+		return nil
+	}
+	ep := c.choose(g.lane[0]).best
+	if ep == nil || ep.kit == 0 || ep.kit == g.kit {
+		return nil
+	}
+	for _, other := range c.kinds {
+		if other == g || other.kit != ep.kit || len(other.lane) == 0 || other.waits == c.pass || other.lane[0].id > oldest ||
+			other.lane[0].priority < g.lane[0].priority {
+			continue
+		}
+		if c.choose(other.lane[0]).best == ep {
+			return other
+		}
+	}
+	return nil
 }
 
 // place starts an attempt of a shard if it can, with others behind it that are ready too, and tells whether the shard has to wait on.
 func (c *core) place(s *shard, behind []*shard, oldest int) (waits bool) {
-	if s.class.waits == c.pass {
-		return true
-	}
 	p := c.choose(s)
 	switch {
 	case p.best != nil:
@@ -69,13 +137,14 @@ func (c *core) place(s *shard, behind []*shard, oldest int) (waits bool) {
 		if wait {
 			return true
 		}
+		p.best.kit = s.class.kit
 		c.begin(whole, p.best)
 	case !p.fits:
 		c.unplaceable(s)
 	case !p.alive:
 		c.aside++
 		c.putBack(s)
-	case !p.affordable && c.inFlight == 0:
+	case !p.affordable && c.inFlight == 0 && !c.mayGetMoney():
 		c.halt(StopBudget)
 		return true
 	default:
@@ -92,12 +161,14 @@ type placement struct {
 	affordable bool      // and within the budget
 }
 
+// candidate is an endpoint on which a shard could run.
 type candidate struct {
 	*endpoint
-	score float64
+	seconds float64 // until it would be done there, if it went now
+	score   float64 // the lower the better
 }
 
-// choose finds the best endpoint for a shard among those that fit, by the objective. "Elsewhere first" is a matter of score.
+// choose finds the best endpoint for a shard among those that fit. "Elsewhere first" is a matter of score.
 func (c *core) choose(s *shard) (p placement) {
 	found := c.found[:0]
 	for _, ep := range c.endpoints {
@@ -115,23 +186,24 @@ func (c *core) choose(s *shard) (p placement) {
 		}
 		p.affordable = true
 		if ep.unchecked || ep.admits(c.now) {
-			found = append(found, candidate{ep, c.score(s, ep, est)})
+			found = append(found, c.weighUp(s, ep, est))
 		}
 	}
 	c.found = found
-	p.best = c.pick(found)
+	switch {
+	case c.chooser != nil:
+		p.best = c.chooser(c, found)
+	default:
+		p.best = c.pick(s, found)
+	}
 	return p
 }
 
-// pick takes the best candidate that has room. For the lowest bill a shard waits for the cheapest; else nothing idles.
-func (c *core) pick(found []candidate) *endpoint {
-	least := math.Inf(1)
-	for _, f := range found {
-		least = min(least, f.score)
-	}
+// pick takes the best candidate that has room. For the lowest bill a shard waits for those that the quota has chosen.
+func (c *core) pick(s *shard, found []candidate) *endpoint {
 	var best candidate
 	for _, f := range found {
-		if c.opts.Objective == Cheapest && f.score > least*alike || !c.takes(f.endpoint) {
+		if !c.takesFor(s, f.endpoint) || c.inVain(f, found) {
 			continue
 		}
 		if best.endpoint == nil || f.better(best) {
@@ -139,6 +211,25 @@ func (c *core) pick(found []candidate) *endpoint {
 		}
 	}
 	return best.endpoint
+}
+
+// inVain tells whether faster endpoints will have done all that waits, this shard too, before a slow one has done it alone.
+func (c *core) inVain(f candidate, found []candidate) bool {
+	if c.opts.Objective != Fastest && c.deadline.IsZero() {
+		return false
+	}
+	rate, slowest := 0.0, 0.0
+	for _, other := range found {
+		if other.endpoint != f.endpoint && other.seconds < f.seconds/alike {
+			rate += float64(min(other.quota, other.capacity())) / other.seconds
+			slowest = max(slowest, other.seconds)
+		}
+	}
+	if rate == 0 {
+		return false
+	}
+	waiting := float64(c.counts[Waiting] + c.delayed.len())
+	return waiting/rate+slowest < f.seconds
 }
 
 // alike is by how much the scores of two endpoints differ at most that are taken as equal.
@@ -153,28 +244,40 @@ func (f candidate) better(than candidate) bool {
 }
 
 // load is the part of an endpoint's places that is taken.
-func (ep *endpoint) load() float64 { return float64(ep.inFlight) / float64(ep.Limits.InFlight) }
+func (ep *endpoint) load() float64 { return float64(ep.inFlight) / float64(max(ep.quota, 1)) }
 
-// score says how bad an endpoint is for a shard. An unknown price counts as a dear one.
-func (c *core) score(s *shard, ep *endpoint, est *estimate) float64 {
-	seconds := est.expected().Seconds() + 1e-3
-	usd := 0.001 * seconds
-	if ep.Price != nil {
-		usd = *ep.Price*seconds + 1e-9
-	} else if ep.Preview {
-		usd = 1e-9
+// reload is about how long a worker takes to load other models than those that it has in memory.
+const reload = 8.0 // seconds
+
+// weighUp says how good an endpoint is for a shard. An unknown price counts as a dear one.
+func (c *core) weighUp(s *shard, ep *endpoint, est *estimate) candidate {
+	seconds := est.mean().Seconds() + 1e-3
+	if !ep.Preview && s.class.kit != 0 && ep.kit != 0 && ep.kit != s.class.kit {
+		seconds += reload
 	}
-	score := usd
+	usd := ep.rate() * seconds
+	f := candidate{endpoint: ep, seconds: seconds + ep.warmUp(c), score: usd}
 	switch c.opts.Objective {
 	case Fastest:
-		score = seconds * (1 + ep.load())
+		f.score = f.seconds
 	case Balanced:
-		score = usd * seconds * (1 + ep.load())
+		f.score = usd * f.seconds * (1 + ep.load())
 	}
 	if s.avoid == ep {
-		score *= 1e6
+		f.score *= 1e6
 	}
-	return score
+	return f
+}
+
+// rate is the price in USD per second that is reckoned with.
+func (ep *endpoint) rate() float64 {
+	switch {
+	case ep.Price != nil:
+		return *ep.Price + 1e-12
+	case ep.Preview:
+		return 1e-12
+	}
+	return 0.001
 }
 
 // unfit says why a shard cannot run on an endpoint, "" if it can.
@@ -185,10 +288,14 @@ func (c *core) unfit(s *shard, ep *endpoint) string {
 	if len(s.unfit) > 0 && s.unfit[ep.index] != "" {
 		return s.unfit[ep.index]
 	}
-	if limit := ep.Limits.JobBytes; limit > 0 && ep.inBody() && s.bytes > limit {
-		return fmt.Sprintf("the job has %.1f MiB, and it takes at most %.1f", float64(s.bytes)/(1<<20), float64(limit)/(1<<20))
+	if tooLarge(s, ep) {
+		return fmt.Sprintf("the job has %.1f MiB, and it takes at most %.1f", float64(s.bytes)/(1<<20), float64(ep.Limits.JobBytes)/(1<<20))
 	}
 	return ""
+}
+
+func tooLarge(s *shard, ep *endpoint) bool {
+	return ep.Limits.JobBytes > 0 && ep.inBody() && s.bytes > ep.Limits.JobBytes
 }
 
 // inBody tells whether input files travel in the job's body.

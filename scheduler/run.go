@@ -2,6 +2,7 @@ package scheduler
 
 import (
 	"context"
+	rand2 "crypto/rand"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -31,28 +32,45 @@ func Run(ctx context.Context, work Work, endpoints []Endpoint, store Store, sink
 	if err != nil {
 		return Summary{Renders: work.Len()}, fmt.Errorf("read the batch's state: %w", err)
 	}
+	c.recallSpeeds(opts.Speeds)
 	l := newLoop(ctx, c, work, ends, store, sink)
+	c.token = rand2.Text
 	defer l.close()
 	l.run(ctx, first)
 	l.close()
+	c.keepSpeeds(opts.Speeds)
 	return l.finish()
 }
 
 // newCore checks the options and makes the state of a run. The first n endpoints take jobs.
 func newCore(work workIndex, ends []Endpoint, n int, opts Options) (*core, error) {
-	c := &core{opts: opts, work: work, rng: rand.New(rand.NewPCG(opts.Seed, 0x636f6d667963)),
-		renders: make([]RenderState, work.Len()), trouble: map[int]Trouble{}, history: map[int]history{},
-		classes: map[uint64]*graphClass{}, attempts: map[int64]*attempt{}, shards: map[int]*shard{}, money: ledger{limit: opts.Budget}}
-	c.counts[Waiting] = work.Len()
+	c := blankCore(work, opts)
 	for i, end := range ends {
 		ep := newEndpoint(i, end.Properties())
 		ep.drain = i >= n
+		_, ep.finds = end.(Finder)
+		if _, ok := end.(LongPoller); !ok {
+			ep.LongPoll = 0
+		}
 		if c.byName(ep.Name) != nil {
 			return nil, &ConfigError{"duplicate_endpoint", fmt.Sprintf("the endpoint %s is there twice", ep.Name)}
 		}
 		c.endpoints = append(c.endpoints, ep)
 	}
 	return c, c.checkOptions()
+}
+
+// blankCore makes a core without endpoints.
+func blankCore(work workIndex, opts Options) *core {
+	c := &core{opts: opts, work: work, rng: rand.New(rand.NewPCG(opts.Seed, 0x636f6d667963)), renders: make([]RenderState, work.Len()),
+		trouble: map[int]Trouble{}, history: map[int]history{}, unwanted: map[int]bool{}, priority: map[int]int{},
+		classes: map[uint64]*graphClass{}, attempts: map[int64]*attempt{}, lost: map[string]*attempt{}, asked: map[int64]*attempt{},
+		shards: map[int]*shard{}, money: ledger{limit: opts.Budget}}
+	c.counts[Waiting] = work.Len()
+	if opts.Shares != nil {
+		c.shares = &sharing{}
+	}
+	return c
 }
 
 // others lists the endpoints of more whose names are not in some.
@@ -92,11 +110,15 @@ func (c *core) checkOptions() error {
 
 // newLoop makes the shell. Its pool has a goroutine for every call that the core may ask for at once, so that it never blocks.
 func newLoop(ctx context.Context, c *core, work Work, ends []Endpoint, store Store, sink Sink) *loop {
-	most := maxPreparing + maxCancelling + maxCollecting + 1 + len(ends)*(maxBrief+maxPolling+1)
+	most := maxPreparing + maxCancelling + maxCollecting + maxReusing + 2 + len(ends)*(maxBrief+maxPolling+maxLong+2)
 	l := &loop{core: c, work: work, store: store, sink: sink, opts: &c.opts, ends: ends,
 		pool: pool.New().WithMaxGoroutines(most), inbox: make(chan any, most),
 		jobs: jobCache{byShard: map[int]*compiler.Job{}}, results: map[int64]Status{},
 		writer: writer{byRow: map[int64]int{}}, timer: time.NewTimer(time.Hour)}
+	if l.news = c.opts.Control; l.news == nil {
+		l.news = &Control{}
+	}
+	l.watching = make([]bool, len(ends))
 	l.calls, l.abort = context.WithCancel(context.WithoutCancel(ctx))
 	return l
 }
@@ -130,7 +152,7 @@ func (l *loop) finish() (Summary, error) {
 }
 
 func (c *core) summary() Summary {
-	s := Summary{Renders: c.work.Len(), Counts: c.counts, Kept: c.kept, Attempts: c.made, Stopped: c.stop, Elapsed: c.now.Sub(c.started),
+	s := Summary{Renders: c.work.Len(), Counts: c.counts, Kept: c.kept, Reused: c.reuse.done, Attempts: c.made, Hedges: c.hedges, Stopped: c.stop, Elapsed: c.now.Sub(c.started),
 		SpentUSD: c.money.spent, StakeUSD: c.money.stake, Unpriced: c.money.unpriced}
 	for i, state := range c.renders {
 		t, ok := c.trouble[i]
@@ -177,7 +199,11 @@ func load(ctx context.Context, work Work, store Store, c *core) (in opened, err 
 	if in.meta.Plan != in.plan || in.meta.Renders != work.Len() {
 		in.reindex(work)
 	}
-	return in, in.bounded(work.Len())
+	if err := in.bounded(work.Len()); err != nil {
+		return in, err
+	}
+	in.askReuser(ctx, c.opts.Reuse, work.Len())
+	return in, nil
 }
 
 // saved keeps what counts of a record.

@@ -70,4 +70,13 @@ type FileRecord struct {
 	Metadata []string `json:"metadata,omitempty"` // PNG text chunks it came with: prompt, workflow, comfyc
 	Text     string   `json:"text,omitempty"`     // the beginning of a text output
 	Note     string   `json:"note,omitempty"`     // what could not be done with it, in words for the user
+	Reused   *Origin  `json:"reused,omitempty"`   // where it came from, if it was not rendered for this batch
+}
+
+// Origin tells where a render was made that was taken over from another batch.
+type Origin struct {
+	Batch    string    `json:"batch,omitempty"` // its name
+	Rendered time.Time `json:"rendered,omitzero"`
+	Seconds  float64   `json:"seconds,omitempty"`  // that were paid for
+	CostUSD  *float64  `json:"cost_usd,omitempty"` // estimate; nil if the price was unknown
 }

@@ -86,7 +86,7 @@ var attemptMoves = [...][]AttemptState{
 // renderMoves are the legal transitions of renders. A new run puts ended renders back to Waiting; within a run only an Active one
 // of which nothing is in flight goes back.
 var renderMoves = [...][]RenderState{
-	Waiting:         {Active, RenderFailed, Held},
+	Waiting:         {Active, Done, RenderFailed, RenderCancelled, Held},
 	Active:          {Done, RenderFailed, RenderCancelled, Held, Waiting},
 	Done:            {},
 	RenderFailed:    {},
@@ -106,8 +106,12 @@ func (c *core) setAttempt(a *attempt, to AttemptState) {
 	was := inFlight(a.State)
 	a.State = to
 	c.moveInFlight(a.endpoint, was, inFlight(to))
+	if was && !inFlight(to) && a.Remote != "" {
+		c.gone(a, c.endedAt(a))
+	}
 	c.out.changes = append(c.out.changes, Change{Attempt: a.row()})
 	c.tellAttempt(a)
+	defer c.indexRemote(a)
 	if to.Final() || to == AttemptUncertain {
 		delete(c.attempts, a.Number)
 		if a.isLeft {

@@ -54,6 +54,7 @@ type Attempt struct {
 	GPU         string
 	Preview     bool
 	Remote      string // the remote's id of the job, "" before it is known
+	Token       string // of Terms.Token: names the submission, also when its answer was lost; secret
 	Worker      string
 	Kind        Kind   // of the trouble with a Failed, Expired or Uncertain one
 	Reason      string // the same in words
@@ -80,3 +81,9 @@ type Change struct {
 	Move    *RenderRef         // the new index of a render that has a record
 	Meta    *Meta
 }
+
+// FencedError is what Apply gives when somebody else goes on with the batch: this run may write nothing any more, and stops at once.
+type FencedError struct{ What string }
+
+// Error says what was taken over.
+func (e *FencedError) Error() string { return e.What + " was taken over; this run stops" }

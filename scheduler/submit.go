@@ -3,10 +3,11 @@ package scheduler
 import (
 	"cmp"
 	"fmt"
+	"time"
 )
 
 // begin starts an attempt: money, then the intent, then the submit, which the loop holds back until the intent is durable.
-func (c *core) begin(s *shard, ep *endpoint) {
+func (c *core) begin(s *shard, ep *endpoint) *attempt {
 	c.last++
 	c.made++
 	s.attempts++
@@ -19,12 +20,42 @@ func (c *core) begin(s *shard, ep *endpoint) {
 		}
 	}
 	c.reserve(a)
+	if c.token != nil {
+		a.Token = c.token()
+	}
 	c.setAttempt(a, AttemptSubmitting)
 	ep.submits.AllowN(c.now, 1)
 	ep.submitting++
+	c.useGrant(ep)
+	if ep.firstSent.IsZero() || ep.inFlight == 1 && c.now.Sub(ep.lastDone) > time.Minute {
+		ep.firstSent = c.now
+	}
 	ep.probing = ep.open()
-	c.ask(call{kind: callSubmit, endpoint: ep.index, shard: s.id, attempt: a.Number, renders: s.renders, mates: s.mates})
+	c.ask(call{kind: callSubmit, endpoint: ep.index, shard: s.id, attempt: a.Number, renders: s.renders, mates: s.mates, terms: c.terms(a)})
+	return a
 }
+
+// terms are what the remote is told about an attempt: a job that hangs is ended there too, also when nobody is here to see it, and one that
+// nobody asked for any more does not start.
+func (c *core) terms(a *attempt) Terms {
+	t := Terms{Token: a.Token}
+	if ep := a.endpoint; ep.TakesTimeouts {
+		t.Execution = min(max(3*a.estimate().atMost(), shortestLimit), c.opts.Timeout)
+		t.TTL = longestWait + t.Execution
+	}
+	if ep := a.endpoint; ep.TakesPriority {
+		t.LowPriority = c.opts.Objective == Cheapest && ep.inFlight > ep.quota && ep.quota < ep.capacity()
+	}
+	if c.opts.Webhook != nil && a.endpoint.TakesWebhook && a.Token != "" {
+		t.Webhook = c.opts.Webhook(a.Token)
+	}
+	return t
+}
+
+const (
+	shortestLimit = 5 * time.Minute // of a job's time on a worker: a first one may load models from a slow disk
+	longestWait   = 23 * time.Hour  // in the queue; the platforms' own limit is a day
+)
 
 func (c *core) refs(renders []int) []RenderRef {
 	out := make([]RenderRef, len(renders))
@@ -57,7 +88,9 @@ func (in submitted) apply(c *core) {
 	case in.unsent:
 		c.settle(a, 0)
 		c.setAttempt(a, AttemptCancelled)
-		c.putBack(a.shard)
+		if c.part(a, false) == nil {
+			c.putBack(a.shard)
+		}
 	case in.err != nil && in.err.Kind == Uncertain:
 		c.failed(a.endpoint, in.err, false)
 		c.uncertain(a, in.err.Message)
@@ -70,8 +103,10 @@ func (in submitted) apply(c *core) {
 
 func (c *core) accepted(a *attempt, remote string) {
 	c.worked(a.endpoint, true)
+	a.endpoint.widen()
 	a.Remote, a.Submitted, a.alive = remote, c.now, c.now
 	c.setAttempt(a, AttemptSubmitted)
+	a.endpoint.took(a, c.now)
 	c.schedulePoll(a)
 	c.stopOne(a)
 }
@@ -82,6 +117,7 @@ func (c *core) refused(a *attempt, err *Error) {
 	probe := ep.probing
 	switch err.Kind {
 	case Busy:
+		c.calm(ep)
 		c.hurried(ep, err)
 	case Unreachable, Transient:
 		c.failed(ep, err, err.Kind == Unreachable)
@@ -95,23 +131,18 @@ func (c *core) refused(a *attempt, err *Error) {
 	c.retry(a, err.Kind, err.Kind.counts() && !(err.Kind == Transient && probe))
 }
 
-// uncertain deals with a submit whose answer was lost: it may be running, and will be paid for if it is. It is never repeated but by the
-// user's word.
-func (c *core) uncertain(a *attempt, why string) {
-	a.Kind, a.Reason = Uncertain, why
-	c.stake(a)
-	c.setAttempt(a, AttemptUncertain)
-	c.holdOrResubmit(a, c.opts.Uncertain == Resubmit)
-}
-
 // holdOrResubmit follows the policy for an uncertain attempt.
 func (c *core) holdOrResubmit(a *attempt, resubmit bool) {
+	if c.part(a, false) != nil {
+		return // the other attempt decides
+	}
 	if !resubmit {
 		c.hold(a, "its submission's answer was lost, so it may be running and paid for"+atStake(a)+": "+a.Reason)
 		return
 	}
 	c.assumePaid(a)
 	a.Reason += " (given up, sent again)"
+	delete(c.lost, a.Token)
 	c.setAttempt(a, AttemptFailed)
 	c.retry(a, Uncertain, true)
 }
@@ -140,6 +171,9 @@ func (a *attempt) held(i int, why string) Trouble {
 // hold makes the renders of an attempt wait for the user.
 func (c *core) hold(a *attempt, why string) {
 	for _, i := range a.shard.renders {
+		if c.renders[i].Final() {
+			continue // another attempt was faster
+		}
 		rec := c.record(a)
 		rec.Kind, rec.Reason = Uncertain, why
 		c.trouble[i] = a.held(i, why)

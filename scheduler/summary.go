@@ -17,13 +17,14 @@ const (
 	StopUnusable    Stop = "unusable" // no endpoint can be used
 	StopSink        Stop = "sink"     // files cannot be written here
 	StopStore       Stop = "store"    // the state cannot be written here
+	StopDrained     Stop = "drained"  // by Control.Drain: what was on remotes has finished
 )
 
 // Code gives the name under which `comfyc explain` says what a reason to stop means.
 func (s Stop) Code() string {
 	return map[Stop]string{
 		StopInterrupted: "interrupted", StopBudget: "budget_reached", StopDeadline: "deadline_reached", StopFailFast: "fail_fast",
-		StopUnusable: "no_endpoint", StopSink: "sink_trouble", StopStore: "state_trouble",
+		StopUnusable: "no_endpoint", StopSink: "sink_trouble", StopStore: "state_trouble", StopDrained: "drained",
 	}[s]
 }
 
@@ -32,7 +33,9 @@ type Summary struct {
 	Renders  int    // of the plan
 	Counts   Counts // renders by state; what is Active has a job that was left on its remote, and the next run goes on with it
 	Kept     int    // Done by earlier runs
+	Reused   int    // taken over in this run from other batches
 	Attempts int    // submissions made in this run
+	Hedges   int    // of them second ones of renders that one was under way of
 	Stopped  Stop
 	Elapsed  time.Duration
 

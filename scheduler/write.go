@@ -2,6 +2,7 @@ package scheduler
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 )
@@ -19,11 +20,13 @@ type writer struct {
 	writing []Change
 	sending []call // submits to start when writing is durable
 	tries   int
+	since   time.Time // since when it cannot be written; zero: it can
 }
 
 const (
 	lazyWrite  = 50 * time.Millisecond // how long a change that can be found out again may wait for company
-	writeTries = 6
+	writeTries = 6                     // before anybody is told
+	slowWrite  = 5 * time.Second       // between two tries, at most
 )
 
 // written is the end of a commit.
@@ -73,7 +76,7 @@ func (l *loop) commit() {
 	w.busy = true
 	batch, wait := w.writing, time.Duration(0)
 	if w.tries > 0 {
-		wait = 50 * time.Millisecond << w.tries
+		wait = min(50*time.Millisecond<<min(w.tries, 10), slowWrite)
 	}
 	l.spawn(func() any {
 		sleep(l.calls, wait)
@@ -95,12 +98,17 @@ func (l *loop) wrote(m written, inputs []input) []input {
 	w := &l.writer
 	w.busy = false
 	if m.err != nil {
-		if w.tries++; w.tries < writeTries {
+		var fenced *FencedError
+		if w.tries++; l.bearable(m.err) && !errors.As(m.err, &fenced) {
 			l.commit()
 			return inputs
 		}
 		l.err = fmt.Errorf("write the batch's state: %w", m.err)
 		return inputs
+	}
+	if !w.since.IsZero() {
+		w.since = time.Time{}
+		l.tell("the batch's state can be written again")
 	}
 	for _, k := range w.sending {
 		if l.core.stop == "" {
@@ -112,6 +120,27 @@ func (l *loop) wrote(m written, inputs []input) []input {
 	w.sending = w.sending[:0]
 	clear(w.writing)
 	return inputs
+}
+
+// bearable tells whether a store that cannot be written is tried again: as long as a full disk is borne. No submit is sent meanwhile, as its intent
+// is not durable; what comes back from remotes is kept in memory, and on the remotes.
+func (l *loop) bearable(err error) bool {
+	w := &l.writer
+	if w.since.IsZero() {
+		w.since = time.Now()
+		return true
+	}
+	if w.tries == writeTries {
+		l.tell("the batch's state cannot be written, so nothing is submitted until it can: " + err.Error())
+	}
+	return time.Since(w.since) < l.opts.Patience && !l.core.aborted
+}
+
+// tell sends a notice of the loop's own.
+func (l *loop) tell(text string) {
+	if l.writer.tries >= writeTries && l.opts.OnEvent != nil {
+		l.opts.OnEvent(Event{Time: time.Now(), Notice: &Notice{StopStore.Code(), text}})
+	}
 }
 
 // unsend takes back the submits that wait for a commit, since the run was interrupted.
