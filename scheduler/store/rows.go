@@ -3,7 +3,6 @@ package store
 import (
 	"cmp"
 	"context"
-	"database/sql"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -43,7 +42,7 @@ var (
 	putMany = putOne + strings.Repeat(","+attemptRow, manyRows-1)
 )
 
-const attemptRow = "(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
+const attemptRow = "(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
 
 // putAttempts writes the rows of all attempts among some changes, in their order.
 func (s *SQLite) putAttempts(ctx context.Context, changes []scheduler.Change) error {
@@ -72,19 +71,15 @@ func (s *SQLite) putAttempts(ctx context.Context, changes []scheduler.Change) er
 
 func appendAttempt(args []any, a *scheduler.Attempt) []any {
 	return append(args, a.Number, packRefs(a.Renders), a.Try, a.State.String(), a.Endpoint, a.GPU, a.Preview, a.Remote, a.Worker, a.Kind.String(), a.Reason,
-		micros(a.Created), micros(a.Submitted), micros(a.Finished), micros(a.Expires), a.Seconds, a.ReservedUSD, a.CostUSD)
+		micros(a.Created), micros(a.Submitted), micros(a.Finished), micros(a.Expires), a.Seconds, a.ReservedUSD, a.CostUSD, a.Token)
 }
 
 func (s *SQLite) putRecord(ctx context.Context, r *scheduler.Record) error {
-	files := ""
-	if len(r.Files) > 0 {
-		b, err := json.Marshal(r.Files)
-		if err != nil {
-			return err
-		}
-		files = string(b)
+	files, err := packFiles(r.Files)
+	if err != nil {
+		return err
 	}
-	_, err := s.exec(ctx, "INSERT OR REPLACE INTO renders VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+	_, err = s.exec(ctx, "INSERT OR REPLACE INTO renders VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
 		r.ID[:], r.Render, r.State.String(), r.Kind.String(), r.Reason, r.Endpoint, r.GPU, r.Remote, r.Worker, r.Attempts,
 		micros(r.Submitted), micros(r.Finished), r.Seconds, r.CostUSD, files)
 	return err
@@ -93,17 +88,17 @@ func (s *SQLite) putRecord(ctx context.Context, r *scheduler.Record) error {
 // Meta implements scheduler.Store.
 func (s *SQLite) Meta(ctx context.Context) (m scheduler.Meta, err error) {
 	const question = `SELECT name, plan, renders, started, updated FROM meta`
-	for row, err := range query(ctx, s, scanMeta, question) {
+	for found, err := range query(ctx, s, scanMeta, question) {
 		if err != nil {
 			return m, err
 		}
-		m = row
+		m = found
 	}
 	type sums struct {
 		last int64
 		usd  float64
 	}
-	scan := func(r *sql.Rows) (v sums, err error) { return v, r.Scan(&v.last, &v.usd) }
+	scan := func(r row) (v sums, err error) { return v, r.Scan(&v.last, &v.usd) }
 	for v, err := range query(ctx, s, scan, "SELECT COALESCE(MAX(number), 0), COALESCE(SUM(cost), 0.0) FROM attempts") {
 		if err != nil {
 			return m, err
@@ -113,7 +108,10 @@ func (s *SQLite) Meta(ctx context.Context) (m scheduler.Meta, err error) {
 	return m, nil
 }
 
-func scanMeta(r *sql.Rows) (m scheduler.Meta, err error) {
+// row is one row of an answer, of either database.
+type row interface{ Scan(into ...any) error }
+
+func scanMeta(r row) (m scheduler.Meta, err error) {
 	var started, updated int64
 	err = r.Scan(&m.Name, &m.Plan, &m.Renders, &started, &updated)
 	m.Started, m.Updated = fromMicros(started), fromMicros(updated)
@@ -122,15 +120,15 @@ func scanMeta(r *sql.Rows) (m scheduler.Meta, err error) {
 
 // Attempts implements scheduler.Store.
 func (s *SQLite) Attempts(ctx context.Context) iter.Seq2[scheduler.Attempt, error] {
-	return query(ctx, s, scanAttempt, "SELECT * FROM attempts WHERE state <> 'collected' ORDER BY number")
+	return query(ctx, s, scanAttempt, "SELECT "+attemptColumns+" FROM attempts WHERE state <> 'collected' ORDER BY number")
 }
 
-func scanAttempt(r *sql.Rows) (a scheduler.Attempt, err error) {
-	var refs sql.RawBytes
+func scanAttempt(r row) (a scheduler.Attempt, err error) {
+	var refs []byte
 	var state, kind string
 	var created, submitted, finished, expires int64
 	err = r.Scan(&a.Number, &refs, &a.Try, &state, &a.Endpoint, &a.GPU, &a.Preview, &a.Remote, &a.Worker, &kind, &a.Reason,
-		&created, &submitted, &finished, &expires, &a.Seconds, &a.ReservedUSD, &a.CostUSD)
+		&created, &submitted, &finished, &expires, &a.Seconds, &a.ReservedUSD, &a.CostUSD, &a.Token)
 	if err != nil {
 		return a, err
 	}
@@ -150,13 +148,13 @@ func (s *SQLite) Records(ctx context.Context) iter.Seq2[scheduler.Record, error]
 			yield(scheduler.Record{}, err)
 			return
 		}
-		merge(active, query(ctx, s, scanRecord, "SELECT * FROM renders ORDER BY idx, id"), yield)
+		merge(active, query(ctx, s, scanRecord, "SELECT "+recordColumns+" FROM renders ORDER BY idx, id"), yield)
 	}
 }
 
-func scanRecord(r *sql.Rows) (rec scheduler.Record, err error) {
-	var id, files sql.RawBytes
-	var state, kind string
+func scanRecord(r row) (rec scheduler.Record, err error) {
+	var id []byte
+	var state, kind, files string
 	var submitted, finished int64
 	err = r.Scan(&id, &rec.Render, &state, &kind, &rec.Reason, &rec.Endpoint, &rec.GPU, &rec.Remote, &rec.Worker, &rec.Attempts,
 		&submitted, &finished, &rec.Seconds, &rec.CostUSD, &files)
@@ -171,7 +169,7 @@ func scanRecord(r *sql.Rows) (rec scheduler.Record, err error) {
 	rec.State, errs[0] = scheduler.ParseRenderState(state)
 	rec.Kind, errs[1] = scheduler.ParseKind(kind)
 	if len(files) > 0 {
-		errs[2] = json.Unmarshal(files, &rec.Files)
+		errs[2] = json.Unmarshal([]byte(files), &rec.Files)
 	}
 	return rec, errors.Join(errs[:]...)
 }
@@ -227,6 +225,15 @@ func fromMicros(us int64) time.Time {
 		return time.Time{}
 	}
 	return time.UnixMicro(us).UTC()
+}
+
+// packFiles writes the files of a record, "" for none.
+func packFiles(files []scheduler.FileRecord) (string, error) {
+	if len(files) == 0 {
+		return "", nil
+	}
+	text, err := json.Marshal(files)
+	return string(text), err
 }
 
 const refBytes = 40

@@ -7,34 +7,52 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 )
 
 // applicationID marks the file as comfyc's: "cmfy".
 const applicationID = 0x636d6679
 
-// migrations bring a state forward, one version each. A published one is never changed; a new one is added at the end.
+// The two tables that both stores have, told once. In the names of types and in what only Postgres needs (which batch a row
+// belongs to) they differ; see inSQLite and inPostgres. Times are microseconds since 1970, 0 for none.
+const (
+	rendersTable = `CREATE TABLE renders ( -- one row for each render that has ended
+		{batch} id {blob} NOT NULL, idx {int} NOT NULL, state TEXT NOT NULL,
+		kind TEXT NOT NULL, reason TEXT NOT NULL, endpoint TEXT NOT NULL, gpu TEXT NOT NULL, remote TEXT NOT NULL, worker TEXT NOT NULL,
+		attempts {int} NOT NULL, submitted {int} NOT NULL, finished {int} NOT NULL, seconds {real} NOT NULL, cost {real},
+		files TEXT NOT NULL, -- JSON, "" for none
+		PRIMARY KEY ({of batch} id)
+	);`
+	attemptsTable = `CREATE TABLE attempts ( -- one row for each submission
+		{batch} {slice} number {int} NOT NULL, renders {blob} NOT NULL, -- 40 bytes each: index, big endian, and id
+		try {int} NOT NULL, state TEXT NOT NULL, endpoint TEXT NOT NULL, gpu TEXT NOT NULL, preview {bool} NOT NULL,
+		remote TEXT NOT NULL, worker TEXT NOT NULL, kind TEXT NOT NULL, reason TEXT NOT NULL,
+		created {int} NOT NULL, submitted {int} NOT NULL, finished {int} NOT NULL, expires {int} NOT NULL,
+		seconds {real} NOT NULL, reserved {real}, cost {real},
+		PRIMARY KEY ({of batch} {of slice} number)
+	);`
+
+	recordColumns  = "id, idx, state, kind, reason, endpoint, gpu, remote, worker, attempts, submitted, finished, seconds, cost, files"
+	attemptColumns = "number, renders, try, state, endpoint, gpu, preview, remote, worker, kind, reason, created, submitted, finished, expires, seconds, reserved, cost, token"
+
+	// The token that names a submission, since version 2.
+	tokenColumn = `ALTER TABLE attempts ADD COLUMN token TEXT NOT NULL DEFAULT '';`
+)
+
+var inSQLite = strings.NewReplacer("{batch}", "", "{slice}", "", "{of batch}", "", "{of slice}", "",
+	"{blob}", "BLOB", "{int}", "INTEGER", "{real}", "REAL", "{bool}", "INTEGER")
+
+// migrations bring a file forward, one version each. A published one keeps its meaning for ever; a new one is added at the end.
 var migrations = []string{
 	`CREATE TABLE meta (
 		one INTEGER PRIMARY KEY CHECK (one = 1),
 		name TEXT NOT NULL, plan TEXT NOT NULL, renders INTEGER NOT NULL,
-		started INTEGER NOT NULL, updated INTEGER NOT NULL -- microseconds since 1970
-	);
-	CREATE TABLE renders ( -- one row for each render that has ended
-		id BLOB PRIMARY KEY, idx INTEGER NOT NULL, state TEXT NOT NULL,
-		kind TEXT NOT NULL, reason TEXT NOT NULL, endpoint TEXT NOT NULL, gpu TEXT NOT NULL, remote TEXT NOT NULL, worker TEXT NOT NULL,
-		attempts INTEGER NOT NULL, submitted INTEGER NOT NULL, finished INTEGER NOT NULL, seconds REAL NOT NULL, cost REAL,
-		files TEXT NOT NULL -- JSON, "" for none
-	);
-	CREATE TABLE attempts ( -- one row for each submission
-		number INTEGER PRIMARY KEY, renders BLOB NOT NULL, -- 40 bytes each: index, big endian, and id
-		try INTEGER NOT NULL, state TEXT NOT NULL, endpoint TEXT NOT NULL, gpu TEXT NOT NULL, preview INTEGER NOT NULL,
-		remote TEXT NOT NULL, worker TEXT NOT NULL, kind TEXT NOT NULL, reason TEXT NOT NULL,
-		created INTEGER NOT NULL, submitted INTEGER NOT NULL, finished INTEGER NOT NULL, expires INTEGER NOT NULL,
-		seconds REAL NOT NULL, reserved REAL, cost REAL
-	);`,
+		started INTEGER NOT NULL, updated INTEGER NOT NULL
+	);` + inSQLite.Replace(rendersTable+attemptsTable),
+	tokenColumn,
 }
 
-// FileError says that a state file cannot be used. Nothing in it was changed.
+// FileError says that a state cannot be used: a file, or a database of many batches. Nothing in it was changed.
 type FileError struct {
 	Path, Reason string
 	Code         string // for `comfyc explain`: state_foreign, state_newer, state_damaged
@@ -70,7 +88,7 @@ func checkHeader(path string) (exists bool, err error) {
 	case id != applicationID:
 		return true, foreign
 	case version > uint32(len(migrations)):
-		return true, newer(path, int(version))
+		return true, newer(path, int(version), len(migrations))
 	}
 	return true, nil
 }
@@ -79,8 +97,8 @@ func be32(b []byte) uint32 {
 	return uint32(b[0])<<24 | uint32(b[1])<<16 | uint32(b[2])<<8 | uint32(b[3])
 }
 
-func newer(path string, version int) error {
-	return &FileError{Path: path, Code: "state_newer", Reason: fmt.Sprintf("a newer comfyc wrote it (version %d, this one reads up to %d)", version, len(migrations))}
+func newer(path string, version, known int) error {
+	return &FileError{Path: path, Code: "state_newer", Reason: fmt.Sprintf("a newer comfyc wrote it (version %d, this one reads up to %d)", version, known)}
 }
 
 // checkOrphanWAL refuses a directory whose state is gone while its log is there: SQLite would throw the log away.
@@ -91,14 +109,14 @@ func checkOrphanWAL(path string) error {
 	return nil
 }
 
-// migrate brings a state to the newest version, all in one transaction. exists is false for a new file.
+// migrate brings a file to the newest version, all in one transaction.
 func migrate(ctx context.Context, conn *sql.Conn, path string) error {
 	var version int
 	if err := conn.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil {
 		return damaged(path, err)
 	}
 	if version > len(migrations) {
-		return newer(path, version)
+		return newer(path, version, len(migrations))
 	}
 	if version == len(migrations) {
 		return nil

@@ -64,7 +64,18 @@ func OpenRead(dir string) (*SQLite, error) {
 		return nil, fmt.Errorf("%s: %w", s.path, os.ErrNotExist)
 	}
 	s.read = open(s.path, "mode=ro")
+	if err := s.read.Ping(); err != nil && !s.hasLog() {
+		// On a disk that cannot be written SQLite cannot make the files by which readers and a writer meet; nobody writes there either.
+		_ = s.read.Close()
+		s.read = open(s.path, "mode=ro&immutable=1")
+	}
 	return s, nil
+}
+
+// hasLog tells whether there is a log that has to be read with the state.
+func (s *SQLite) hasLog() bool {
+	info, err := os.Stat(s.path + "-wal")
+	return err == nil && info.Size() > 0
 }
 
 func open(path, how string) *sql.DB {
@@ -212,7 +223,7 @@ func (s *SQLite) exec(ctx context.Context, query string, args ...any) (sql.Resul
 }
 
 // query gives the rows of a question through a connection of its own.
-func query[T any](ctx context.Context, s *SQLite, scan func(*sql.Rows) (T, error), question string, args ...any) iter.Seq2[T, error] {
+func query[T any](ctx context.Context, s *SQLite, scan func(row) (T, error), question string, args ...any) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		var none T
 		rows, err := s.read.QueryContext(ctx, question, args...)

@@ -8,8 +8,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/comfyc/comfyc/scheduler"
 )
@@ -201,6 +203,37 @@ func TestMigration(t *testing.T) {
 		rec := fullRecord(1)
 		apply(t, s, scheduler.Change{Record: &rec})
 		s.Close()
+	}
+}
+
+// TestFixtures opens a file of each version as it was published, and finds in it what was written then.
+func TestFixtures(t *testing.T) {
+	for version := 1; version <= len(migrations); version++ {
+		dir := t.TempDir()
+		old, err := os.ReadFile(fmt.Sprintf("testdata/state-v%d.db", version))
+		if err != nil {
+			t.Fatalf("each published version keeps a file in testdata: %v", err)
+		}
+		os.MkdirAll(filepath.Join(dir, Dir), 0o777)
+		os.WriteFile(filepath.Join(dir, Dir, "state.db"), old, 0o666)
+		s := mustOpen(t, dir)
+		m, err := s.Meta(ctx)
+		m.Updated = time.Time{}
+		if want := (scheduler.Meta{Name: "fox", Plan: "abc", Renders: 12, Started: noon, Last: 8, SpentUSD: m.SpentUSD}); err != nil || m != want || m.SpentUSD < 0.0359 || m.SpentUSD > 0.0361 {
+			t.Errorf("version %d: %+v, %v", version, m, err)
+		}
+		open := collect(t, s.Attempts(ctx))
+		want := fullAttempt(7)
+		want.Submitted, want.Token = noon, "" // stored in microseconds; the files were made without tokens
+		if len(open) != 2 || !reflect.DeepEqual(open[0], want) {
+			t.Errorf("version %d: attempts %+v", version, open)
+		}
+		records := collect(t, s.Records(ctx))
+		if len(records) != 8 || !reflect.DeepEqual(records[5], fullRecord(5)) || records[6].State != scheduler.Active {
+			t.Errorf("version %d: records %+v", version, records)
+		}
+		rec := fullRecord(7)
+		apply(t, s, scheduler.Change{Record: &rec})
 	}
 }
 

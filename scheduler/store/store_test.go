@@ -26,7 +26,7 @@ var noon = time.Date(2026, 9, 1, 12, 0, 0, 123456000, time.UTC)
 // fullAttempt has a value in every field, so that none can be forgotten.
 func fullAttempt(n int64) scheduler.Attempt {
 	return scheduler.Attempt{Number: n, Renders: []scheduler.RenderRef{{Index: int(n), ID: id(fmt.Sprint(n))}}, Try: 2, State: scheduler.AttemptRunning,
-		Endpoint: "novita-4090", GPU: "rtx4090", Preview: true, Remote: "sync-1-e1", Worker: "w", Kind: scheduler.Busy, Reason: "full",
+		Endpoint: "novita-4090", GPU: "rtx4090", Preview: true, Remote: "sync-1-e1", Token: "secret", Worker: "w", Kind: scheduler.Busy, Reason: "full",
 		Created: noon, Submitted: noon.Add(1), Finished: noon.Add(time.Second), Expires: noon.Add(time.Hour), Seconds: 14.56, ReservedUSD: usd(0.01), CostUSD: usd(0.0045)}
 }
 

@@ -1,0 +1,121 @@
+package lease
+
+import (
+	"archive/zip"
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"io/fs"
+	"maps"
+	"slices"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// The most that a bundle may hold.
+const (
+	MaxFiles  = 10_000
+	MaxBundle = 256 << 20 // bytes
+)
+
+// Bundle is a batch with everything that it names: the source from which any machine compiles the same plan.
+type Bundle struct {
+	File  string            // path of the batch file among Files
+	Files map[string][]byte // by path, with slashes, relative: as fs.ValidPath has it
+}
+
+// check bounds a bundle.
+func (b Bundle) check() error {
+	if _, ok := b.Files[b.File]; !ok {
+		return fmt.Errorf("the bundle lacks its batch file %q", b.File)
+	}
+	if len(b.Files) > MaxFiles {
+		return fmt.Errorf("the bundle has %d files, and may have %d", len(b.Files), MaxFiles)
+	}
+	size := 0
+	for path, data := range b.Files {
+		if !fs.ValidPath(path) || len(path) > 1024 {
+			return fmt.Errorf("%q is not a path within a bundle", path)
+		}
+		size += len(data)
+	}
+	if size > MaxBundle {
+		return fmt.Errorf("the bundle has %d bytes, and may have %d", size, MaxBundle)
+	}
+	return nil
+}
+
+// FS gives the files for compiler.Source.FS. Nothing outside of them can be reached through it.
+func (b Bundle) FS() (fs.FS, error) {
+	var packed bytes.Buffer
+	w := zip.NewWriter(&packed)
+	for _, path := range slices.Sorted(maps.Keys(b.Files)) {
+		f, err := w.CreateHeader(&zip.FileHeader{Name: path, Method: zip.Store})
+		if err == nil {
+			_, err = f.Write(b.Files[path])
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	if err := w.Close(); err != nil {
+		return nil, err
+	}
+	return zip.NewReader(bytes.NewReader(packed.Bytes()), int64(packed.Len()))
+}
+
+// ReadFile gives one file: for dialect.Deps.ReadFile, so that inputs are uploaded from the bundle.
+func (b Bundle) ReadFile(path string) ([]byte, error) {
+	data, ok := b.Files[path]
+	if !ok {
+		return nil, &fs.PathError{Op: "open", Path: path, Err: fs.ErrNotExist}
+	}
+	return data, nil
+}
+
+// save stores the files, each distinct content once for all batches.
+func (b Bundle) save(ctx context.Context, tx pgx.Tx, batch string) error {
+	out := &pgx.Batch{}
+	for _, path := range slices.Sorted(maps.Keys(b.Files)) {
+		data := b.Files[path]
+		sum := sha256.Sum256(data)
+		out.Queue("INSERT INTO blobs (hash, data) VALUES ($1, $2) ON CONFLICT DO NOTHING", sum[:], notNil(data))
+		out.Queue("INSERT INTO files (batch, path, hash) VALUES ($1, $2, $3)", batch, path, sum[:])
+	}
+	return tx.SendBatch(ctx, out).Close()
+}
+
+func notNil(b []byte) []byte {
+	if b == nil {
+		return []byte{}
+	}
+	return b
+}
+
+// Bundle gives the files of a batch.
+func (q *Queue) Bundle(ctx context.Context, id string) (Bundle, error) {
+	b := Bundle{Files: map[string][]byte{}}
+	settings, err := q.settings(ctx, id)
+	if err != nil {
+		return b, err
+	}
+	b.File = settings.File
+	rows, err := q.db.Pool.Query(ctx, "SELECT path, hash, data FROM files JOIN blobs USING (hash) WHERE batch = $1", id)
+	if err != nil {
+		return b, err
+	}
+	var path string
+	var hash, data []byte
+	_, err = pgx.ForEachRow(rows, []any{&path, &hash, &data}, func() error {
+		if sum := sha256.Sum256(data); !bytes.Equal(sum[:], hash) {
+			return fmt.Errorf("the file %s of batch %s is damaged in the database", path, id)
+		}
+		b.Files[path] = bytes.Clone(data)
+		return nil
+	})
+	if err == nil {
+		err = b.check()
+	}
+	return b, err
+}

@@ -1,0 +1,262 @@
+package lease
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+	"github.com/riverqueue/river/rivermigrate"
+
+	"github.com/comfyc/comfyc/scheduler"
+	"github.com/comfyc/comfyc/scheduler/store"
+)
+
+// Queue is the database that machines share.
+type Queue struct {
+	db     *store.Postgres
+	insert *river.Client[pgx.Tx] // inserts jobs and runs none
+}
+
+// Batch is a batch as it is submitted.
+type Batch struct {
+	ID          string // "" for a new one; letters, digits, - and _
+	Owner       string // who submits, as the service names its keys; Idempotency holds per owner
+	Idempotency string // the same key again gives the same batch; "" for none
+	Name        string
+	Plan        string // hash of the plan that was compiled from Bundle
+	Renders     int    // of that plan
+	Budget      *float64
+	MaxParallel int // shards in flight, of all slices together; 0 means no bound
+	Slices      int // into how many ranges it is cut; 0 chooses
+	Preview     bool
+	Bundle      Bundle
+	Settings    json.RawMessage // whatever Host.Open needs to know besides, such as flags; no secrets
+}
+
+// settings is what the column of that name holds.
+type settings struct {
+	File        string          `json:"file"`
+	MaxParallel int             `json:"max_parallel,omitempty"`
+	Preview     bool            `json:"preview,omitempty"`
+	More        json.RawMessage `json:"more,omitempty"`
+}
+
+// ErrNoBatch says that the database has no such batch.
+var ErrNoBatch = store.ErrNoBatch
+
+// Open connects to a database and brings its tables to the newest version. Errors: *store.FileError for a database that is not comfyc's.
+func Open(ctx context.Context, url string) (*Queue, error) {
+	db, err := store.ConnectPostgres(ctx, url)
+	if err != nil {
+		return nil, err
+	}
+	q := &Queue{db: db}
+	if err := q.prepare(ctx); err != nil {
+		db.Close()
+		return nil, fmt.Errorf("%s: %w", db.Where(), err)
+	}
+	return q, nil
+}
+
+func (q *Queue) prepare(ctx context.Context) error {
+	quiet := slog.New(slog.DiscardHandler)
+	migrator, err := rivermigrate.New(riverpgxv5.New(q.db.Pool), &rivermigrate.Config{Schema: store.Schema, Logger: quiet})
+	if err != nil {
+		return err
+	}
+	// River's migrations do not wait for each other.
+	err = q.db.Pool.AcquireFunc(ctx, func(c *pgxpool.Conn) error {
+		if _, err := c.Exec(ctx, "SELECT pg_advisory_lock($1)", migrateLock); err != nil {
+			return err
+		}
+		defer c.Exec(context.WithoutCancel(ctx), "SELECT pg_advisory_unlock($1)", migrateLock) //nolint:errcheck // a closed session unlocks too
+		_, err := migrator.Migrate(ctx, rivermigrate.DirectionUp, nil)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("bring the queue's tables forward: %w", err)
+	}
+	q.insert, err = river.NewClient(riverpgxv5.New(q.db.Pool), &river.Config{Schema: store.Schema, Logger: quiet})
+	return err
+}
+
+const migrateLock = 0x636d6679 + 1
+
+// Close ends all connections. Workers must have ended.
+func (q *Queue) Close() { q.db.Close() }
+
+// Ready tells whether the database answers.
+func (q *Queue) Ready(ctx context.Context) error { return q.db.Pool.Ping(ctx) }
+
+// Store gives the memory of a whole batch, for reading.
+func (q *Queue) Store(id string) scheduler.Store { return q.db.Batch(id) }
+
+// Submit stores a batch and hands out its slices. It gives the batch's id; of the earlier one if the idempotency key was used before.
+func (q *Queue) Submit(ctx context.Context, b Batch) (id string, err error) {
+	if err := b.Bundle.check(); err != nil {
+		return "", err
+	}
+	if b.Renders <= 0 || b.Renders > 1<<31 {
+		return "", fmt.Errorf("a batch of %d renders", b.Renders)
+	}
+	if b.ID == "" {
+		b.ID = strings.ToLower(rand.Text()[:16])
+	}
+	text, err := json.Marshal(settings{b.Bundle.File, b.MaxParallel, b.Preview, b.Settings})
+	if err != nil {
+		return "", err
+	}
+	err = q.db.Tx(ctx, func(tx pgx.Tx) error {
+		// A conflict waits for the transaction that it is with, so what it stored is seen then.
+		tag, err := tx.Exec(ctx, `INSERT INTO batches (id, name, plan, renders, owner, idempotency, budget, settings) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+			ON CONFLICT (owner, idempotency) DO NOTHING`, b.ID, b.Name, b.Plan, b.Renders, b.Owner, orNull(b.Idempotency), b.Budget, string(text))
+		if err != nil {
+			return err
+		}
+		if tag.RowsAffected() == 0 {
+			return tx.QueryRow(ctx, "SELECT id FROM batches WHERE owner = $1 AND idempotency = $2", b.Owner, b.Idempotency).Scan(&id)
+		}
+		id = b.ID
+		if err := b.Bundle.save(ctx, tx, id); err != nil {
+			return err
+		}
+		return q.cut(ctx, tx, &b)
+	})
+	return id, err
+}
+
+func orNull(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}
+
+// Slices are small enough that several machines have work, and large enough that starting one is little beside its renders.
+const (
+	leastSlice = 64
+	mostSlices = 64
+)
+
+func (b *Batch) slices() int {
+	n := b.Slices
+	if n <= 0 {
+		n = min((b.Renders+leastSlice-1)/leastSlice, mostSlices)
+	}
+	return min(max(n, 1), b.Renders)
+}
+
+// cut makes the slices and their jobs.
+func (q *Queue) cut(ctx context.Context, tx pgx.Tx, b *Batch) error {
+	n := b.slices()
+	var jobs []river.InsertManyParams
+	out := &pgx.Batch{}
+	for i := range n {
+		out.Queue("INSERT INTO slices (batch, slice, first, past) VALUES ($1, $2, $3, $4)", b.ID, i, i*b.Renders/n, (i+1)*b.Renders/n)
+		jobs = append(jobs, river.InsertManyParams{Args: args{b.ID, i, 0}})
+	}
+	if err := tx.SendBatch(ctx, out).Close(); err != nil {
+		return err
+	}
+	_, err := q.insert.InsertManyFastTx(ctx, tx, jobs)
+	return err
+}
+
+// settings reads how a batch was submitted.
+func (q *Queue) settings(ctx context.Context, id string) (s settings, err error) {
+	var text string
+	err = q.db.Pool.QueryRow(ctx, "SELECT settings FROM batches WHERE id = $1", id).Scan(&text)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return s, ErrNoBatch
+	}
+	if err == nil {
+		err = json.Unmarshal([]byte(text), &s)
+	}
+	return s, err
+}
+
+// Cancel asks all owners of a batch's slices to cancel what is not done. They notice within 5 s; Status tells when it has happened.
+func (q *Queue) Cancel(ctx context.Context, id string) error {
+	tag, err := q.db.Pool.Exec(ctx, "UPDATE batches SET asked = 'cancel' WHERE id = $1", id)
+	if err == nil && tag.RowsAffected() == 0 {
+		return ErrNoBatch
+	}
+	return err
+}
+
+// Retry hands out the ended slices of a batch again: renders that were cancelled are done then, with failed those that failed, and with
+// uncertain those that are held because a submission's answer was lost.
+func (q *Queue) Retry(ctx context.Context, id string, failed, uncertain bool) error {
+	return q.db.Tx(ctx, func(tx pgx.Tx) error {
+		tag, err := tx.Exec(ctx, "UPDATE batches SET asked = '', ended = NULL WHERE id = $1", id)
+		if err != nil {
+			return err
+		}
+		if tag.RowsAffected() == 0 {
+			return ErrNoBatch
+		}
+		rows, err := tx.Query(ctx, `UPDATE slices SET state = 'free', epoch = epoch + 1, owner = '', tries = 0, stopped = '', reason = '', heartbeat = clock_timestamp(),
+			again_failed = $2, again_held = $3 WHERE batch = $1 AND state = 'ended' RETURNING slice, epoch`, id, failed, uncertain)
+		if err != nil {
+			return err
+		}
+		return q.enqueue(ctx, tx, rows, id)
+	})
+}
+
+// enqueue inserts a job for each row of (slice, epoch).
+func (q *Queue) enqueue(ctx context.Context, tx pgx.Tx, rows pgx.Rows, batch string) error {
+	var jobs []river.InsertManyParams
+	a := args{Batch: batch}
+	if _, err := pgx.ForEachRow(rows, []any{&a.Slice, &a.Epoch}, func() error {
+		jobs = append(jobs, river.InsertManyParams{Args: a})
+		return nil
+	}); err != nil || len(jobs) == 0 {
+		return err
+	}
+	_, err := q.insert.InsertManyFastTx(ctx, tx, jobs)
+	return err
+}
+
+// Remove deletes all that is stored of a batch that has ended; its files in run directories stay.
+func (q *Queue) Remove(ctx context.Context, id string) error {
+	tag, err := q.db.Pool.Exec(ctx, "DELETE FROM batches WHERE id = $1 AND ended IS NOT NULL", id)
+	if err == nil && tag.RowsAffected() == 0 {
+		return ErrNoBatch
+	}
+	if err == nil { // files that no batch names any more
+		_, err = q.db.Pool.Exec(ctx, "DELETE FROM blobs WHERE NOT EXISTS (SELECT 1 FROM files WHERE files.hash = blobs.hash)")
+	}
+	return err
+}
+
+// args is a River job: the right to try for one epoch of a slice.
+type args struct {
+	Batch string `json:"batch"`
+	Slice int    `json:"slice"`
+	Epoch int64  `json:"epoch"` // the slice's before it is taken
+}
+
+// Kind implements river.JobArgs.
+func (args) Kind() string { return "comfyc_slice" }
+
+// InsertOpts implements river.JobArgsWithInsertOpts.
+func (args) InsertOpts() river.InsertOpts { return river.InsertOpts{Queue: queueName, MaxAttempts: 3} }
+
+const queueName = "comfyc"
+
+// The clockwork of leases.
+const (
+	Beat     = 5 * time.Second  // between heartbeats
+	Silence  = 30 * time.Second // after which a lease is taken away
+	selfStop = 20 * time.Second // after which an owner that got no answer stops by itself
+)
