@@ -25,6 +25,7 @@ func TestGalleryAccessible(t *testing.T) {
 	}{
 		{"grid", "", nil},
 		{"flow", "#rows=&cols=&pages=", nil},
+		{"table", "#view=table&pages=", nil},
 		{"lightbox", "#open=0000000000000001", []string{"f", "3"}},
 		{"failed cell", "#open=0000000000000004", nil},
 		{"compare", "#open=0000000000000001", []string{"p", "next", "m"}},

@@ -63,8 +63,16 @@ func TestGalleryCompare(t *testing.T) {
 	b.want(`document.querySelectorAll(".pane").length + document.querySelectorAll("#media > img").length`, "1")
 	b.do(chromedp.KeyEvent(kb.ArrowDown))
 	b.want(`document.querySelector("#media").className + " " + document.querySelectorAll(".pane").length`, "two diff 2")
-	b.do(chromedp.KeyEvent("p"))
-	b.want(`document.querySelectorAll(".pane").length + document.querySelector("#pin").getAttribute("aria-pressed")`, "0false")
+
+	// A second pin: all of them side by side, moved in step; and nothing is pinned any more.
+	b.do(chromedp.KeyEvent("p"), chromedp.KeyEvent(kb.ArrowRight))
+	b.want(`document.querySelector("#media").className + " " + document.querySelectorAll(".pane").length + document.querySelector("#mode").hidden`, "two side many 3true")
+	b.do(chromedp.KeyEvent("+"))
+	b.want(`new Set([...document.querySelectorAll(".pane img")].map(i => i.style.transform)).size + document.querySelector(".pane img").style.transform`, "1translate(0px, 0px) scale(1.4)")
+	b.want(`[...document.querySelectorAll(".pane .tag")].map(e => e.textContent).join("|")`, "cfg 1, seed 42|cfg 3.5, seed 42|cfg 3.5, seed 18446744073709551615")
+	saveShot(t, b, "compare-many.png")
+	b.do(chromedp.KeyEvent("u"))
+	b.want(`document.querySelectorAll(".pane").length + document.querySelector("#pin").getAttribute("aria-pressed") + document.querySelector("#unpin").hidden`, "0falsetrue")
 }
 
 // TestGalleryMarks gives favourites and ratings, and finds them after a reload and in

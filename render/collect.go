@@ -5,9 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"image"
+	"io"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"sync"
 	"time"
@@ -28,12 +28,15 @@ const (
 
 // Collector makes the outputs of results safe in a run directory. It implements
 // [scheduler.Sink]. Its fields are set before first use and not changed after. It may
-// be used from many goroutines at once; at most GOMAXPROCS of them hold a decoded
-// picture, which bounds memory.
+// be used from many goroutines at once; MaxMemory bounds how many of them hold a
+// decoded picture, GOMAXPROCS at most.
 type Collector struct {
 	// Dir is the run directory. It is made when it is missing. No other process may
-	// collect into it at the same time.
+	// collect into it at the same time, unless it is Shared.
 	Dir string
+	// Shared says that other processes collect other renders into Dir meanwhile. Then what a
+	// killed one was receiving stays in .comfyc/tmp.
+	Shared bool
 	// Name gives the path of one file of a render below images/, with forward slashes and
 	// without an extension; see package filename. Equal arguments must give equal names. Two renders
 	// must not be given the same name: if they are, the later one gets a suffix.
@@ -50,12 +53,25 @@ type Collector struct {
 	Token func(render int, f FileInfo, token string) (string, bool)
 	// MaxBytes bounds one output, in bytes; 0 is DefaultMaxBytes.
 	MaxBytes int64
+	// Provenance says what the pictures of a render carry of where they come from. nil leaves their metadata as it came, apart from
+	// secrets.
+	Provenance func(render int) Provenance
+	// Secrets are texts that must not stand in any file's metadata, such as the keys in use. What has the form or the name of a secret
+	// is taken out in any case.
+	Secrets []string
+	// Object opens an output that a worker names by an s3:// URL. nil refuses those.
+	Object func(ctx context.Context, url string, from scheduler.Resume) (io.ReadCloser, error)
+	// Keeper is told what is safe. May be nil.
+	Keeper Keeper
+	// MaxMemory bounds what pictures take together while they are decoded and made into others, in bytes; 0 is DefaultMaxMemory. A single
+	// picture of [post.MaxPixels] may take more.
+	MaxMemory int64
 	// RetryDelays are the pauses before an interrupted download is tried again; nil is
 	// DefaultRetryDelays. Empty means one try.
 	RetryDelays []time.Duration
 
 	once   sync.Once
-	decode chan struct{} // tokens for decoding
+	memory *memory
 	mu     sync.Mutex
 	claims map[string]int // filename.Key of a path without extension → render
 }
@@ -109,9 +125,14 @@ func claimKey(path string) string {
 func (c *Collector) init() {
 	c.once.Do(func() {
 		c.claims = make(map[string]int)
-		c.decode = make(chan struct{}, runtime.GOMAXPROCS(0))
+		c.memory = newMemory(c.MaxMemory)
+		if c.MaxMemory <= 0 {
+			c.memory = newMemory(DefaultMaxMemory)
+		}
 		// What an earlier process was receiving when it ended belongs to nobody.
-		_ = os.RemoveAll(filepath.Join(c.Dir, tempDir))
+		if !c.Shared {
+			_ = os.RemoveAll(filepath.Join(c.Dir, tempDir))
+		}
 	})
 }
 
@@ -132,6 +153,9 @@ func (c *Collector) Collect(ctx context.Context, result scheduler.Result) (sched
 			return out, fmt.Errorf("collect from %s: %w", result.Endpoint.Name, err)
 		default:
 			out.Done = append(out.Done, scheduler.DoneRender{Render: render, Files: files})
+			if c.Keeper != nil {
+				c.Keeper.KeepRender(ctx, &result, render)
+			}
 		}
 	}
 	return out, nil
@@ -173,12 +197,16 @@ func (c *Collector) collectFile(ctx context.Context, result *scheduler.Result, o
 	}
 	defer got.drop()
 	if got.typ.Kind == KindImage {
-		c.decode <- struct{}{}
-		defer func() { <-c.decode }()
+		size, _ := PictureSize(got.file, got.typ.MIME) // what is wrong with it inspect will say
+		defer c.memory.take(int64(size.X) * int64(size.Y))()
 	}
 	if err := inspect(got, p); err != nil {
 		return nil, p.explain(err)
 	}
+	if err := c.embed(got, result, p); err != nil {
+		return nil, err
+	}
+	c.tellKeeper(ctx, result, got, p)
 	name, err := c.fileName(p, got)
 	if err != nil {
 		return nil, p.explain(err)
@@ -186,7 +214,7 @@ func (c *Collector) collectFile(ctx context.Context, result *scheduler.Result, o
 	rec := scheduler.FileRecord{
 		Node: p.owed.Node, Title: p.owed.Title, Type: got.typ.MIME, SHA256: got.sha256, Bytes: got.size,
 		Width: got.pixels.X, Height: got.pixels.Y, Preview: result.Endpoint.Preview,
-		Metadata: got.metadata, Text: got.text, Note: got.note,
+		Metadata: keysOf(got.meta.Text), Text: got.text, Note: got.note,
 	}
 	return c.store(rec, got, name, p)
 }
@@ -209,6 +237,9 @@ func (c *Collector) store(rec scheduler.FileRecord, got *received, name string, 
 	rec.Path = folder + "/" + name + got.typ.Ext
 	if err := got.keep(c.path(rec.Path)); err != nil {
 		return nil, err
+	}
+	if got.safe != nil {
+		got.safe(c.path(rec.Path))
 	}
 	if got.img == nil {
 		return []scheduler.FileRecord{rec}, nil

@@ -39,6 +39,7 @@ func inspectPicture(got *received) error {
 	}
 	img, size, err := DecodePicture(got.file, got.typ.MIME)
 	got.pixels = size
+	got.meta = post.ReadMeta(got.file, got.typ.MIME)
 	switch {
 	case errors.Is(err, errTooLarge), errors.Is(err, errNoDecoder):
 		got.note = "not checked to its end: " + err.Error()
@@ -50,13 +51,9 @@ func inspectPicture(got *received) error {
 	if got.img, err = flat(img); err != nil {
 		return &badOutput{scheduler.Lost, err.Error()}
 	}
-	got.meta = post.ReadMeta(got.file, got.typ.MIME)
 	if pix, ok := got.img.(*image.NRGBA); ok && got.meta.Orientation > 1 {
 		turned := post.Orient(pix, got.meta.Orientation)
 		got.img, got.pixels = turned, turned.Rect.Size()
-	}
-	if got.typ.MIME == "image/png" {
-		got.metadata = pngTextKeys(got.file)
 	}
 	return nil
 }

@@ -9,6 +9,7 @@
 //
 //	index.html     the gallery, which opens from disk
 //	index.csv      the same as a table
+//	contact-sheet.png  the thumbnails under the axes' names, in one picture
 //	manifest.json  the record
 //	images/        the outputs, under the names that output.filename gives;
 //	               with named variants in a folder for each

@@ -3,7 +3,7 @@ package render
 import (
 	"bufio"
 	"crypto/sha256"
-	_ "embed"
+	"embed"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -12,7 +12,9 @@ import (
 	"io"
 	"io/fs"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 )
 
 // The page's parts. They stand in the page itself, so that it is one file that opens
@@ -22,9 +24,37 @@ var (
 	pageHTML string
 	//go:embed gallery/page.css
 	pageCSS string
-	//go:embed gallery/page.js
-	pageJS string
+	//go:embed gallery/js/*.js
+	scripts embed.FS
+	//go:embed gallery/themes
+	themeFolders embed.FS
 )
+
+// pageJS is the script: its parts in the order of their names.
+var pageJS = sync.OnceValue(func() string {
+	var b strings.Builder
+	names, _ := fs.Glob(scripts, "gallery/js/*.js") // the pattern is right, and embedded files can be read
+	for _, name := range names {
+		text, _ := scripts.ReadFile(name)
+		b.Write(text)
+	}
+	return b.String()
+})
+
+// Themes are the names of the built-in themes, the usual one first.
+func Themes() []string { return []string{"plain", "paper", "contrast"} }
+
+// BuiltInTheme gives one of [Themes] as a folder; nil, which overrides nothing, for the usual one and the empty name. The error says
+// which there are.
+func BuiltInTheme(name string) (fs.FS, error) {
+	if name == "" || name == "plain" {
+		return nil, nil
+	}
+	if !slices.Contains(Themes(), name) {
+		return nil, fmt.Errorf("there is no theme %q, only %s", name, strings.Join(Themes(), ", "))
+	}
+	return fs.Sub(themeFolders, "gallery/themes/"+name)
+}
 
 // GalleryOptions change how a gallery is made. The zero value is the usual gallery.
 type GalleryOptions struct {
@@ -34,6 +64,11 @@ type GalleryOptions struct {
 	// for the built-in one, and what extra.css says comes after page.css. nil overrides nothing.
 	// Scripts in it run with the gallery's data: a theme is as trusted as a program.
 	Theme fs.FS
+	// Live makes a page that follows the batch: over HTTP it asks for manifest.json beside it every so many seconds, from disk it loads
+	// itself anew, until the manifest is no longer Running. 0 makes a page that never looks again.
+	Live int
+	// NoSheet leaves out contact-sheet.png.
+	NoSheet bool
 }
 
 // maxThemeFile bounds a file of a theme, in bytes.
@@ -43,7 +78,7 @@ const maxThemeFile = 1 << 20
 type parts struct{ html, css, js string }
 
 func themed(theme fs.FS) (parts, error) {
-	p := parts{pageHTML, pageCSS, pageJS}
+	p := parts{pageHTML, pageCSS, pageJS()}
 	if theme == nil {
 		return p, nil
 	}
@@ -87,6 +122,7 @@ func readTheme(theme fs.FS, name string) (string, error) {
 // which no <, > or & stands.
 type page struct {
 	Title, CSP string
+	Live       int
 	CSS        template.CSS
 	JS, Data   template.JS
 }
@@ -120,7 +156,7 @@ func Gallery(w io.Writer, m *Manifest, opt GalleryOptions) error {
 	}
 	b := bufio.NewWriterSize(w, 64<<10)
 	err = t.Execute(b, page{
-		Title: shown.Gallery.Title, CSP: p.policy(), CSS: template.CSS(p.css), JS: template.JS(p.js), Data: template.JS(data),
+		Title: shown.Gallery.Title, CSP: p.policy(opt.Live > 0), Live: opt.Live, CSS: template.CSS(p.css), JS: template.JS(p.js), Data: template.JS(data),
 	})
 	if err != nil {
 		return err
@@ -131,9 +167,13 @@ func Gallery(w io.Writer, m *Manifest, opt GalleryOptions) error {
 // policy is the page's Content-Security-Policy: its own style and script by hash, and
 // pictures, video and sound from beside it. On disk 'self' is not the same folder in
 // every browser, so file: stands there too.
-func (p parts) policy() string {
-	return fmt.Sprintf("default-src 'none'; style-src '%s'; script-src '%s'; img-src 'self' file: data:; media-src 'self' file:; base-uri 'none'; form-action 'none'",
+func (p parts) policy(live bool) string {
+	csp := fmt.Sprintf("default-src 'none'; style-src '%s'; script-src '%s'; img-src 'self' file: data:; media-src 'self' file:; base-uri 'none'; form-action 'none'",
 		sourceHash(p.css), sourceHash(p.js))
+	if live { // to ask for the manifest beside it
+		csp += "; connect-src 'self'"
+	}
+	return csp
 }
 
 func sourceHash(text string) string {
@@ -188,7 +228,7 @@ func DefaultLayout(axes []Axis) Layout {
 	return l
 }
 
-// WriteGallery reads dir/manifest.json and writes dir/index.html and dir/index.csv,
+// WriteGallery reads dir/manifest.json and writes dir/index.html, dir/index.csv and dir/contact-sheet.png,
 // each whole or not at all. It may be called again at any time.
 func WriteGallery(dir string, opt GalleryOptions) error {
 	m, err := ReadManifestFile(filepath.Join(dir, "manifest.json"))
@@ -211,5 +251,8 @@ func (m *Manifest) writeViews(dir string, opt GalleryOptions) error {
 	if err != nil {
 		return err
 	}
-	return writeFile(filepath.Join(dir, "index.csv"), m.WriteCSV)
+	if err := writeFile(filepath.Join(dir, "index.csv"), m.WriteCSV); err != nil || opt.NoSheet || opt.Live > 0 {
+		return err
+	}
+	return m.WriteSheet(dir)
 }

@@ -1,5 +1,7 @@
 package render
 
+import "github.com/comfyc/comfyc/scheduler"
+
 // ManifestVersion is the version of manifest.json that is written and read.
 const ManifestVersion = 1
 
@@ -19,10 +21,17 @@ type Manifest struct {
 	// Command is the command line that renders one cell alone when "--set ADDRESS=VALUE" is
 	// added for each of its axes, if there is one: "comfyc render flux.json --set 9.steps=20".
 	Command string `json:"command,omitempty"`
+	// Retry is the command line that tries failed renders again, Resubmit that which sends held ones again at the risk of paying twice.
+	Retry    string `json:"retry,omitempty"`
+	Resubmit string `json:"resubmit,omitempty"`
+	// Running is set while the batch runs: whoever shows the manifest should look again.
+	Running bool `json:"running,omitempty"`
 	// Gallery is how the cells are laid out at first.
 	Gallery Layout `json:"gallery"`
 	// Axes are the dimensions of the sweep in the order of the batch file.
 	Axes []Axis `json:"axes"`
+	// Graphs are the graphs that cells share, in API form; see Cell.Graph.
+	Graphs []Graph `json:"graphs,omitempty"`
 	// Totals sum up Cells; see [Manifest.Tally].
 	Totals Totals `json:"totals"`
 	// Cells are the coordinates of the sweep by rising Index.
@@ -56,6 +65,26 @@ type AxisValue struct {
 	Label string `json:"label"`
 	// Value is the value as text, left out where it is the label.
 	Value string `json:"value,omitempty"`
+	// JSON is the value as JSON text, left out where it is a string.
+	JSON string `json:"json,omitempty"`
+}
+
+// Graph is a workflow in API form: its nodes in their order.
+type Graph []GraphNode
+
+// GraphNode is one node of a Graph. Inputs are pairs of a name and a value as JSON text, so that no digit of a seed is lost.
+type GraphNode struct {
+	ID     string      `json:"id"`
+	Class  string      `json:"class"`
+	Title  string      `json:"title,omitempty"`
+	Inputs [][2]string `json:"inputs"`
+}
+
+// GraphValue is a value of a cell's own in a graph.
+type GraphValue struct {
+	Node  string `json:"node"`
+	Input string `json:"input"`
+	JSON  string `json:"json"`
 }
 
 // State of a cell.
@@ -98,6 +127,10 @@ type Cell struct {
 	Seed string `json:"seed,omitempty"`
 	// Params are further settings in the order in which they are to be read.
 	Params []Param `json:"params,omitempty"`
+	// Graph is the index of the cell's graph in Manifest.Graphs, -1 if it is not there. The values of axes stand in it at the axes'
+	// addresses, and then those of Set.
+	Graph int          `json:"graph,omitempty"`
+	Set   []GraphValue `json:"set,omitempty"`
 	// Workflow is the path of the resolved graph in API form, if it was kept.
 	Workflow string `json:"workflow,omitempty"`
 	// Endpoint, GPU and Worker are where it was rendered: the endpoint's configured name,
@@ -111,6 +144,8 @@ type Cell struct {
 	CostUSD *float64 `json:"cost_usd,omitempty"`
 	// Attempts counts submissions, the successful one included.
 	Attempts int `json:"attempts,omitempty"`
+	// Reused tells that it was taken over from another batch, and what it had cost there; nil if it was rendered for this one.
+	Reused *scheduler.Origin `json:"reused,omitempty"`
 }
 
 // Param is one named setting; the value is text so that no digit is lost.

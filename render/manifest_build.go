@@ -18,6 +18,8 @@ type Batch struct {
 	Plan             string    // the plan's hash in hex
 	Created, Updated time.Time // the batch's first start, and now
 	Command          string    // see Manifest.Command; "" if there is none
+	Retry, Resubmit  string    // see Manifest.Retry
+	Running          bool
 	Layout           Layout
 	Axes             []compiler.Axis
 	// Coordinates is how many points the sweep has, Coordinate gives one of them.
@@ -25,6 +27,10 @@ type Batch struct {
 	Coordinate  func(i int) compiler.Coordinate
 	// Params gives the id of a render and what its graph says: prompts, seed, settings.
 	Params func(render int) (compiler.RenderID, compiler.Params)
+	// Graphs are the graphs that renders share, nil to leave them out. Values gives the values that a render has in one of them, and its
+	// index, -1 for none; it is asked only if there are Graphs.
+	Graphs []Graph
+	Values func(render int) (graph int, values []GraphValue)
 	// Record gives what is known of a render's run; ok is false if it never left Waiting.
 	Record func(render int) (record scheduler.Record, ok bool)
 }
@@ -32,7 +38,7 @@ type Batch struct {
 // Build makes the manifest of a batch. Equal batches give equal manifests.
 func Build(b Batch) *Manifest {
 	m := &Manifest{
-		Version: ManifestVersion, Name: b.Name, Plan: b.Plan, Command: b.Command, Gallery: b.Layout,
+		Version: ManifestVersion, Name: b.Name, Plan: b.Plan, Command: b.Command, Retry: b.Retry, Resubmit: b.Resubmit, Running: b.Running, Gallery: b.Layout, Graphs: b.Graphs,
 		Created: b.Created.UTC().Format(time.RFC3339), Updated: b.Updated.UTC().Format(time.RFC3339),
 		Axes: make([]Axis, len(b.Axes)), Cells: make([]Cell, 0, b.Coordinates),
 	}
@@ -62,6 +68,9 @@ func axisOf(a compiler.Axis) Axis {
 		out.Values[i].Label = label
 		if text := valueText(v.Value); text != label {
 			out.Values[i].Value = text
+		}
+		if v.Value != nil && v.Value.Kind != source.String {
+			out.Values[i].JSON = string(v.Value.AppendJSON(nil))
 		}
 	}
 	return out
@@ -126,6 +135,10 @@ func (b *Batch) cell(axes []Axis, co compiler.Coordinate) Cell {
 			c.Coordinates[axes[i].Name] = axes[i].Values[v].Label
 		}
 	}
+	if len(b.Graphs) > 0 {
+		c.Graph, c.Set = b.Values(co.Render)
+		c.Set = besidesAxes(axes, c.Coordinates, c.Set)
+	}
 	if r, ok := b.Record(co.Render); ok {
 		c.add(r)
 	}
@@ -137,6 +150,9 @@ func (c *Cell) add(r scheduler.Record) {
 	c.State, c.Error = State(r.State.String()), r.Reason
 	c.Endpoint, c.GPU, c.Worker = r.Endpoint, r.GPU, r.Worker
 	c.Seconds, c.CostUSD, c.Attempts = r.Seconds, r.CostUSD, r.Attempts
+	if len(r.Files) > 0 {
+		c.Reused = r.Files[0].Reused
+	}
 	for _, f := range r.Files {
 		c.Files = append(c.Files, File{
 			Path: f.Path, Original: f.Original, Variant: f.Variant, Thumb: f.Thumb, Node: f.Node, Title: f.Title, Type: f.Type, Kind: kindOf(f.Type),
@@ -156,4 +172,51 @@ func kindOf(mime string) Kind {
 		return KindText
 	}
 	return KindOther
+}
+
+// besidesAxes leaves out the values that follow from the axes.
+func besidesAxes(axes []Axis, at map[string]string, values []GraphValue) []GraphValue {
+	return slices.DeleteFunc(values, func(v GraphValue) bool {
+		for _, a := range axes {
+			if slices.Contains(a.Addresses, v.Node+"."+v.Input) {
+				return a.json(at[a.Name]) == v.JSON
+			}
+		}
+		return false
+	})
+}
+
+// json is the value behind a label as JSON text, "" if there is none.
+func (a Axis) json(label string) string {
+	for _, v := range a.Values {
+		switch {
+		case v.Label != label:
+			continue
+		case v.JSON != "":
+			return v.JSON
+		case v.Value != "":
+			label = v.Value
+		}
+		return string(source.NewString(label).AppendJSON(nil))
+	}
+	return ""
+}
+
+// ParseGraph reads a prompt in API form, as it is sent.
+func ParseGraph(prompt []byte) (Graph, error) {
+	root, err := source.ParseJSON(source.NewFile("prompt", prompt), source.Limits{})
+	if err != nil {
+		return nil, err
+	}
+	g := make(Graph, 0, len(root.Members))
+	for _, m := range root.Members {
+		n := GraphNode{ID: m.Key, Class: m.Value.Get("class_type").Str(), Title: m.Value.Get("_meta").Get("title").Str(), Inputs: [][2]string{}}
+		if inputs := m.Value.Get("inputs"); inputs != nil {
+			for _, in := range inputs.Members {
+				n.Inputs = append(n.Inputs, [2]string{in.Key, string(in.Value.AppendJSON(nil))})
+			}
+		}
+		g = append(g, n)
+	}
+	return g, nil
 }

@@ -61,16 +61,9 @@ func (c codec) read(r io.ReadSeeker) (image.Image, image.Point, error) {
 			return nil, size, err
 		}
 	}
-	cfg, err := c.config(bufio.NewReader(r))
-	size := image.Pt(cfg.Width, cfg.Height)
+	size, err := c.size(r)
 	if err != nil {
-		return nil, size, fmt.Errorf("damaged picture: %w", err)
-	}
-	if size.X < 1 || size.Y < 1 {
-		return nil, size, errors.New("damaged picture: no pixels")
-	}
-	if size.X > post.MaxPixels/size.Y {
-		return nil, size, fmt.Errorf("%w: %d×%d", errTooLarge, size.X, size.Y)
+		return nil, size, err
 	}
 	if _, err := r.Seek(0, io.SeekStart); err != nil {
 		return nil, size, err
@@ -80,6 +73,43 @@ func (c codec) read(r io.ReadSeeker) (image.Image, image.Point, error) {
 		return nil, size, fmt.Errorf("damaged picture: %w", err)
 	}
 	return img, size, nil
+}
+
+// size reads the head of a picture and refuses what is over the pixel cap.
+func (c codec) size(r io.Reader) (size image.Point, err error) {
+	cfg, err := c.config(bufio.NewReader(r))
+	size = image.Pt(cfg.Width, cfg.Height)
+	switch {
+	case err != nil:
+		return size, fmt.Errorf("damaged picture: %w", err)
+	case size.X < 1 || size.Y < 1:
+		return size, errors.New("damaged picture: no pixels")
+	case size.X > post.MaxPixels/size.Y:
+		return size, fmt.Errorf("%w: %d×%d", errTooLarge, size.X, size.Y)
+	}
+	return size, nil
+}
+
+// PictureSize reads the size that a picture's head declares, in pixels, and nothing behind it. Errors are those of [DecodePicture], and
+// the size is 0 with each of them. r is moved.
+func PictureSize(r io.ReadSeeker, mime string) (size image.Point, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			size, err = image.Point{}, fmt.Errorf("damaged picture: %v", p)
+		}
+	}()
+	if _, err := r.Seek(0, io.SeekStart); err != nil {
+		return size, err
+	}
+	for _, c := range codecs {
+		if c.mime == mime {
+			if size, err = c.size(r); err != nil {
+				return image.Point{}, err // it will not be decoded
+			}
+			return size, nil
+		}
+	}
+	return size, errNoDecoder
 }
 
 // checkWebP compares the RIFF length with the file's, and finds animations, which the

@@ -19,6 +19,9 @@ type Meta struct {
 	Profile bool
 	// Deep is set if there are more than 8 bits in a sample.
 	Deep bool
+
+	// What [Rewrite] must know: whether there is EXIF, and whether texts came from it or from XMP.
+	exif, exifTexts, xmpTexts bool
 }
 
 // Text is one named text. Both are UTF-8.
@@ -97,9 +100,5 @@ func asciiJSON(texts []Text) []byte {
 		m[t.Key] = t.Value
 	}
 	data, _ := json.Marshal(m) // of strings: cannot fail
-	out := make([]byte, 0, len(data))
-	for _, r := range string(data) {
-		out = appendASCII(out, r)
-	}
-	return out
+	return asciiLetters(string(data))
 }

@@ -18,11 +18,12 @@ const (
 	tagUserComment = 0x9286
 
 	maxEXIFEntries = 512
-	// maxSegment is what a JPEG's segment holds behind its length.
-	maxSegment = 65533
 )
 
-const asciiMark = "ASCII\x00\x00\x00" // before a user comment
+const (
+	asciiMark = "ASCII\x00\x00\x00" // before a user comment
+	exifMark  = "Exif\x00\x00"      // before the TIFF of a JPEG's segment, and of some WebP chunks
+)
 
 // readJPEG walks over the segments up to the pixels.
 func (m *Meta) readJPEG(r io.ReadSeeker) {
@@ -39,8 +40,10 @@ func (m *Meta) readJPEG(r io.ReadSeeker) {
 			return
 		}
 		switch {
-		case head[1] == 0xe1 && bytes.HasPrefix(body, []byte("Exif\x00\x00")):
-			m.readTIFF(body[6:])
+		case head[1] == 0xe1 && bytes.HasPrefix(body, []byte(exifMark)):
+			m.readTIFF(body[len(exifMark):])
+		case head[1] == 0xe1 && bytes.HasPrefix(body, []byte(xmpMark)):
+			m.readXMP(body[len(xmpMark):])
 		case head[1] == 0xe2 && bytes.HasPrefix(body, []byte("ICC_PROFILE\x00")):
 			m.Profile = true
 		}
@@ -61,11 +64,17 @@ func (m *Meta) readWebP(r io.ReadSeeker) {
 		switch string(head[:4]) {
 		case "ICCP":
 			m.Profile = true
+		case "XMP ":
+			if size <= maxMetaBytes {
+				body, _ := io.ReadAll(io.LimitReader(r, size))
+				read = int64(len(body))
+				m.readXMP(body)
+			}
 		case "EXIF":
 			if size <= maxMetaBytes {
 				body, _ := io.ReadAll(io.LimitReader(r, size))
 				read = int64(len(body))
-				m.readTIFF(bytes.TrimPrefix(body, []byte("Exif\x00\x00")))
+				m.readTIFF(bytes.TrimPrefix(body, []byte(exifMark)))
 			}
 		}
 		if _, err := r.Seek(size-read+size%2, io.SeekCurrent); err != nil {
@@ -82,10 +91,12 @@ type tiff struct {
 
 // readTIFF takes orientation and texts from an EXIF block.
 func (m *Meta) readTIFF(data []byte) {
-	t := tiff{data: data, order: binary.LittleEndian}
+	t, before := tiff{data: data, order: binary.LittleEndian}, len(m.Text)
+	m.exif = true
 	if len(data) < 8 {
 		return
 	}
+	defer func() { m.exifTexts = m.exifTexts || len(m.Text) > before }()
 	if string(data[:2]) == "MM" {
 		t.order = binary.BigEndian
 	}
@@ -141,7 +152,7 @@ func (m *Meta) addNamed(value []byte) {
 	}
 }
 
-// addComment reads a user comment as [exifOf] writes it.
+// addComment reads a user comment as [appendTIFF] writes it.
 func (m *Meta) addComment(text []byte) {
 	var texts map[string]string
 	if json.Unmarshal(bytes.TrimRight(text, "\x00 "), &texts) != nil {
@@ -155,28 +166,4 @@ func (m *Meta) addComment(text []byte) {
 	for _, key := range keys {
 		m.add(key, texts[key])
 	}
-}
-
-// exifOf is a JPEG segment with the texts as JSON in EXIF's UserComment. A text that
-// makes it too long for a segment, the longest first, is left out and named.
-func exifOf(texts []Text) (segment []byte, left []string) {
-	const head = "Exif\x00\x00II*\x00\x08\x00\x00\x00" +
-		"\x01\x00\x69\x87\x04\x00\x01\x00\x00\x00\x1a\x00\x00\x00\x00\x00\x00\x00" + // directory at 8: the second one is at 26
-		"\x01\x00\x86\x92\x07\x00" // directory at 26: one entry, bytes of any kind
-	texts = slices.Clone(texts)
-	for len(texts) > 0 {
-		comment := asciiMark + string(asciiJSON(texts))
-		if len(head)+12+len(comment) > maxSegment {
-			longest := slices.MaxFunc(texts, func(a, b Text) int { return len(a.Value) - len(b.Value) })
-			texts = slices.DeleteFunc(texts, func(t Text) bool { return t == longest })
-			left = append(left, longest.Key)
-			continue
-		}
-		segment = binary.BigEndian.AppendUint16([]byte{0xff, 0xe1}, uint16(2+len(head)+12+len(comment)))
-		segment = append(segment, head...)
-		segment = binary.LittleEndian.AppendUint32(segment, uint32(len(comment)))
-		segment = binary.LittleEndian.AppendUint32(segment, 44) // the value's place: 26 + 2 + 12 + 4
-		return append(append(segment, "\x00\x00\x00\x00"...), comment...), left
-	}
-	return nil, left
 }

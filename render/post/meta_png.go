@@ -140,12 +140,17 @@ func appendPNGTexts(out []byte, texts []Text) []byte {
 		if !ascii(t.Value) {
 			kind, body = "iTXt", append([]byte(t.Key+"\x00\x00\x00\x00\x00"), t.Value...)
 		}
-		out = binary.BigEndian.AppendUint32(out, uint32(len(body)))
-		start := len(out)
-		out = append(append(out, kind...), body...)
-		out = binary.BigEndian.AppendUint32(out, crc32.ChecksumIEEE(out[start:]))
+		out = appendPNGChunk(out, kind, body)
 	}
 	return out
+}
+
+// appendPNGChunk appends a chunk with its length and checksum.
+func appendPNGChunk(out []byte, kind string, body []byte) []byte {
+	out = binary.BigEndian.AppendUint32(out, uint32(len(body)))
+	start := len(out)
+	out = append(append(out, kind...), body...)
+	return binary.BigEndian.AppendUint32(out, crc32.ChecksumIEEE(out[start:]))
 }
 
 func ascii(s string) bool {

@@ -10,12 +10,15 @@ import (
 	"image/color"
 	"image/jpeg"
 	"image/png"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+
+	"golang.org/x/image/webp"
 )
 
 // encoded runs steps over a picture with texts and gives the file.
@@ -40,13 +43,15 @@ func encoded(t *testing.T, steps string, texts ...Text) ([]byte, *Picture) {
 // those of a file without texts.
 func TestMetaRoundTrip(t *testing.T) {
 	texts := []Text{{"prompt", `{"1": {"class_type": "X", "inputs": {"a": 18446744073709551615}}}`}, {"workflow", `{"note": "Füchse 狐狸 🦊 <&>"}`}}
+	escaped := Text{"workflow", `{"note": "F\u00fcchse \u72d0\u72f8 \ud83e\udd8a <&>"}`} // EXIF's texts are ASCII
 	for _, c := range []struct {
 		steps, mime string
 		want        []Text
 	}{
 		{`[]`, "image/png", texts},
 		{`[{"metadata": "keep"}, {"format": {"type": "png", "compression": "best"}}]`, "image/png", texts},
-		{`[{"format": "jpeg"}]`, "image/jpeg", texts},
+		{`[{"format": "jpeg"}]`, "image/jpeg", []Text{escaped, texts[0]}},
+		{`[{"format": "webp"}]`, "image/webp", []Text{escaped, texts[0]}},
 		{`[{"metadata": "strip"}]`, "image/png", nil},
 		{`[{"metadata": "strip"}, {"format": "jpeg"}]`, "image/jpeg", nil},
 		{`[{"metadata": {"mode": "replace", "text": {"Title": "seed %seed%", "Author": "me"}}}]`, "image/png", []Text{{"Author", "me"}, {"Title", "seed 42"}}},
@@ -56,10 +61,7 @@ func TestMetaRoundTrip(t *testing.T) {
 		if !slices.Equal(got.Text, c.want) || got.Deep || got.Profile || got.Orientation != 0 || len(p.Notes) != 0 {
 			t.Errorf("%s: %+v, notes %q", c.steps, got, p.Notes)
 		}
-		decode := png.Decode
-		if c.mime == "image/jpeg" {
-			decode = jpeg.Decode
-		}
+		decode := map[string]func(io.Reader) (image.Image, error){"image/png": png.Decode, "image/jpeg": jpeg.Decode, "image/webp": webp.Decode}[c.mime]
 		bare, _ := encoded(t, c.steps)
 		if c.mime == "image/png" && len(c.want) > 0 && len(data) <= len(bare) && !strings.Contains(c.steps, "replace") {
 			t.Errorf("%s: %d bytes with texts, %d without", c.steps, len(data), len(bare))
@@ -82,9 +84,14 @@ func TestMetaRoundTrip(t *testing.T) {
 	}
 }
 
-// TestMetaTooLong leaves out of a JPEG what does not fit, and says so.
+// TestMetaTooLong puts what EXIF has no room for into XMP, leaves out of a JPEG what does not fit there either, and says so.
 func TestMetaTooLong(t *testing.T) {
-	data, p := encoded(t, `[{"format": "jpeg"}]`, Text{"prompt", "{}"}, Text{"workflow", strings.Repeat("x", 70_000)})
+	data, p := encoded(t, `[{"format": "jpeg"}]`, Text{"prompt", `{"a": "<&\""}`}, Text{"workflow", strings.Repeat("<ü>", 6_000)})
+	want := []Text{{"prompt", `{"a": "<&\""}`}, {"workflow", strings.Repeat("<ü>", 6_000)}}
+	if got := ReadMeta(bytes.NewReader(data), "image/jpeg"); !slices.Equal(got.Text, want) || len(p.Notes) != 0 {
+		t.Errorf("%d texts, %q", len(got.Text), p.Notes)
+	}
+	data, p = encoded(t, `[{"format": "jpeg"}]`, Text{"prompt", "{}"}, Text{"workflow", strings.Repeat("x", 70_000)})
 	if got := ReadMeta(bytes.NewReader(data), "image/jpeg"); !slices.Equal(got.Text, []Text{{"prompt", "{}"}}) {
 		t.Errorf("%d texts", len(got.Text))
 	}
@@ -162,21 +169,26 @@ func TestMetaPillow(t *testing.T) {
 	if python == "" {
 		t.Skip("NOT TESTED: metadata read by Pillow, as COMFYC_PILLOW names no Python that has it")
 	}
-	data, _ := encoded(t, `[{"format": "jpeg"}]`, Text{"prompt", `{"a": "ü"}`})
-	text, _ := encoded(t, `[]`, Text{"prompt", `{"a": "ü"}`})
+	texts := []Text{{"prompt", `{"a": "ü"}`}, {"comfyc", "{}"}}
+	data, _ := encoded(t, `[{"format": "jpeg"}]`, texts...)
+	text, _ := encoded(t, `[]`, texts...)
+	lossless, _ := encoded(t, `[{"format": "webp"}]`, texts...)
 	dir := t.TempDir()
-	for name, b := range map[string][]byte{"a.jpg": data, "a.png": text} {
+	for name, b := range map[string][]byte{"a.jpg": data, "a.png": text, "a.webp": lossless} {
 		if err := os.WriteFile(filepath.Join(dir, name), b, 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
 	const script = `import sys, json; from PIL import Image
-print(json.loads(Image.open("a.jpg").getexif().get_ifd(0x8769)[0x9286][8:])["prompt"]); print(Image.open("a.png").text["prompt"])`
+e = Image.open("a.jpg").getexif()
+print(json.dumps(json.loads(e[0x0110][7:]), ensure_ascii=False), json.loads(e.get_ifd(0x8769)[0x9286][8:])["comfyc"])
+print(Image.open("a.png").text["prompt"], Image.open("a.png").text["comfyc"])
+w = Image.open("a.webp"); print(w.getexif()[0x0110], w.mode, w.size, w.getpixel((20, 4)))`
 	cmd := exec.Command(python, "-c", script)
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "PYTHONIOENCODING=utf-8")
 	out, err := cmd.CombinedOutput()
-	if want := "{\"a\": \"ü\"}\n{\"a\": \"ü\"}\n"; err != nil || string(out) != want {
+	if want := "{\"a\": \"ü\"} {}\n{\"a\": \"ü\"} {}\nprompt:{\"a\": \"\\u00fc\"} RGB (32, 16) (200, 100, 0)\n"; err != nil || string(out) != want {
 		t.Errorf("%v: %s", err, out)
 	}
 }
@@ -190,8 +202,9 @@ func FuzzMeta(f *testing.F) {
 		if len(m.Text) > maxMetaTexts || m.Orientation < 0 || m.Orientation > 8 {
 			t.Fatalf("%d texts, orientation %d", len(m.Text), m.Orientation)
 		}
-		segment, _ := exifOf(m.Text)
-		if len(segment) > maxSegment+4 {
+		rewritten(t, data, []string{"image/png", "image/jpeg", "image/webp"}[kind%3], m)
+		segment, _ := jpegTexts(m.Text, m.Orientation)
+		if len(segment) > 2*(maxSegment+4) {
 			t.Fatalf("a segment of %d bytes", len(segment))
 		}
 	})

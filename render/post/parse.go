@@ -26,6 +26,7 @@ var kinds = []kind{
 	{"grayscale", func() Step { return new(Grayscale) }, ""},
 	{"watermark", func() Step { return new(Watermark) }, "text"},
 	{"label", func() Step { return new(Label) }, "text"},
+	{"pair", func() Step { return new(Pair) }, "layout"},
 	{"metadata", func() Step { return new(Metadata) }, "mode"},
 	{"format", func() Step { return new(Format) }, "type"},
 }

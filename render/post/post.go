@@ -31,6 +31,8 @@ type Picture struct {
 	Lookup func(token string) (string, bool)
 	// Notes say what could not be kept or done, in words for the user.
 	Notes []string
+
+	before *image.NRGBA // the picture as it came; never written into
 }
 
 // Source is a picture as it came.
@@ -68,7 +70,7 @@ func (s Source) Run(steps []Step) (p *Picture, err error) {
 	if err != nil {
 		return nil, err
 	}
-	p = &Picture{Pix: pix, Text: slices.Clone(s.Meta.Text), Lookup: s.Lookup, Notes: s.Meta.notes()}
+	p = &Picture{Pix: pix, before: pix, Text: slices.Clone(s.Meta.Text), Lookup: s.Lookup, Notes: s.Meta.notes()}
 	for i, step := range steps {
 		if err := step.Apply(p); err != nil {
 			return nil, fmt.Errorf("step %d (%s): %w", i+1, step.Name(), err)

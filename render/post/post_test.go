@@ -83,7 +83,7 @@ func TestParseErrors(t *testing.T) {
 		`[{"resize": {"width": 10, "filter": "soft"}}]`:                  `no filter "soft"`,
 		`[{"crop": {"width": 10}}]`:                                      "width and height must be",
 		`[{"crop": {"width": 1, "height": 1, "x": 1, "anchor": "top"}}]`: "with an anchor",
-		`[{"format": {"type": "webp"}}]`:                                 `no type "webp"`,
+		`[{"format": {"type": "avif"}}]`:                                 `no type "avif"`,
 		`[{"format": {"type": "png", "quality": 9}}]`:                    "quality is for type jpeg",
 		`[{"format": {"type": "jpeg", "quality": 101}}]`:                 "between 1 and 100",
 		`[] []`: "text after the value",

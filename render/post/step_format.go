@@ -1,6 +1,7 @@
 package post
 
 import (
+	"bytes"
 	"fmt"
 	"image"
 	"image/color"
@@ -10,12 +11,15 @@ import (
 	"io"
 	"slices"
 	"strings"
+
+	"github.com/HugoSmits86/nativewebp"
 )
 
 // Format says how the picture is written. It changes no pixel of the picture that
 // later steps see.
 type Format struct {
-	// Type is png (the default) or jpeg.
+	// Type is png (the default), jpeg, or webp, which is lossless: no lossy encoder is to be had in Go. A WebP's sides are at most
+	// 16383 pixels.
 	Type string `json:"type,omitempty"`
 	// Quality of a JPEG, 1 to 100; 0 is 90.
 	Quality int `json:"quality,omitempty"`
@@ -41,13 +45,13 @@ func (Format) Name() string { return "format" }
 // Check implements [Step].
 func (f Format) Check() error {
 	switch {
-	case f.Type != "" && f.Type != "png" && f.Type != "jpeg":
-		return fmt.Errorf("there is no type %q, only png, jpeg", f.Type)
+	case f.Type != "" && f.Type != "png" && f.Type != "jpeg" && f.Type != "webp":
+		return fmt.Errorf("there is no type %q, only png, jpeg, webp", f.Type)
 	case f.Quality < 0 || f.Quality > 100:
 		return fmt.Errorf("quality must be between 1 and 100")
 	case f.Quality != 0 && f.Type != "jpeg":
 		return fmt.Errorf("quality is for type jpeg")
-	case f.Compression != "" && f.Type == "jpeg":
+	case f.Compression != "" && f.Type != "" && f.Type != "png":
 		return fmt.Errorf("compression is for type png")
 	}
 	for _, l := range levels {
@@ -66,36 +70,61 @@ func (f Format) Apply(p *Picture) error {
 
 // Ext is the file name extension with its dot.
 func (f Format) Ext() string {
-	if f.Type == "jpeg" {
+	switch f.Type {
+	case "jpeg":
 		return ".jpg"
+	case "webp":
+		return ".webp"
 	}
 	return ".png"
 }
 
 // MIME is the media type of what is written.
 func (f Format) MIME() string {
-	if f.Type == "jpeg" {
-		return "image/jpeg"
+	if f.Type == "" {
+		return "image/png"
 	}
-	return "image/png"
+	return "image/" + f.Type
 }
 
 func (f Format) encode(w io.Writer, pix *image.NRGBA, texts []Text) error {
-	if f.Type != "jpeg" {
-		e := png.Encoder{CompressionLevel: png.DefaultCompression}
-		for _, l := range levels {
-			if l.name == f.Compression {
-				e.CompressionLevel = l.level
-			}
+	switch f.Type {
+	case "jpeg":
+		q := f.Quality
+		if q == 0 {
+			q = defaultQuality
 		}
-		return e.Encode(&inserter{w: w, at: pngHead, extra: appendPNGTexts(nil, texts)}, pix)
+		extra, _ := jpegTexts(texts, 0)
+		return jpeg.Encode(&inserter{w: w, at: len("\xff\xd8"), extra: extra}, flatten(pix), &jpeg.Options{Quality: q})
+	case "webp":
+		return encodeWebP(w, pix, texts)
 	}
-	q := f.Quality
-	if q == 0 {
-		q = defaultQuality
+	e := png.Encoder{CompressionLevel: png.DefaultCompression}
+	for _, l := range levels {
+		if l.name == f.Compression {
+			e.CompressionLevel = l.level
+		}
 	}
-	exif, _ := exifOf(texts)
-	return jpeg.Encode(&inserter{w: w, at: len("\xff\xd8"), extra: exif}, flatten(pix), &jpeg.Options{Quality: q})
+	return e.Encode(&inserter{w: w, at: pngHead, extra: appendPNGTexts(nil, texts)}, pix)
+}
+
+// maxWebPSide is what the format has bits for, in pixels.
+const maxWebPSide = 1<<14 - 1
+
+// encodeWebP writes a lossless WebP. The encoder keeps the whole file in memory and has no room for texts, so they are put in behind it.
+func encodeWebP(w io.Writer, pix *image.NRGBA, texts []Text) error {
+	if pix.Rect.Dx() > maxWebPSide || pix.Rect.Dy() > maxWebPSide {
+		return fmt.Errorf("a WebP's sides are at most %d pixels, not %d×%d", maxWebPSide, pix.Rect.Dx(), pix.Rect.Dy())
+	}
+	var file bytes.Buffer
+	if err := nativewebp.Encode(&file, pix, nil); err != nil {
+		return err
+	}
+	if len(texts) == 0 {
+		_, err := w.Write(file.Bytes())
+		return err
+	}
+	return Meta{Text: texts}.rewriteWebP(w, bytes.NewReader(file.Bytes()))
 }
 
 // notes says which texts the format has no room for.
@@ -103,7 +132,7 @@ func (f Format) notes(texts []Text) []string {
 	if f.Type != "jpeg" {
 		return nil
 	}
-	_, left := exifOf(texts)
+	_, left := jpegTexts(texts, 0)
 	if len(left) == 0 {
 		return nil
 	}

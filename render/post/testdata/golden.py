@@ -94,6 +94,10 @@ def marked(opacity, places):
 case("watermark", [{"watermark": {"image": "mark.png", "opacity": 0.4, "margin": 3}}], marked(0.4, [(45, 29)]), 2)
 case("watermark-tile", [{"watermark": {"image": "mark.png", "opacity": 1, "margin": 5, "tile": True}}],
      marked(1, [(x, y) for y in range(5, 40, 13) for x in range(5, 60, 17)]), 2)
+pair = Image.new("RGB", (124, 40), (0, 0, 255)); pair.paste(src, (0, 0)); pair.paste(ImageOps.mirror(src), (64, 0))
+case("pair", [{"flip": "horizontal"}, {"pair": {"gap": 4, "background": "blue"}}], pair, 0, 0)
+pair = Image.new("RGB", (30, 45), (0, 0, 0)); pair.paste(src.resize((30, 20), R.LANCZOS), (0, 0)); pair.paste(src.resize((30, 20), R.LANCZOS), (0, 25))
+case("pair-column", [{"resize": {"width": 30}}, {"pair": {"layout": "column", "gap": 5}}], pair, 2)
 case("clear-crop", [{"crop": {"aspect": "1:1"}}], clear.crop((10, 0, 50, 40)), 0, 0, source="clear")
 case("clear-lanczos", [{"resize": {"width": 30}}], clear.resize((30, 20), R.LANCZOS), 4, 1, source="clear")
 with open(os.path.join(here, "cases.json"), "w") as f:
