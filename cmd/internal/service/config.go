@@ -1,0 +1,181 @@
+package service
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/comfyc/comfyc/cmd/internal/service/queue"
+	"github.com/comfyc/comfyc/compiler"
+	"github.com/comfyc/comfyc/compiler/diag"
+	"github.com/comfyc/comfyc/compiler/source"
+	"github.com/comfyc/comfyc/scheduler"
+	"github.com/comfyc/comfyc/schemas"
+)
+
+// Config is the service's configuration file, service.schema.json. The zero value has a pool for each endpoint.
+type Config struct {
+	Pools      []queue.Pool
+	Hosts      []string // names under which the service is reached
+	Origins    []string // sites whose pages may call the API
+	Proxies    []netip.Prefix
+	AllowHosts []string // private hosts that webhooks, inputs and buckets may be on
+	Cert, Key  string   // files, for TLS
+	MaxBody    int
+	MaxBatches int
+	MaxRenders int
+	KeepBatch  time.Duration
+	KeepJob    time.Duration
+	Native     []Native
+}
+
+// Native is an address on which a pool is a ComfyUI server.
+type Native struct {
+	Pool, Address string
+	As            string // name of the key that everybody there is; "" asks for keys, if there are some
+}
+
+// ParseConfig reads the file. Mistakes are findings; the Config is of use only if none of them is an error.
+func ParseConfig(file *source.File) (c Config, findings []diag.Diagnostic) {
+	root, err := source.Parse(file, source.Limits{})
+	if err != nil {
+		return c, []diag.Diagnostic{diag.FromError(err, file.Name)}
+	}
+	for _, v := range schemas.Check("service", plain(root)) {
+		at, _ := root.Pointer(v.Pointer)
+		if at == nil {
+			at = root
+		}
+		findings = append(findings, diag.Errorf("schema", diag.Of(at), "%s", v.Message).Hinted(diag.Suggest(v.Found, v.Allowed)))
+	}
+	if len(findings) > 0 {
+		return c, findings
+	}
+	c.read(root)
+	for i, text := range texts(root.Get("trusted_proxies")) {
+		p, err := netip.ParsePrefix(text)
+		if err != nil {
+			findings = append(findings, diag.Errorf("schema", diag.Of(root.Get("trusted_proxies").Items[i]), "%q is no range of addresses such as 10.0.0.0/8", text))
+		}
+		c.Proxies = append(c.Proxies, p)
+	}
+	return c, findings
+}
+
+// read takes what fits the schema.
+func (c *Config) read(root *source.Value) {
+	c.Hosts, c.Origins, c.AllowHosts = texts(root.Get("hosts")), texts(root.Get("origins")), texts(root.Get("allow_hosts"))
+	for i := range c.Hosts {
+		c.Hosts[i] = strings.ToLower(c.Hosts[i])
+	}
+	tls, limits, keep := root.Get("tls"), root.Get("limits"), root.Get("retention")
+	c.Cert, c.Key = tls.Get("cert").Str(), tls.Get("key").Str()
+	if mib, ok := limits.Get("body_mib").Int(); ok {
+		c.MaxBody = mib << 20
+	}
+	c.MaxBatches, _ = limits.Get("batches").Int()
+	c.MaxRenders, _ = limits.Get("renders").Int()
+	c.KeepBatch, c.KeepJob = Duration(keep.Get("batches").Str()), Duration(keep.Get("jobs").Str())
+	if pools := root.Get("pools"); pools != nil {
+		for _, m := range pools.Members {
+			c.Pools = append(c.Pools, queue.Pool{Name: m.Key, Endpoints: texts(m.Value.Get("endpoints")), Objective: scheduler.Objective(m.Value.Get("objective").Str()),
+				Timeout: Duration(m.Value.Get("timeout").Str())})
+		}
+	}
+	if native := root.Get("native"); native != nil {
+		for _, m := range native.Members {
+			n := Native{Pool: m.Key, Address: m.Value.Str(), As: m.Value.Get("as").Str()}
+			if n.Address == "" {
+				n.Address = m.Value.Get("addr").Str()
+			}
+			c.Native = append(c.Native, n)
+		}
+	}
+}
+
+// texts gives a list of strings, nil if it is not there.
+func texts(v *source.Value) (out []string) {
+	if v == nil {
+		return nil
+	}
+	for _, item := range v.Items {
+		out = append(out, item.Str())
+	}
+	return out
+}
+
+// Duration reads a duration such as 90s, 2h or 30d; 0 for none.
+func Duration(text string) (d time.Duration) {
+	for text != "" {
+		end := strings.IndexAny(text, "smhd")
+		if end < 0 {
+			return 0
+		}
+		n, err := strconv.ParseFloat(text[:end], 64)
+		if err != nil {
+			return 0
+		}
+		unit := map[byte]time.Duration{'s': time.Second, 'm': time.Minute, 'h': time.Hour, 'd': 24 * time.Hour}[text[end]]
+		d += time.Duration(n * float64(unit))
+		text = text[end+1:]
+	}
+	return d
+}
+
+// plain gives a tree in the form that the schemas are checked against.
+func plain(v *source.Value) any {
+	switch v.Kind {
+	case source.Bool:
+		return v.Bool
+	case source.Number:
+		return json.Number(v.Text)
+	case source.String:
+		return v.Text
+	case source.Array:
+		out := make([]any, len(v.Items))
+		for i, item := range v.Items {
+			out[i] = plain(item)
+		}
+		return out
+	case source.Object:
+		out := map[string]any{}
+		for _, m := range v.Members {
+			out[m.Key] = plain(m.Value)
+		}
+		return out
+	}
+	return nil
+}
+
+// fill adds the preview endpoint, if no other has its name, and, where no pools are configured, a pool for each endpoint.
+func (c *Config) fill(ends []compiler.EndpointConfig) []compiler.EndpointConfig {
+	if !slices.ContainsFunc(ends, func(e compiler.EndpointConfig) bool { return e.Name == "preview" }) {
+		ends = append(ends, compiler.EndpointConfig{Name: "preview", Type: "preview", FromUser: true})
+	}
+	if len(c.Pools) == 0 {
+		taken := map[string]bool{}
+		for _, e := range ends {
+			name := poolName(e.Name)
+			for n := 2; taken[name]; n++ {
+				name = fmt.Sprintf("%s-%d", poolName(e.Name), n)
+			}
+			taken[name] = true
+			c.Pools = append(c.Pools, queue.Pool{Name: name, Endpoints: []string{e.Name}})
+		}
+	}
+	return ends
+}
+
+// poolName makes an endpoint's name fit for a path.
+func poolName(name string) string {
+	return strings.Trim(strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' {
+			return r
+		}
+		return '-'
+	}, strings.ToLower(name)), "-")
+}

@@ -1,0 +1,73 @@
+package ledger
+
+import (
+	"context"
+	"time"
+)
+
+// Delivery is a webhook call that is owed, or was made. The address may hold a secret and is sealed; its host is kept for the log.
+type Delivery struct {
+	ID      string // the Standard Webhooks message id, the same for every try
+	Work    string
+	Owner   string
+	Host    string
+	Event   string
+	Sealed  []byte
+	Body    string
+	State   string // due, delivered, or given-up
+	Tries   int
+	Due     time.Time // of the next try
+	Created time.Time
+	Status  int // of the last answer, 0 if there was none
+	Error   string
+}
+
+// AddDelivery makes a webhook call durable; one that is there already stays as it is.
+func (l *Ledger) AddDelivery(ctx context.Context, d Delivery) error {
+	return l.Write(ctx, func(tx *Tx) error {
+		return tx.Exec(`INSERT INTO deliveries (id, work, owner, host, event, sealed, body, state, tries, due, created, status, error)
+			VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT DO NOTHING`,
+			d.ID, d.Work, d.Owner, d.Host, d.Event, blob(d.Sealed), d.Body, d.State, d.Tries, stamp(d.Due), stamp(d.Created), d.Status, d.Error)
+	})
+}
+
+// TakeDeliveries gives calls that are due, and puts each off until `until`, so that no other replica makes it meanwhile.
+func (l *Ledger) TakeDeliveries(ctx context.Context, now, until time.Time, limit int) (out []Delivery, err error) {
+	due, err := list(ctx, l, scanDelivery, "SELECT "+deliveryColumns+" FROM deliveries WHERE state = 'due' AND due <= ? ORDER BY due LIMIT ?", stamp(now), limit)
+	for _, d := range due {
+		var mine bool
+		werr := l.Write(ctx, func(tx *Tx) error {
+			n, err := tx.Change("UPDATE deliveries SET due = ? WHERE id = ? AND state = 'due' AND due = ?", stamp(until), d.ID, stamp(d.Due))
+			mine = n == 1
+			return err
+		})
+		if werr != nil {
+			return out, werr
+		}
+		if mine {
+			out = append(out, d)
+		}
+	}
+	return out, err
+}
+
+// SaveDelivery writes what came of a try.
+func (l *Ledger) SaveDelivery(ctx context.Context, d Delivery) error {
+	return l.Write(ctx, func(tx *Tx) error {
+		return tx.Exec("UPDATE deliveries SET state = ?, tries = ?, due = ?, status = ?, error = ? WHERE id = ?", d.State, d.Tries, stamp(d.Due), d.Status, d.Error, d.ID)
+	})
+}
+
+// Deliveries lists the calls of one work.
+func (l *Ledger) Deliveries(ctx context.Context, work string) ([]Delivery, error) {
+	return list(ctx, l, scanDelivery, "SELECT "+deliveryColumns+" FROM deliveries WHERE work = ? ORDER BY created, id LIMIT 100", work)
+}
+
+const deliveryColumns = "id, work, owner, host, event, sealed, body, state, tries, due, created, status, error"
+
+func scanDelivery(r rowScanner) (d Delivery, err error) {
+	var due, created int64
+	err = r.Scan(&d.ID, &d.Work, &d.Owner, &d.Host, &d.Event, &d.Sealed, &d.Body, &d.State, &d.Tries, &due, &created, &d.Status, &d.Error)
+	d.Due, d.Created = when(due), when(created)
+	return d, err
+}

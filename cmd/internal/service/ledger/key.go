@@ -1,0 +1,66 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// Key is the row of an access key. The key itself is not kept, only its hash.
+type Key struct {
+	ID, Name string
+	Hash     []byte
+	Limits   string // JSON
+	Created  time.Time
+	Used     time.Time // about when it was used last
+	Revoked  time.Time // zero while it is good
+}
+
+// AddKey makes a key durable.
+func (l *Ledger) AddKey(ctx context.Context, k Key) error {
+	return l.Write(ctx, func(tx *Tx) error {
+		return tx.Exec("INSERT INTO keys (id, name, hash, limits, created, used, revoked) VALUES (?,?,?,?,?,0,0)", k.ID, k.Name, k.Hash, k.Limits, stamp(k.Created))
+	})
+}
+
+// Keys lists all keys by their time.
+func (l *Ledger) Keys(ctx context.Context) ([]Key, error) {
+	return list(ctx, l, func(r rowScanner) (k Key, err error) {
+		var created, used, revoked int64
+		err = r.Scan(&k.ID, &k.Name, &k.Hash, &k.Limits, &created, &used, &revoked)
+		k.Created, k.Used, k.Revoked = when(created), when(used), when(revoked)
+		return k, err
+	}, "SELECT id, name, hash, limits, created, used, revoked FROM keys ORDER BY created, id")
+}
+
+// RevokeKey ends a key, by its id or its name. ok is false if no good key has it.
+func (l *Ledger) RevokeKey(ctx context.Context, name string, now time.Time) (ok bool, err error) {
+	err = l.Write(ctx, func(tx *Tx) error {
+		n, err := tx.Change("UPDATE keys SET revoked = ? WHERE (id = ? OR name = ?) AND revoked = 0", stamp(now), name, name)
+		ok = n > 0
+		return err
+	})
+	return ok, err
+}
+
+// UsedKey notes that a key was used.
+func (l *Ledger) UsedKey(ctx context.Context, id string, now time.Time) error {
+	return l.Write(ctx, func(tx *Tx) error { return tx.Exec("UPDATE keys SET used = ? WHERE id = ?", stamp(now), id) })
+}
+
+// Setting gives the value of a name, which make makes the first time it is asked for; all replicas get the same.
+func (l *Ledger) Setting(ctx context.Context, name string, fresh func() []byte) ([]byte, error) {
+	get := func() ([]byte, error) {
+		return one(ctx, l, func(r rowScanner) (b []byte, err error) { return b, r.Scan(&b) }, "SELECT value FROM settings WHERE name = ?", name)
+	}
+	if value, err := get(); !errors.Is(err, ErrNone) {
+		return value, err
+	}
+	err := l.Write(ctx, func(tx *Tx) error {
+		return tx.Exec("INSERT INTO settings (name, value) VALUES (?,?) ON CONFLICT DO NOTHING", name, fresh())
+	})
+	if err != nil {
+		return nil, err
+	}
+	return get()
+}

@@ -1,0 +1,308 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/comfyc/comfyc/compiler"
+	"github.com/comfyc/comfyc/scheduler"
+	"github.com/comfyc/comfyc/scheduler/store/pgtest"
+)
+
+// onPostgres makes open give a ledger in a Postgres database of its own; TestOnPostgres sets it.
+var onPostgres bool
+
+// open gives a new ledger.
+func open(t testing.TB) *Ledger {
+	t.Helper()
+	var l *Ledger
+	var err error
+	if onPostgres {
+		l, err = OpenPostgres(pgtest.New(t))
+	} else {
+		l, err = Open(t.TempDir())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	return l
+}
+
+var now = time.Date(2026, 8, 1, 12, 0, 0, 0, time.UTC)
+
+func order(id string) *Order {
+	return &Order{Work: Work{ID: id, Kind: Batch, State: Waiting, Created: now, Renders: 3}, Request: []byte("body")}
+}
+
+func must[T any](t testing.TB) func(T, error) T {
+	return func(v T, err error) T {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+}
+
+func TestWorkKeepsItsFields(t *testing.T) {
+	l, ctx := open(t), t.Context()
+	o := order("a")
+	o.Owner, o.Pool, o.Name, o.Priority, o.Sealed = "k", "p", "n", 2, []byte{0, 1}
+	if _, fresh, err := l.AddWork(ctx, o); err != nil || !fresh {
+		t.Fatal(fresh, err)
+	}
+	if got := must[Work](t)(l.Work(ctx, "a")); got != o.Work {
+		t.Errorf("got %+v, want %+v", got, o.Work)
+	}
+	request, sealed, err := l.Request(ctx, "a")
+	if string(request) != "body" || string(sealed) != "\x00\x01" || err != nil {
+		t.Errorf("request %q, sealed %q, %v", request, sealed, err)
+	}
+	if _, err := l.Work(ctx, "b"); !errors.Is(err, ErrNone) {
+		t.Errorf("an unknown work: %v", err)
+	}
+}
+
+func TestIdempotency(t *testing.T) {
+	l, ctx := open(t), t.Context()
+	first := order("a")
+	first.Idem, first.IdemHash = "key", []byte("h1")
+	l.AddWork(ctx, first)
+	again := order("b")
+	again.Idem, again.IdemHash = "key", []byte("h1")
+	if w, fresh, err := l.AddWork(ctx, again); err != nil || fresh || w.ID != "a" {
+		t.Errorf("same body: %v %v %v", w.ID, fresh, err)
+	}
+	again.IdemHash = []byte("h2")
+	if _, _, err := l.AddWork(ctx, again); !errors.Is(err, ErrConflict) {
+		t.Errorf("other body: %v", err)
+	}
+	again.Owner = "somebody else"
+	if w, fresh, err := l.AddWork(ctx, again); err != nil || !fresh || w.ID != "b" {
+		t.Errorf("other owner: %v %v %v", w.ID, fresh, err)
+	}
+}
+
+// A function that fails takes none of its group down.
+func TestOneFailureInAGroup(t *testing.T) {
+	l, ctx := open(t), t.Context()
+	wrong := errors.New("wrong")
+	var wg sync.WaitGroup
+	for i := range 200 {
+		wg.Go(func() {
+			err := l.Write(ctx, func(tx *Tx) error {
+				if err := tx.Exec("INSERT INTO settings (name, value) VALUES (?, ?)", fmt.Sprint(i), []byte{}); err != nil {
+					return err
+				}
+				if i%10 == 3 {
+					return wrong
+				}
+				return nil
+			})
+			if (i%10 == 3) != errors.Is(err, wrong) {
+				t.Errorf("write %d: %v", i, err)
+			}
+		})
+	}
+	wg.Wait()
+	var n int
+	if err := l.read.QueryRow("SELECT COUNT(*) FROM settings").Scan(&n); err != nil || n != 180 {
+		t.Errorf("%d rows (%v), want 180", n, err)
+	}
+}
+
+func TestOnlyTheHolderWrites(t *testing.T) {
+	l, ctx := open(t), t.Context()
+	l.AddWork(ctx, order("a"))
+	held, ok, err := l.Take(ctx, "a", "one", now, now.Add(-30*time.Second))
+	if !ok || err != nil {
+		t.Fatal(ok, err)
+	}
+	if _, ok, _ := l.Take(ctx, "a", "two", now.Add(time.Second), now.Add(-29*time.Second)); ok {
+		t.Error("a work whose holder is alive was taken")
+	}
+	l.Beat(ctx, "one", now.Add(20*time.Second))
+	if _, ok, _ := l.Take(ctx, "a", "two", now.Add(40*time.Second), now.Add(10*time.Second)); ok {
+		t.Error("a work whose holder has just shown itself was taken")
+	}
+	if _, ok, _ := l.Take(ctx, "a", "two", now.Add(60*time.Second), now.Add(30*time.Second)); !ok {
+		t.Error("a work whose holder is silent was not taken")
+	}
+	w := must[Work](t)(l.Work(ctx, "a"))
+	if err := l.SaveWork(ctx, held); !errors.Is(err, ErrFenced) {
+		t.Errorf("the old holder wrote: %v", err)
+	}
+	w.State = Done
+	if err := l.SaveWork(ctx, w); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestJobStateSurvives(t *testing.T) {
+	dir := t.TempDir()
+	ctx := t.Context()
+	l := must[*Ledger](t)(Open(dir))
+	s := must[*JobState](t)(l.JobState(ctx, Work{ID: "a"}))
+	id := compiler.RenderID{7}
+	usd := 0.25
+	changes := []scheduler.Change{
+		{Meta: &scheduler.Meta{Name: "n", Renders: 1, Started: now}},
+		{Attempt: &scheduler.Attempt{Number: 1, State: scheduler.AttemptSubmitted, Remote: "r", Renders: []scheduler.RenderRef{{ID: id}}, CostUSD: &usd, Kind: scheduler.Busy, Created: now}},
+		{Attempt: &scheduler.Attempt{Number: 2, State: scheduler.AttemptCollected}},
+		{Record: &scheduler.Record{Render: 1, ID: compiler.RenderID{9}, State: scheduler.Done, Files: []scheduler.FileRecord{{Path: "images/x.png"}}}},
+		{Record: &scheduler.Record{Render: 2, ID: compiler.RenderID{8}}},
+	}
+	if err := s.Apply(ctx, changes); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Apply(ctx, []scheduler.Change{{Drop: &compiler.RenderID{8}}}); err != nil {
+		t.Fatal(err)
+	}
+	l.Close()
+	l = must[*Ledger](t)(Open(dir))
+	defer l.Close()
+	s = must[*JobState](t)(l.JobState(ctx, Work{ID: "a"}))
+	meta := must[scheduler.Meta](t)(s.Meta(ctx))
+	if meta.Name != "n" || !meta.Started.Equal(now) || meta.Last != 2 || meta.SpentUSD != usd {
+		t.Errorf("meta %+v", meta)
+	}
+	n := 0
+	for a, err := range s.Attempts(ctx) {
+		if n++; err != nil || a.Remote != "r" || a.Kind != scheduler.Busy || a.Renders[0].ID != id || *a.CostUSD != usd {
+			t.Errorf("attempt %+v, %v", a, err)
+		}
+	}
+	if n != 1 {
+		t.Errorf("%d attempts, want 1", n)
+	}
+	var states []scheduler.RenderState
+	for r, err := range s.Records(ctx) {
+		if err != nil {
+			t.Error(err)
+		}
+		states = append(states, r.State)
+	}
+	if fmt.Sprint(states) != "[active done]" && fmt.Sprint(states) != "[done active]" {
+		t.Errorf("records %v", states)
+	}
+}
+
+func TestEventsGoOnAfterANumber(t *testing.T) {
+	l, ctx := open(t), t.Context()
+	for i := int64(1); i <= 5; i++ {
+		if err := l.AddEvents(ctx, "a", []Event{{Seq: i, Time: now, Kind: "render", Data: fmt.Sprint(i)}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got := must[[]Event](t)(l.Events(ctx, "a", 3, 10))
+	if len(got) != 2 || got[0].Data != "4" || got[1].Seq != 5 {
+		t.Errorf("events %v", got)
+	}
+	if last := must[int64](t)(l.LastEvent(ctx, "a")); last != 5 {
+		t.Errorf("last event %d", last)
+	}
+}
+
+func TestDeliveriesAreTakenOnce(t *testing.T) {
+	l, ctx := open(t), t.Context()
+	l.AddDelivery(ctx, Delivery{ID: "m", State: "due", Due: now, Body: "{}"})
+	if got := must[[]Delivery](t)(l.TakeDeliveries(ctx, now, now.Add(time.Minute), 10)); len(got) != 1 {
+		t.Fatalf("took %v", got)
+	}
+	if got := must[[]Delivery](t)(l.TakeDeliveries(ctx, now, now.Add(time.Minute), 10)); len(got) != 0 {
+		t.Errorf("took %v again", got)
+	}
+}
+
+func TestNewerTablesAreRefused(t *testing.T) {
+	dir := t.TempDir()
+	l := must[*Ledger](t)(Open(dir))
+	l.Write(context.Background(), func(tx *Tx) error { return tx.Exec("UPDATE version SET version = 99") })
+	l.Close()
+	if _, err := Open(dir); err == nil {
+		t.Error("tables of a newer version were opened")
+	}
+	if _, err := os.Stat(dir + "/" + File); err != nil {
+		t.Error(err)
+	}
+}
+
+// The statements are the same for both databases, and mean the same.
+func TestOnPostgres(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: Postgres is not started")
+	}
+	onPostgres = true
+	defer func() { onPostgres = false }()
+	for name, test := range map[string]func(*testing.T){"work": TestWorkKeepsItsFields, "idempotency": TestIdempotency, "group": TestOneFailureInAGroup, "holder": TestOnlyTheHolderWrites,
+		"events": TestEventsGoOnAfterANumber, "deliveries": TestDeliveriesAreTakenOnce, "sums": TestSums} {
+		t.Run(name, test)
+	}
+}
+
+func TestSums(t *testing.T) {
+	l, ctx := open(t), t.Context()
+	for i, id := range []string{"a", "b", "c"} {
+		o := order(id)
+		o.Owner, o.Bytes = "k", int64(10*i)
+		if _, _, err := l.AddWork(ctx, o); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w := must[Work](t)(l.Work(ctx, "a"))
+	w.State, w.Spent, w.Bytes, w.Error = Done, 0.5, 7, "a text with \x00 in it"
+	if err := l.SaveWork(ctx, w); err != nil {
+		t.Fatal(err)
+	}
+	spent, bytes, err := l.Usage(ctx, "k", now)
+	if spent != 0.5 || bytes != 37 || err != nil {
+		t.Errorf("usage %v USD, %d bytes, %v", spent, bytes, err)
+	}
+	counts := must[[]Count](t)(l.Counts(ctx, now))
+	if len(counts) != 2 || counts[0].Works+counts[1].Works != 3 {
+		t.Errorf("counts %+v", counts)
+	}
+	if n, err := l.Setting(ctx, "x", func() []byte { return []byte("1") }); string(n) != "1" || err != nil {
+		t.Error(n, err)
+	}
+	if n, err := l.Setting(ctx, "x", func() []byte { return []byte("2") }); string(n) != "1" || err != nil {
+		t.Error("a setting changed", n, err)
+	}
+	if ok, err := l.Reopen(ctx, "a", WishResubmit); !ok || err != nil {
+		t.Error(ok, err)
+	}
+	if ok, err := l.End(ctx, "a", Cancelled, now, now); !ok || err != nil {
+		t.Error(ok, err)
+	}
+	if gone := must[[]Work](t)(l.Expired(ctx, now.Add(time.Second), 10)); len(gone) != 1 {
+		t.Errorf("expired %v", gone)
+	}
+	if err := l.Forget(ctx, "a"); err != nil {
+		t.Error(err)
+	}
+}
+
+// BenchmarkAddWork measures durable submits, many at once.
+func BenchmarkAddWork(b *testing.B) {
+	l := open(b)
+	var mu sync.Mutex
+	n := 0
+	b.SetParallelism(32)
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			mu.Lock()
+			n++
+			id := fmt.Sprintf("%012d", n)
+			mu.Unlock()
+			if _, _, err := l.AddWork(context.Background(), order(id)); err != nil {
+				b.Error(err)
+			}
+		}
+	})
+}

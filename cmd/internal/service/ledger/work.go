@@ -1,0 +1,338 @@
+package ledger
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// State is where a work stands.
+type State string
+
+// The states of works. The last five are final, until the work is retried.
+const (
+	Waiting    State = "waiting"
+	Running    State = "running"
+	Done       State = "done"
+	Incomplete State = "incomplete" // some renders failed, are held, or were stopped by budget or deadline
+	Failed     State = "failed"     // nothing came of it
+	Cancelled  State = "cancelled"
+	TimedOut   State = "timed-out" // a job that took longer than its policy allows
+)
+
+// Final tells whether a work has ended.
+func (s State) Final() bool { return s != Waiting && s != Running && s != "" }
+
+// The kinds of works: which face took them.
+const (
+	Batch  = "batch"
+	RunPod = "runpod"
+	Novita = "novita"
+	Native = "native"
+)
+
+// Work is a batch, or a job that came through a compatible face.
+type Work struct {
+	ID       string // sortable by time
+	Kind     string
+	Owner    string // id of the key, "" without keys
+	Pool     string // "" for a batch that names endpoints
+	Name     string
+	State    State
+	Priority int
+	Renders  int
+	Created  time.Time
+	Started  time.Time
+	Finished time.Time
+	Expires  time.Time // when it is swept, once it has ended; zero while it has not
+	Result   string    // JSON: how it stands, in the form of its face
+	Error    string    // why it failed, in words
+	Spent    float64   // USD, an estimate
+	Bytes    int64     // on disk
+	Turns    int       // retries
+	Wish     string    // WishCancel or WishResubmit
+	Epoch    int64     // of the replica that runs it: a write of an older epoch is refused
+}
+
+// Order is what comes with a new work besides its row: what is needed to run it, and the client's idempotency key.
+type Order struct {
+	Work
+	Request  []byte // without secrets
+	Sealed   []byte // the secrets; nil if there are none
+	Idem     string // Idempotency-Key, "" for none
+	IdemHash []byte // of the request's body
+}
+
+// ErrConflict says that an idempotency key was used with another body.
+var ErrConflict = errors.New("this Idempotency-Key was used with another body")
+
+const workColumns = "id, kind, owner, pool, name, state, priority, renders, created, started, finished, expires, result, error, spent, bytes, turns, wish, epoch"
+
+// scanWork reads a row of workColumns.
+func scanWork(row rowScanner) (w Work, err error) {
+	var created, started, finished, expires int64
+	err = row.Scan(&w.ID, &w.Kind, &w.Owner, &w.Pool, &w.Name, &w.State, &w.Priority, &w.Renders, &created, &started, &finished, &expires,
+		&w.Result, &w.Error, &w.Spent, &w.Bytes, &w.Turns, &w.Wish, &w.Epoch)
+	w.Created, w.Started, w.Finished, w.Expires = when(created), when(started), when(finished), when(expires)
+	return w, err
+}
+
+// AddWork makes a work durable. If the owner has used the idempotency key before, nothing is added: the work of then comes back, or
+// ErrConflict if its body was another.
+func (l *Ledger) AddWork(ctx context.Context, o *Order) (w Work, fresh bool, err error) {
+	err = l.Write(ctx, func(tx *Tx) error {
+		n, err := tx.Change(`INSERT INTO works (id, kind, owner, pool, name, state, priority, renders, created, started, finished, expires, request, sealed,
+			result, error, spent, bytes, turns, idem, idem_hash, wish, holder, epoch, beat) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,0,?,0,?,?,'','',0,0) ON CONFLICT DO NOTHING`,
+			o.ID, o.Kind, o.Owner, o.Pool, text(o.Name), string(o.State), o.Priority, o.Renders, stamp(o.Created), stamp(o.Started), stamp(o.Finished), stamp(o.Expires),
+			blob(o.Request), blob(o.Sealed), o.Result, text(o.Error), o.Bytes, text(o.Idem), blob(o.IdemHash))
+		if fresh, w = n == 1, o.Work; err != nil || fresh {
+			return err
+		}
+		return l.sameWork(tx, o, &w)
+	})
+	return w, fresh, err
+}
+
+// sameWork finds the work that an idempotency key was used for, or the one that has the id.
+func (l *Ledger) sameWork(tx *Tx, o *Order, w *Work) error {
+	var id string
+	var hash []byte
+	err := tx.Row("SELECT id, idem_hash FROM works WHERE id = ? OR (owner = ? AND idem = ? AND idem <> '')", o.ID, o.Owner, o.Idem).Scan(&id, &hash)
+	if err != nil {
+		return fmt.Errorf("find the work of an idempotency key: %w", err)
+	}
+	if !bytes.Equal(hash, o.IdemHash) {
+		return ErrConflict
+	}
+	*w, err = scanWork(tx.Row("SELECT "+workColumns+" FROM works WHERE id = ?", id))
+	return err
+}
+
+// text makes a text fit for Postgres, which takes neither NUL nor what is no UTF-8.
+func text(s string) string {
+	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
+}
+
+// blob keeps NULL out of the tables.
+func blob(b []byte) []byte {
+	if b == nil {
+		return []byte{}
+	}
+	return b
+}
+
+// Work gives one work; ErrNone if there is none.
+func (l *Ledger) Work(ctx context.Context, id string) (Work, error) {
+	return one(ctx, l, scanWork, "SELECT "+workColumns+" FROM works WHERE id = ?", id)
+}
+
+// Request gives what a work was submitted as, and its sealed secrets.
+func (l *Ledger) Request(ctx context.Context, id string) (request, sealed []byte, err error) {
+	type pair struct{ request, sealed []byte }
+	p, err := one(ctx, l, func(r rowScanner) (p pair, err error) { return p, r.Scan(&p.request, &p.sealed) }, "SELECT request, sealed FROM works WHERE id = ?", id)
+	return p.request, p.sealed, err
+}
+
+// Filter chooses works for [Ledger.Works].
+type Filter struct {
+	Kinds  []string // nil for all
+	Owner  string
+	All    bool // all owners
+	Pool   string
+	States []State // nil for all
+	Before string  // ids below this one
+	Limit  int     // 0 means 100
+}
+
+// Works lists works, the newest first.
+func (l *Ledger) Works(ctx context.Context, f Filter) ([]Work, error) {
+	where, args := f.where()
+	limit := f.Limit
+	if limit <= 0 {
+		limit = 100
+	}
+	return list(ctx, l, scanWork, "SELECT "+workColumns+" FROM works WHERE "+where+" ORDER BY id DESC LIMIT ?", append(args, limit)...)
+}
+
+// where writes the filter as SQL. Values are parameters, never part of the text.
+func (f Filter) where() (where string, args []any) {
+	where = "1 = 1"
+	and := func(text string, values ...any) { where += " AND " + text; args = append(args, values...) }
+	if !f.All {
+		and("owner = ?", f.Owner)
+	}
+	if f.Pool != "" {
+		and("pool = ?", f.Pool)
+	}
+	if f.Before != "" {
+		and("id < ?", f.Before)
+	}
+	if len(f.Kinds) > 0 {
+		and("kind IN ("+marks(len(f.Kinds))+")", anys(f.Kinds)...)
+	}
+	if len(f.States) > 0 {
+		and("state IN ("+marks(len(f.States))+")", anys(f.States)...)
+	}
+	return where, args
+}
+
+// marks gives n question marks between commas.
+func marks(n int) string {
+	out := []byte{}
+	for i := range n {
+		if i > 0 {
+			out = append(out, ',')
+		}
+		out = append(out, '?')
+	}
+	return string(out)
+}
+
+// anys makes parameters of words.
+func anys[T ~string](in []T) []any {
+	out := make([]any, len(in))
+	for i, s := range in {
+		out[i] = string(s)
+	}
+	return out
+}
+
+// Open lists the works that have not ended, the oldest first. unheld leaves out those whose replica has shown itself since then.
+func (l *Ledger) Open(ctx context.Context, unheld time.Time, limit int) ([]Work, error) {
+	return list(ctx, l, scanWork, "SELECT "+workColumns+" FROM works WHERE state IN ('waiting', 'running') AND beat < ? ORDER BY created, id LIMIT ?", stamp(unheld), limit)
+}
+
+// Take makes a replica the holder of a work that nobody holds, or whose holder was silent since `silent`, and its state Running. ok tells
+// whether it was free.
+func (l *Ledger) Take(ctx context.Context, id, holder string, now, silent time.Time) (w Work, ok bool, err error) {
+	err = l.Write(ctx, func(tx *Tx) error {
+		n, err := tx.Change(`UPDATE works SET holder = ?, epoch = epoch + 1, beat = ?, state = 'running', started = CASE WHEN started = 0 THEN ? ELSE started END
+			WHERE id = ? AND state IN ('waiting', 'running') AND beat < ?`, holder, stamp(now), stamp(now), id, stamp(silent))
+		if ok = n == 1; err != nil || !ok {
+			return err
+		}
+		w, err = scanWork(tx.Row("SELECT "+workColumns+" FROM works WHERE id = ?", id))
+		return err
+	})
+	return w, ok, err
+}
+
+// Beat shows that a replica is alive, for all that it holds.
+func (l *Ledger) Beat(ctx context.Context, holder string, now time.Time) error {
+	return l.Write(ctx, func(tx *Tx) error {
+		return tx.Exec("UPDATE works SET beat = ? WHERE holder = ? AND state IN ('waiting', 'running')", stamp(now), holder)
+	})
+}
+
+// Release gives up what a replica holds, so that another one goes on at once.
+func (l *Ledger) Release(ctx context.Context, holder string) error {
+	return l.Write(ctx, func(tx *Tx) error {
+		return tx.Exec("UPDATE works SET holder = '', beat = 0 WHERE holder = ? AND state IN ('waiting', 'running')", holder)
+	})
+}
+
+// ErrFenced says that another replica has taken a work over.
+var ErrFenced = errors.New("another replica has taken this work over")
+
+// SaveWork writes a work's state, times, result, error, money and size. The epoch must be the newest.
+func (l *Ledger) SaveWork(ctx context.Context, w Work) error {
+	return l.Write(ctx, func(tx *Tx) error {
+		n, err := tx.Change(`UPDATE works SET state = ?, started = ?, finished = ?, expires = ?, result = ?, error = ?, spent = ?, bytes = ?, renders = ?, turns = ?
+			WHERE id = ? AND epoch = ?`, string(w.State), stamp(w.Started), stamp(w.Finished), stamp(w.Expires), w.Result, text(w.Error), w.Spent, w.Bytes, w.Renders, w.Turns, w.ID, w.Epoch)
+		if err == nil && n == 0 {
+			return ErrFenced
+		}
+		return err
+	})
+}
+
+// What somebody wants of a work.
+const (
+	WishCancel   = "cancel"   // its holder cancels it
+	WishResubmit = "resubmit" // submissions whose answer was lost are sent again
+)
+
+// Wish leaves word for the replica that holds a work. ok is false if it has ended.
+func (l *Ledger) Wish(ctx context.Context, id, wish string) (ok bool, err error) {
+	err = l.Write(ctx, func(tx *Tx) error {
+		n, err := tx.Change("UPDATE works SET wish = ? WHERE id = ? AND state IN ('waiting', 'running')", wish, id)
+		ok = n == 1
+		return err
+	})
+	return ok, err
+}
+
+// Wishes lists what is wanted of the works that a replica holds.
+func (l *Ledger) Wishes(ctx context.Context, holder string) ([]Work, error) {
+	return list(ctx, l, scanWork, "SELECT "+workColumns+" FROM works WHERE holder = ? AND wish = 'cancel' AND state = 'running'", holder)
+}
+
+// Reopen lets a work that has ended wait again. ok is false if it has not ended.
+func (l *Ledger) Reopen(ctx context.Context, id, wish string) (ok bool, err error) {
+	err = l.Write(ctx, func(tx *Tx) error {
+		n, err := tx.Change(`UPDATE works SET state = 'waiting', finished = 0, expires = 0, error = '', turns = turns + 1, wish = ?, holder = '', beat = 0
+			WHERE id = ? AND state NOT IN ('waiting', 'running')`, wish, id)
+		ok = n == 1
+		return err
+	})
+	return ok, err
+}
+
+// End closes a work that nobody runs: it was cancelled while it waited. ok is false if it does not wait.
+func (l *Ledger) End(ctx context.Context, id string, state State, now, expires time.Time) (ok bool, err error) {
+	err = l.Write(ctx, func(tx *Tx) error {
+		n, err := tx.Change("UPDATE works SET state = ?, finished = ?, expires = ?, epoch = epoch + 1 WHERE id = ? AND state = 'waiting'", string(state), stamp(now), stamp(expires), id)
+		ok = n == 1
+		return err
+	})
+	return ok, err
+}
+
+// Expired lists works that have ended and whose time is over.
+func (l *Ledger) Expired(ctx context.Context, now time.Time, limit int) ([]Work, error) {
+	return list(ctx, l, scanWork, "SELECT "+workColumns+" FROM works WHERE expires > 0 AND expires < ? ORDER BY expires LIMIT ?", stamp(now), limit)
+}
+
+// Forget drops a work with all that belongs to it.
+func (l *Ledger) Forget(ctx context.Context, id string) error {
+	return l.Write(ctx, func(tx *Tx) error {
+		for _, query := range []string{"DELETE FROM events WHERE work = ?", "DELETE FROM parts WHERE work = ?",
+			"DELETE FROM deliveries WHERE work = ?", "DELETE FROM works WHERE id = ?"} {
+			if err := tx.Exec(query, id); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// Count is how many works of one owner, pool and kind are in a state, with their money and bytes.
+type Count struct {
+	Owner, Pool, Kind string
+	State             State
+	Works             int
+	Spent             float64
+	Bytes             int64
+	Turns             int
+}
+
+// Counts sums the works up that were made since a time.
+func (l *Ledger) Counts(ctx context.Context, since time.Time) ([]Count, error) {
+	return list(ctx, l, func(r rowScanner) (c Count, err error) {
+		return c, r.Scan(&c.Owner, &c.Pool, &c.Kind, &c.State, &c.Works, &c.Spent, &c.Bytes, &c.Turns)
+	}, `SELECT owner, pool, kind, state, COUNT(*), SUM(spent), CAST(SUM(bytes) AS BIGINT), CAST(SUM(turns) AS BIGINT) FROM works WHERE created >= ? GROUP BY owner, pool, kind, state ORDER BY owner, pool, kind, state`, stamp(since))
+}
+
+// Usage is what an owner has spent since a time, and holds on disk.
+func (l *Ledger) Usage(ctx context.Context, owner string, since time.Time) (spent float64, bytes int64, err error) {
+	type pair struct {
+		spent float64
+		bytes int64
+	}
+	p, err := one(ctx, l, func(r rowScanner) (p pair, err error) { return p, r.Scan(&p.spent, &p.bytes) },
+		"SELECT COALESCE(SUM(CASE WHEN created >= ? THEN spent ELSE 0 END), 0), CAST(COALESCE(SUM(bytes), 0) AS BIGINT) FROM works WHERE owner = ?", stamp(since), owner)
+	return p.spent, p.bytes, err
+}

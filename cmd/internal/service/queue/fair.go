@@ -1,0 +1,115 @@
+package queue
+
+import (
+	"cmp"
+	"slices"
+)
+
+// ticket is a work that waits for its turn.
+type ticket struct {
+	id       string
+	owner    string
+	lane     string // the pool, or "" for batches
+	priority int
+	gone     bool          // cancelled while it waited
+	begun    chan struct{} // closed when it waits no more; nil in tests of turns
+}
+
+// line is the waiting works of one lane, priority and owner, the oldest first.
+type line struct {
+	lane, owner string
+	priority    int
+	waiting     []*ticket
+}
+
+// fair chooses whose turn it is. It is no more than data; the queue's lock guards it.
+type fair struct {
+	lines []*line
+	pass  map[string]float64 // by lane and owner: how much it has had, by weight
+}
+
+func newFair() *fair { return &fair{pass: map[string]float64{}} }
+
+func passKey(lane, owner string) string { return lane + "\x00" + owner }
+
+// add puts a work at the end of its line. An owner who comes anew starts level with the others, so that nobody saves turns up.
+func (f *fair) add(t *ticket) {
+	at := slices.IndexFunc(f.lines, func(l *line) bool { return l.lane == t.lane && l.owner == t.owner && l.priority == t.priority })
+	if at < 0 {
+		f.level(t.lane, t.owner)
+		f.lines = append(f.lines, &line{lane: t.lane, owner: t.owner, priority: t.priority})
+		at = len(f.lines) - 1
+	}
+	f.lines[at].waiting = append(f.lines[at].waiting, t)
+}
+
+// level lets an owner who was not in a lane begin with what the owner has had who had the least there. An empty lane begins from zero.
+func (f *fair) level(lane, owner string) {
+	least, found := 0.0, false
+	for _, l := range f.lines {
+		if l.lane == lane && l.owner == owner {
+			return
+		}
+		if l.lane == lane && (!found || f.pass[passKey(lane, l.owner)] < least) {
+			least, found = f.pass[passKey(lane, l.owner)], true
+		}
+	}
+	key := passKey(lane, owner)
+	if found {
+		f.pass[key] = max(f.pass[key], least)
+	} else {
+		clear0(f.pass, lane)
+	}
+}
+
+// clear0 forgets what owners of a lane have had, once nobody waits there.
+func clear0(pass map[string]float64, lane string) {
+	for key := range pass {
+		if len(key) > len(lane) && key[:len(lane)+1] == lane+"\x00" {
+			delete(pass, key)
+		}
+	}
+}
+
+// next takes the work whose turn it is among those for which room says yes; nil if there is none. weight gives an owner's share.
+func (f *fair) next(weight func(owner string) int, room func(*ticket) bool) *ticket {
+	order := slices.Clone(f.lines)
+	slices.SortStableFunc(order, func(a, b *line) int {
+		return cmp.Or(cmp.Compare(b.priority, a.priority), cmp.Compare(f.pass[passKey(a.lane, a.owner)], f.pass[passKey(b.lane, b.owner)]))
+	})
+	for _, l := range order {
+		for len(l.waiting) > 0 && l.waiting[0].gone {
+			l.waiting = l.waiting[1:]
+		}
+		if len(l.waiting) == 0 || !room(l.waiting[0]) {
+			continue
+		}
+		t := l.waiting[0]
+		l.waiting = l.waiting[1:]
+		f.pass[passKey(t.lane, t.owner)] += 1 / float64(weight(t.owner))
+		f.prune()
+		return t
+	}
+	f.prune()
+	return nil
+}
+
+// prune drops empty lines.
+func (f *fair) prune() {
+	f.lines = slices.DeleteFunc(f.lines, func(l *line) bool { return len(l.waiting) == 0 })
+}
+
+// count tells how many wait in a lane, of one owner or of all.
+func (f *fair) count(lane, owner string, all bool) (n int) {
+	for _, l := range f.lines {
+		if l.lane != lane || !all && l.owner != owner {
+			continue
+		}
+		for _, t := range l.waiting {
+			if !t.gone {
+				n++
+			}
+		}
+	}
+	return n
+}

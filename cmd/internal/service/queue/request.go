@@ -1,0 +1,255 @@
+package queue
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/comfyc/comfyc/compiler/source"
+)
+
+// Request is what a work is made of: what a client sent, without its secrets.
+type Request struct {
+	Name      string   `json:"name"`                // of the batch's text: batch.yaml or batch.json
+	Body      []byte   `json:"body"`                // the batch
+	Files     []File   `json:"files,omitempty"`     // that came with it
+	Endpoints []string `json:"endpoints,omitempty"` // that take the place of the batch's; nil for its own
+	MaxUSD    float64  `json:"max_usd,omitempty"`   // 0 for the batch's own budget
+	Job       *Job     `json:"job,omitempty"`       // nil for a batch
+}
+
+// Job is what a single job has besides.
+type Job struct {
+	Timeout  time.Duration     // of execution, 0 for the pool's
+	Deadline time.Duration     // from submit to end, 0 for none
+	Webhook  bool              // an address is among the secrets
+	Prefixes map[string]string // output node → filename_prefix, for the names that the client sees
+	Prompt   []byte            // as the native face must show it again
+	Extra    []byte            // extra_data of the native face
+	Number   int64             // of the native face's queue
+	Bucket   bool              // s3Config is among the secrets: outputs go there
+}
+
+// File is a file that came with a batch. Large ones lie in the work's folder, where At says.
+type File struct {
+	Path string
+	Data []byte
+	At   string // name below the work's folder "in", "" if Data has it
+	Size int64
+}
+
+// Bounds of what comes with a batch.
+const (
+	maxFiles  = 10_000
+	maxPath   = 255
+	rowBytes  = 1 << 20 // files of so many bytes together are kept in the row
+	maxStored = 64 << 20
+)
+
+// CheckPath holds that a file's name stays below the batch's folder on every system.
+func CheckPath(name string) error {
+	switch {
+	case name == "" || len(name) > maxPath:
+		return fmt.Errorf("a file's name has 1 to %d bytes", maxPath)
+	case !fs.ValidPath(name) || name == ".":
+		return fmt.Errorf("the file name %q must be relative, with forward slashes and without \".\" or \"..\" in it", name)
+	case strings.ContainsAny(name, "\\:") || strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r == 0x7f }):
+		return fmt.Errorf("the file name %q holds a backslash, a colon or a control character", name)
+	}
+	return nil
+}
+
+// checkFiles holds the bounds.
+func (r *Request) checkFiles() error {
+	if len(r.Files) > maxFiles {
+		return fmt.Errorf("more than %d files", maxFiles)
+	}
+	seen := map[string]bool{}
+	for _, f := range r.Files {
+		if err := CheckPath(f.Path); err != nil {
+			return err
+		}
+		if seen[f.Path] {
+			return fmt.Errorf("the file %q is there twice", f.Path)
+		}
+		seen[f.Path] = true
+	}
+	return nil
+}
+
+// encode writes a request for its row.
+func (r *Request) encode() ([]byte, error) {
+	text, err := json.Marshal(r)
+	if err == nil && len(text) > maxStored {
+		err = fmt.Errorf("the request has more than the %d MiB that are kept of one", maxStored>>20)
+	}
+	return text, err
+}
+
+// decodeRequest reads what encode wrote.
+func decodeRequest(data []byte) (*Request, error) {
+	r := &Request{}
+	if err := json.Unmarshal(data, r); err != nil {
+		return nil, fmt.Errorf("read a stored request: %w", err)
+	}
+	return r, nil
+}
+
+// spill writes the files to a folder if they are large, and syncs them, so that they are durable before the work's row is.
+func (r *Request) spill(dir string) (size int64, err error) {
+	for _, f := range r.Files {
+		size += int64(len(f.Data))
+	}
+	if size <= rowBytes {
+		return 0, nil
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return 0, err
+	}
+	for i := range r.Files {
+		f := &r.Files[i]
+		f.At, f.Size = fmt.Sprintf("%05d", i), int64(len(f.Data))
+		if err := writeSynced(filepath.Join(dir, f.At), f.Data); err != nil {
+			return 0, err
+		}
+		f.Data = nil
+	}
+	return size, nil
+}
+
+// writeSynced writes a file that is durable when it returns.
+func writeSynced(name string, data []byte) error {
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	return errors.Join(err, f.Sync(), f.Close())
+}
+
+// tree gives the files to the compiler: nothing else can be opened.
+type tree struct {
+	files map[string]*File
+	dir   string // where those lie that have At
+}
+
+// newTree gives a request's files; dir is the work's folder "in".
+func newTree(r *Request, dir string) tree {
+	t := tree{map[string]*File{}, dir}
+	for i := range r.Files {
+		t.files[r.Files[i].Path] = &r.Files[i]
+	}
+	return t
+}
+
+// Open implements fs.FS.
+func (t tree) Open(name string) (fs.File, error) {
+	f := t.files[name]
+	if f == nil {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: errors.New("it did not come with the request")}
+	}
+	if f.At != "" {
+		return os.Open(filepath.Join(t.dir, f.At))
+	}
+	return &memory{Reader: bytes.NewReader(f.Data), name: path.Base(name), size: int64(len(f.Data))}, nil
+}
+
+// Glob implements fs.GlobFS.
+func (t tree) Glob(pattern string) (out []string, err error) {
+	for name := range t.files {
+		ok, err := path.Match(pattern, name)
+		if err != nil {
+			return nil, err
+		}
+		if ok {
+			out = append(out, name)
+		}
+	}
+	slices.Sort(out)
+	return out, nil
+}
+
+// read gives a file's content, for uploads.
+func (t tree) read(name string) ([]byte, error) {
+	f, err := t.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(f)
+}
+
+// memory is an open file whose content is in memory.
+type memory struct {
+	*bytes.Reader
+	name string
+	size int64
+}
+
+// The rest of fs.File and fs.FileInfo.
+func (m *memory) Stat() (fs.FileInfo, error) { return m, nil }
+func (m *memory) Close() error               { return nil }
+func (m *memory) Name() string               { return m.name }
+func (m *memory) Size() int64                { return m.size }
+func (m *memory) Mode() fs.FileMode          { return 0o400 }
+func (m *memory) ModTime() time.Time         { return time.Time{} }
+func (m *memory) IsDir() bool                { return false }
+func (m *memory) Sys() any                   { return nil }
+
+// Sum names a request by its content, for idempotency keys.
+func (r *Request) Sum() [32]byte {
+	h := sha256.New()
+	fmt.Fprintf(h, "%q %q %v %d\n", r.Name, r.Endpoints, r.MaxUSD, len(r.Body))
+	h.Write(r.Body)
+	for _, f := range r.Files {
+		fmt.Fprintf(h, "%q %d\n", f.Path, len(f.Data))
+		h.Write(f.Data)
+	}
+	return [32]byte(h.Sum(nil))
+}
+
+// Webhook gives the address of a batch's notify.webhook, "" if it has none.
+func (r *Request) Webhook() string {
+	if !bytes.Contains(r.Body, []byte("webhook")) {
+		return ""
+	}
+	root, err := source.Parse(source.NewFile(r.Name, r.Body), source.Limits{})
+	if err != nil {
+		return ""
+	}
+	return root.Get("notify").Get("webhook").Str()
+}
+
+// Stored gives a work's request as it came.
+func (q *Queue) Stored(ctx context.Context, id string) (*Request, error) {
+	data, sealed, err := q.Ledger.Request(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	r, err := decodeRequest(data)
+	if err != nil {
+		return nil, err
+	}
+	secrets, err := q.openSecrets(id, sealed)
+	if err == nil && secrets.Body != nil {
+		r.Body = secrets.Body
+	}
+	for i := range r.Files {
+		f := &r.Files[i]
+		if f.At != "" && err == nil {
+			f.Data, err = os.ReadFile(filepath.Join(q.workDir(id), "in", f.At))
+		}
+	}
+	return r, err
+}

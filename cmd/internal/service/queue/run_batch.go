@@ -1,0 +1,303 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+	"time"
+
+	"github.com/comfyc/comfyc/cmd/internal/service/ledger"
+	"github.com/comfyc/comfyc/compiler"
+	"github.com/comfyc/comfyc/compiler/diag"
+	"github.com/comfyc/comfyc/render"
+	"github.com/comfyc/comfyc/render/run"
+	"github.com/comfyc/comfyc/scheduler"
+	"github.com/comfyc/comfyc/scheduler/store"
+)
+
+// Result is how a batch ended, or stands. It is kept as JSON in its row.
+type Result struct {
+	Renders     int            `json:"renders"`
+	Done        int            `json:"done"`
+	Failed      int            `json:"failed"`
+	Held        int            `json:"held"`
+	Cancelled   int            `json:"cancelled"`
+	Waiting     int            `json:"waiting"`
+	Active      int            `json:"active"`
+	Kept        int            `json:"kept"`
+	Attempts    int            `json:"attempts"`
+	Stopped     scheduler.Stop `json:"stopped,omitempty"`
+	Seconds     float64        `json:"seconds"`
+	SpentUSD    float64        `json:"spent_usd"`
+	StakeUSD    float64        `json:"stake_usd,omitempty"`
+	Unpriced    bool           `json:"unpriced,omitempty"`
+	Failures    []Trouble      `json:"failures,omitempty"`
+	HeldRenders []Trouble      `json:"held_renders,omitempty"`
+}
+
+// Trouble is one render that is not done.
+type Trouble struct {
+	Index    int    `json:"index"`
+	ID       string `json:"id"`
+	Code     string `json:"code,omitempty"`
+	Reason   string `json:"reason,omitempty"`
+	Endpoint string `json:"endpoint,omitempty"`
+	Remote   string `json:"remote,omitempty"`
+}
+
+// maxTroubles bounds the list of each kind; manifest.json has all.
+const maxTroubles = 100
+
+// newResult sums a run up for the row and the clients.
+func newResult(plan *compiler.Plan, s scheduler.Summary) Result {
+	r := Result{Renders: s.Renders, Done: s.Counts[scheduler.Done], Failed: s.Counts[scheduler.RenderFailed], Held: s.Counts[scheduler.Held],
+		Cancelled: s.Counts[scheduler.RenderCancelled], Waiting: s.Counts[scheduler.Waiting], Active: s.Counts[scheduler.Active], Kept: s.Kept,
+		Attempts: s.Attempts, Stopped: s.Stopped, Seconds: s.Elapsed.Seconds(), SpentUSD: s.SpentUSD, StakeUSD: s.StakeUSD, Unpriced: s.Unpriced}
+	r.Failures, r.HeldRenders = troubles(plan, s.Failures), troubles(plan, s.Held)
+	return r
+}
+
+// troubles lists at most maxTroubles renders.
+func troubles(plan *compiler.Plan, list []scheduler.Trouble) (out []Trouble) {
+	for _, t := range list[:min(len(list), maxTroubles)] {
+		out = append(out, Trouble{Index: t.Render, ID: plan.RenderID(t.Render).String(), Code: t.Kind.Code(), Reason: t.Reason, Endpoint: t.Endpoint, Remote: t.Remote})
+	}
+	return out
+}
+
+// runBatch does a batch, or what is left of it.
+func (q *Queue) runBatch(lv *live, r *Request, sealed []byte) ending {
+	secrets, err := q.openSecrets(lv.id, sealed)
+	if err != nil {
+		return ending{state: ledger.Failed, err: err.Error()}
+	}
+	if secrets.Body != nil {
+		r.Body = secrets.Body
+	}
+	files := newTree(r, filepath.Join(q.workDir(lv.id), "in"))
+	plan, findings := q.compile(lv.ctx, r, files)
+	if plan == nil {
+		return q.interrupted(lv, ending{state: ledger.Failed, err: firstError(findings)})
+	}
+	o := run.Options{Dir: q.OutDir(lv.id), FS: files, Dialect: q.deps(files), Now: q.Now}
+	if q.Ledger.Shared() { // replicas share the folder over a network, where SQLite's promises are weak
+		state, err := q.Ledger.JobState(context.Background(), lv.row())
+		if err != nil {
+			return ending{state: ledger.Failed, err: err.Error()}
+		}
+		o.Store = state
+	}
+	b, err := run.Open(plan, o)
+	if err != nil {
+		return ending{state: ledger.Failed, err: err.Error()}
+	}
+	defer b.Close()
+	opts := b.Options()
+	opts.OnEvent = func(e scheduler.Event) { q.event(lv, e) }
+	opts.LeaveOnInterrupt = true
+	work := lv.row()
+	opts.RetryFailed, opts.ResubmitUncertain = work.Turns > 0, work.Wish == ledger.WishResubmit
+	q.share(lv, plan, &opts)
+	if end, ok := q.allow(lv, plan, &opts); !ok {
+		return end
+	}
+	page, err := pageOptions(plan)
+	if err != nil {
+		return ending{state: ledger.Failed, err: err.Error()}
+	}
+	show := q.showing(lv, b, page)
+	summary, err := q.runUntil(lv, &opts, func(ctx context.Context) (scheduler.Summary, error) { return b.Run(ctx, opts) })
+	show()
+	if shown := b.WriteGallery(context.Background(), page); shown != nil && err == nil {
+		err = shown
+	}
+	return q.interrupted(lv, batchEnding(plan, summary, err))
+}
+
+// runUntil runs until the end, or until the work is stopped: a cancelled work cancels its remote jobs, a service that stops leaves them.
+func (q *Queue) runUntil(lv *live, opts *scheduler.Options, do func(context.Context) (scheduler.Summary, error)) (scheduler.Summary, error) {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	control := &scheduler.Control{}
+	opts.Control = control
+	unhook := context.AfterFunc(lv.ctx, func() {
+		if errors.Is(context.Cause(lv.ctx), errCancelled) {
+			control.Cancel()
+			time.AfterFunc(cancelGrace, cancel)
+			return
+		}
+		cancel()
+	})
+	defer unhook()
+	return do(ctx)
+}
+
+// cancelGrace is how long the remotes may take to cancel; then their jobs are left.
+const cancelGrace = 20 * time.Second
+
+// interrupted tells a work that was stopped from one that ended by itself.
+func (q *Queue) interrupted(lv *live, end ending) ending {
+	switch cause := context.Cause(lv.ctx); {
+	case errors.Is(cause, errShutdown) && end.state != ledger.Done:
+		return ending{}
+	case errors.Is(cause, errCancelled) && end.state != ledger.Done:
+		end.state, end.err = ledger.Cancelled, ""
+	}
+	return end
+}
+
+// batchEnding chooses the state that a run leaves its batch in. A batch of which anything is done never has failed: it is incomplete.
+func batchEnding(plan *compiler.Plan, s scheduler.Summary, err error) ending {
+	end := ending{state: ledger.Incomplete, result: newResult(plan, s), spent: s.SpentUSD}
+	switch {
+	case err != nil:
+		end.err = err.Error()
+		if s.Counts[scheduler.Done] == 0 {
+			end.state = ledger.Failed
+		}
+	case s.AllDone():
+		end.state = ledger.Done
+	case s.Counts[scheduler.Done] == 0 && s.Counts[scheduler.RenderFailed] == s.Renders:
+		end.state = ledger.Failed
+		if len(s.Failures) > 0 {
+			end.err = s.Failures[0].Reason
+		}
+	}
+	return end
+}
+
+// firstError says what stopped a compilation that was good when the request came: the configuration has changed since.
+func firstError(findings []diag.Diagnostic) string {
+	for _, d := range findings {
+		if d.Severity == diag.Error {
+			return diag.Where(d.Place) + ": " + d.Message + " [" + d.Code + "]"
+		}
+	}
+	return "the request cannot be compiled"
+}
+
+// share gives a batch its part of its endpoints' places, by weight among the batches that run and wait.
+func (q *Queue) share(lv *live, plan *compiler.Plan, opts *scheduler.Options) {
+	var ends []string
+	all := 0
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, e := range plan.Endpoints() {
+		ends = append(ends, e.Name)
+		all += max(q.places[e.Name], 1)
+	}
+	mine := q.Ring.Owner(lv.owner).Share()
+	others := 0
+	for _, other := range q.live {
+		if other != lv && other.lane == "" {
+			others += q.Ring.Owner(other.owner).Share()
+		}
+	}
+	for _, l := range q.fair.lines {
+		if l.lane == "" && l.owner != lv.owner {
+			others += q.Ring.Owner(l.owner).Share()
+		}
+	}
+	n := max(1, min(all*mine/(mine+others), all-all/4))
+	if opts.MaxParallel > 0 {
+		n = min(n, opts.MaxParallel)
+	}
+	n = min(n, max(1, plan.Len()))
+	opts.MaxParallel, lv.ends, lv.load = n, ends, float64(n)
+	q.occupy(ends, lv.load, false)
+}
+
+// allow bounds a batch by what is left of its key's budget for the month. Other works that run have reserved their part.
+func (q *Queue) allow(lv *live, plan *compiler.Plan, opts *scheduler.Options) (ending, bool) {
+	k := q.Ring.Owner(lv.owner)
+	if k.BudgetUSD == 0 {
+		return ending{}, true
+	}
+	spent, _, err := q.Ledger.Usage(context.Background(), lv.owner, month(q.Now()))
+	if err != nil {
+		return ending{state: ledger.Failed, err: err.Error()}, false
+	}
+	before := lv.row().Spent // by earlier turns: it is in both sums
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	left := k.BudgetUSD - spent
+	for _, other := range q.live {
+		if other != lv && other.owner == lv.owner {
+			left -= other.reserved
+		}
+	}
+	if left <= 0 {
+		return ending{state: ledger.Incomplete, err: "the key's budget for this month is used up, or reserved by works that run", result: Result{Renders: plan.Len(), Waiting: plan.Len(), Stopped: scheduler.StopBudget}}, false
+	}
+	lv.reserved = min(left, 2*highest(plan))
+	if opts.Budget == nil || *opts.Budget > before+lv.reserved {
+		most := before + lv.reserved
+		opts.Budget = &most
+	}
+	return ending{}, true
+}
+
+// highest is the most that a plan is expected to cost on one of its endpoints; a lot if that is not known.
+func highest(plan *compiler.Plan) (usd float64) {
+	for _, e := range plan.Estimates() {
+		if !e.Priced {
+			return 1e9
+		}
+		usd = max(usd, e.USD.High)
+	}
+	if usd == 0 {
+		return 1e9
+	}
+	return usd
+}
+
+// Galleries of running batches are written anew every galleryEvery, up to so many cells; larger ones at the end only.
+const (
+	galleryEvery = 3 * time.Second
+	galleryCells = 5000
+)
+
+// pageOptions are those of a batch's gallery: the built-in theme that it names. Themes of folders are the command's only.
+func pageOptions(plan *compiler.Plan) (render.GalleryOptions, error) {
+	theme, err := render.BuiltInTheme(plan.Batch().Gallery.Theme)
+	return render.GalleryOptions{Theme: theme}, err
+}
+
+// showing keeps the gallery of a running batch up to date; the page follows it. The function that it gives ends that.
+func (q *Queue) showing(lv *live, b *run.Batch, page render.GalleryOptions) (end func()) {
+	page.Live = int(galleryEvery / time.Second)
+	if b.Plan().Coordinates() > galleryCells {
+		return func() {}
+	}
+	stop, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		timer := time.NewTicker(galleryEvery)
+		defer timer.Stop()
+		for {
+			select {
+			case <-stop:
+				return
+			case <-timer.C:
+			}
+			lv.mu.Lock()
+			dirty := lv.dirty
+			lv.dirty = false
+			lv.mu.Unlock()
+			if dirty {
+				if err := b.WriteGallery(context.Background(), page); err != nil {
+					q.Log.Warn("a gallery cannot be written", "work", lv.id, "error", err)
+				}
+			}
+		}
+	}()
+	return func() { close(stop); <-ended }
+}
+
+// State opens the scheduler's state of a batch for reading; os.ErrNotExist if it has not begun.
+func (q *Queue) State(ctx context.Context, w ledger.Work) (scheduler.Store, error) {
+	if q.Ledger.Shared() {
+		return q.Ledger.JobState(ctx, w)
+	}
+	return store.OpenRead(q.OutDir(w.ID))
+}

@@ -1,0 +1,172 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/comfyc/comfyc/cmd/internal/service/ledger"
+	"github.com/comfyc/comfyc/cmd/internal/service/outgoing"
+	"github.com/comfyc/comfyc/compiler/filename"
+	"github.com/comfyc/comfyc/render/run"
+	"github.com/comfyc/comfyc/scheduler"
+)
+
+// JobResult is what came of a job. It is kept as JSON in its row.
+type JobResult struct {
+	Files    []JobFile `json:"files,omitempty"`
+	Endpoint string    `json:"endpoint,omitempty"`
+	Worker   string    `json:"worker,omitempty"`
+	Seconds  float64   `json:"seconds,omitempty"` // of execution
+	Code     string    `json:"code,omitempty"`    // of the failure, for `comfyc explain`
+	Details  []string  `json:"details,omitempty"` // findings, one line each
+}
+
+// JobFile is one output of a job.
+type JobFile struct {
+	Node     string `json:"node"`
+	Filename string `json:"filename"` // as ComfyUI would have named it
+	Path     string `json:"path"`     // below the job's run directory
+	Type     string `json:"type"`     // media type
+	Bytes    int64  `json:"bytes"`
+	URL      string `json:"url,omitempty"` // where it was put, if the client gave a bucket
+}
+
+// jobRetries is how often a job is tried again elsewhere after trouble that is not its own.
+const jobRetries = 2
+
+// errExpired is the cause when a job's time to live is over.
+var errExpired = errors.New("its time to live is over")
+
+// runJob does a job, or goes on with it.
+func (q *Queue) runJob(lv *live, r *Request, sealed []byte) ending {
+	secrets, err := q.openSecrets(lv.id, sealed)
+	if err != nil {
+		return ending{state: ledger.Failed, err: err.Error()}
+	}
+	files := newTree(r, filepath.Join(q.workDir(lv.id), "in"))
+	plan, findings := q.compile(lv.ctx, r, files)
+	if plan == nil {
+		return q.interrupted(lv, ending{state: ledger.Failed, err: firstError(findings)})
+	}
+	work := lv.row()
+	state, err := q.Ledger.JobState(context.Background(), work)
+	if err != nil {
+		return ending{state: ledger.Failed, err: err.Error()}
+	}
+	deps := q.deps(files)
+	if secrets.ComfyOrgKey != "" {
+		deps.Transport = &keyed{next: q.transport, key: secrets.ComfyOrgKey}
+	}
+	b, err := run.Open(plan, run.Options{Dir: q.OutDir(lv.id), FS: files, Dialect: deps, Store: state, Now: q.Now})
+	if err != nil {
+		return ending{state: ledger.Failed, err: err.Error()}
+	}
+	defer b.Close()
+	opts := b.Options()
+	opts.OnEvent = func(e scheduler.Event) { q.event(lv, e) }
+	opts.LeaveOnInterrupt, opts.Retries, opts.Fuse = true, jobRetries, 1
+	opts.RetryFailed, opts.ResubmitUncertain = work.Turns > 0, work.Turns > 0
+	if p := q.pools[work.Pool]; p != nil {
+		opts.Objective, opts.Timeout = p.Objective, p.Timeout
+	}
+	if r.Job.Timeout > 0 {
+		opts.Timeout, opts.Retries = r.Job.Timeout, 0
+	}
+	if end, ok := q.allow(lv, plan, &opts); !ok {
+		end.state = ledger.Failed
+		return end
+	}
+	if r.Job.Deadline > 0 {
+		alarm := time.AfterFunc(work.Created.Add(r.Job.Deadline).Sub(q.Now()), func() { lv.stop(errExpired) })
+		defer alarm.Stop()
+	}
+	summary, err := q.runUntil(lv, &opts, func(ctx context.Context) (scheduler.Summary, error) { return b.Run(ctx, opts) })
+	end := q.jobEnding(lv, r, b, summary, err)
+	if end.state == ledger.Done && secrets.Bucket != nil {
+		if err := q.putAll(lv, secrets.Bucket, end.result.(*JobResult)); err != nil {
+			end.state, end.err = ledger.Failed, err.Error()
+		}
+	}
+	return q.interrupted(lv, end)
+}
+
+// jobEnding says how a job's run ended.
+func (q *Queue) jobEnding(lv *live, r *Request, b *run.Batch, s scheduler.Summary, err error) ending {
+	result := &JobResult{}
+	end := ending{state: ledger.Failed, result: result, spent: s.SpentUSD}
+	for rec, rerr := range b.Store().Records(context.Background()) {
+		if rerr != nil {
+			end.err = rerr.Error()
+			return end
+		}
+		result.Endpoint, result.Worker, result.Seconds = rec.Endpoint, rec.Worker, rec.Seconds
+		if rec.State == scheduler.Done {
+			result.Files = append(result.Files, nameFiles(rec.Files, r.Job.Prefixes)...)
+		}
+	}
+	if s.AllDone() {
+		end.state = ledger.Done
+		return end
+	}
+	end.err = "it did not finish"
+	for _, list := range [][]scheduler.Trouble{s.Failures, s.Held} {
+		for _, t := range list {
+			end.err, result.Code = t.Reason, t.Kind.Code()
+		}
+	}
+	if len(s.Held) > 0 {
+		end.err = "the answer to its submission was lost, so it may have been paid for; retry it to send it again: " + end.err
+	}
+	if err != nil {
+		end.err = err.Error()
+	}
+	timedOut := r.Job.Timeout > 0 && result.Seconds >= r.Job.Timeout.Seconds() && result.Seconds > 0
+	if timedOut || errors.Is(context.Cause(lv.ctx), errExpired) {
+		end.state, end.err = ledger.TimedOut, "it took longer than its policy allows"
+	}
+	return end
+}
+
+// nameFiles gives a job's outputs the names that ComfyUI would have given them in an empty folder.
+func nameFiles(files []scheduler.FileRecord, prefixes map[string]string) (out []JobFile) {
+	counts := map[string]int{}
+	for _, f := range files {
+		prefix := safePrefix(prefixes[f.Node])
+		counts[prefix]++
+		ext := filepath.Ext(f.Path)
+		out = append(out, JobFile{Node: f.Node, Filename: fmt.Sprintf("%s_%05d_%s", prefix, counts[prefix], ext), Path: f.Path, Type: f.Type, Bytes: f.Bytes})
+	}
+	return out
+}
+
+// safePrefix makes a client's filename_prefix fit for a name: the last part of a path, without what file systems or headers dislike.
+func safePrefix(prefix string) string {
+	if i := strings.LastIndexAny(prefix, `/\`); i >= 0 {
+		prefix = prefix[i+1:]
+	}
+	if prefix = filename.Safe(prefix); prefix == "" {
+		return "ComfyUI"
+	}
+	return prefix
+}
+
+// told owes the webhook of a work that has ended, if it has one.
+func (q *Queue) told(w ledger.Work) {
+	ctx := context.Background()
+	_, sealed, err := q.Ledger.Request(ctx, w.ID)
+	if err != nil || len(sealed) == 0 {
+		return
+	}
+	secrets, err := q.openSecrets(w.ID, sealed)
+	if err != nil || secrets.Webhook == "" {
+		return
+	}
+	hook := outgoing.Hook{ID: fmt.Sprintf("msg_%s_%d", w.ID, w.Turns), Work: w.ID, Owner: w.Owner, Event: w.Kind + "." + string(w.State), URL: secrets.Webhook, Body: q.payload(w)}
+	if err := q.Courier.Owe(ctx, hook); err != nil {
+		q.Log.Error("a webhook cannot be noted", "work", w.ID, "error", err)
+	}
+}

@@ -1,0 +1,124 @@
+package web
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/http"
+	"os"
+	"path"
+	"strings"
+
+	"github.com/valyala/fasthttp"
+)
+
+// mediaTypes are those of the files that run directories hold. Everything else is sent as bytes that no browser shows.
+var mediaTypes = map[string]string{".html": "text/html; charset=utf-8", ".json": "application/json", ".csv": "text/csv; charset=utf-8", ".txt": "text/plain; charset=utf-8",
+	".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".webp": "image/webp", ".gif": "image/gif", ".mp4": "video/mp4", ".webm": "video/webm",
+	".flac": "audio/flac", ".mp3": "audio/mpeg", ".wav": "audio/wav", ".ogg": "audio/ogg", ".opus": "audio/ogg"}
+
+// lockedDown is the policy of files that are not pages: if one of them were taken for a page, nothing in it would run.
+const lockedDown = "default-src 'none'; sandbox"
+
+// File answers with a file below a folder: ranges, entity tag, 304. Links in the folder do not lead out of it, and hidden files are not there.
+// Not found is a plain 404 of the route's own form.
+func (c *Call) File(dir, name string) {
+	f, info, err := openBelow(dir, name)
+	if err != nil {
+		c.NotFound()
+		return
+	}
+	h := &c.Response.Header
+	kind := mediaTypes[strings.ToLower(path.Ext(name))]
+	if kind == "" {
+		kind = "application/octet-stream"
+		h.Set("Content-Disposition", "attachment")
+	}
+	c.SetContentType(kind)
+	tag := fmt.Sprintf(`"%x-%x"`, info.ModTime().UnixNano(), info.Size())
+	h.Set("ETag", tag)
+	h.Set("Last-Modified", info.ModTime().UTC().Format(http.TimeFormat))
+	h.Set("Cache-Control", "no-cache, private")
+	h.Set("Accept-Ranges", "bytes")
+	if !strings.HasPrefix(kind, "text/html") {
+		h.Set("Content-Security-Policy", lockedDown)
+	}
+	if notModified(c, tag, info) {
+		f.Close()
+		c.SetStatusCode(fasthttp.StatusNotModified)
+		return
+	}
+	c.send(f, info.Size(), tag)
+}
+
+// notModified holds the client's conditions; a tag goes before a date.
+func notModified(c *Call, tag string, info fs.FileInfo) bool {
+	if match := c.Header("If-None-Match"); match != "" {
+		return matches(match, tag)
+	}
+	since, err := http.ParseTime(c.Header("If-Modified-Since"))
+	return err == nil && !info.ModTime().Truncate(1e9).After(since)
+}
+
+// send answers with a file or the range of it that was asked for. Several ranges are answered by the whole.
+func (c *Call) send(f *os.File, size int64, tag string) {
+	asked := c.Header("Range")
+	if condition := c.Header("If-Range"); condition != "" && condition != tag {
+		asked = ""
+	}
+	if asked == "" || strings.Contains(asked, ",") || !strings.HasPrefix(asked, "bytes=") {
+		c.SetBodyStream(f, int(size))
+		return
+	}
+	from, to, err := fasthttp.ParseByteRange([]byte(asked), int(size))
+	if err != nil {
+		f.Close()
+		c.Response.Header.Set("Content-Range", fmt.Sprintf("bytes */%d", size))
+		c.Problem(416, "range", "the file has no such range")
+		return
+	}
+	c.SetStatusCode(fasthttp.StatusPartialContent)
+	c.Response.Header.Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", from, to, size))
+	n := int64(to - from + 1)
+	c.SetBodyStream(section{io.NewSectionReader(f, int64(from), n), f}, int(n))
+}
+
+// section is a part of a file that closes the file.
+type section struct {
+	io.Reader
+	io.Closer
+}
+
+// errHidden refuses names of hidden files.
+var errHidden = errors.New("not a file that is shown")
+
+// openBelow opens a regular file below a folder.
+func openBelow(dir, name string) (*os.File, fs.FileInfo, error) {
+	if !fs.ValidPath(name) || strings.Contains(name, "\\") {
+		return nil, nil, errHidden
+	}
+	for part := range strings.SplitSeq(name, "/") {
+		if strings.HasPrefix(part, ".") {
+			return nil, nil, errHidden
+		}
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer root.Close()
+	f, err := root.Open(name)
+	if err != nil {
+		return nil, nil, err
+	}
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = errHidden
+	}
+	if err != nil {
+		f.Close()
+		return nil, nil, err
+	}
+	return f, info, nil
+}
