@@ -4,14 +4,12 @@ import (
 	"context"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/comfyc/comfyc/compiler"
 	"github.com/comfyc/comfyc/compiler/diag"
 	"github.com/comfyc/comfyc/compiler/source"
-	"github.com/comfyc/comfyc/scheduler/emulator/worker"
 )
 
 // batchFlags are the flags of the commands that compile a batch.
@@ -19,10 +17,12 @@ type batchFlags struct {
 	nodes, endpointsFile string
 	endpoints, allowKeys []string
 	preview, verbose     bool
+	expand               bool // language models may be asked (prompts.expand) although nothing is rendered
 	maxCost              float64
 	seed                 int64
 	set, sweep           []string // for a workflow without a batch
 	write                string
+	cache                cacheFlags
 }
 
 func (f *batchFlags) register(cmd *cobra.Command) {
@@ -36,6 +36,7 @@ func (f *batchFlags) register(cmd *cobra.Command) {
 	flags.StringArrayVar(&f.set, "set", nil, "with a workflow instead of a batch: set an input, `ADDRESS=VALUE`")
 	flags.StringArrayVar(&f.sweep, "sweep", nil, "with a workflow instead of a batch: vary an input, `ADDRESS=VALUES` (a list, a range, {random: 4})")
 	flags.StringVar(&f.write, "write", "", "with a workflow: save what --set and --sweep say as this batch `file`")
+	f.cache.register(cmd)
 	flags.Int64Var(&f.seed, "seed", -1, "the seed of all that is random, instead of the batch's")
 }
 
@@ -56,6 +57,9 @@ func (e *Env) compile(ctx context.Context, file string, f *batchFlags, run bool)
 	src.Catalogue, src.Run = cat, run
 	if src.File, src.Dir, err = batchFile(text, f); err != nil {
 		return nil, err
+	}
+	if run || f.expand {
+		src.Asker = e.asker(&src)
 	}
 	plan, findings := compiler.Compile(ctx, src)
 	if plan == nil {
@@ -144,42 +148,6 @@ func runDir(file string, plan *compiler.Plan) string {
 		return dir
 	}
 	return filepath.Join(filepath.Dir(file), dir)
-}
-
-// cannotRun says why an endpoint cannot run a node class, "" if it can or if that is not known.
-func cannotRun(cfg compiler.EndpointConfig) func(class string) string {
-	if cfg.Type != "preview" {
-		return nil
-	}
-	return func(class string) string {
-		if worker.Supports(class) == worker.None {
-			return "the preview worker does not know how to run " + class
-		}
-		return ""
-	}
-}
-
-// unsupported finds the nodes that none of the plan's endpoints can run.
-func unsupported(plan *compiler.Plan) []diag.Diagnostic {
-	var out []diag.Diagnostic
-	g := plan.Graph()
-	for _, i := range g.Order {
-		n := &g.Nodes[i]
-		var reasons []string
-		for _, cfg := range plan.Endpoints() {
-			if check := cannotRun(cfg); check == nil || check(n.Class) == "" {
-				reasons = nil
-				break
-			} else {
-				reasons = append(reasons, cfg.Name+": "+check(n.Class))
-			}
-		}
-		if reasons != nil {
-			out = append(out, diag.Errorf("no_endpoint_fits", diag.Of(n.Value), "no endpoint of this batch can run node %s (%s): %s",
-				n.ID, n.Class, strings.Join(reasons, "; ")).About(n.ID, "").Hinted("name an endpoint that can with --endpoint"))
-		}
-	}
-	return out
 }
 
 // exists tells whether a path is there.

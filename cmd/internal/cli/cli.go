@@ -13,10 +13,13 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"sync/atomic"
 	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/comfyc/comfyc/scheduler"
 )
 
 // The exit codes.
@@ -36,8 +39,12 @@ type Env struct {
 	Stdout, Stderr io.Writer
 	Getenv         func(string) string
 	Now            func() time.Time
-	Terminal       bool // Stderr is a terminal: bars and colours
-	ConfigDir      string
+	Terminal       bool   // Stderr is a terminal: bars and colours
+	ConfigDir      string // of this user: settings
+	CacheDir       string // of this user: what can be made again
+	StateDir       string // of this user: what was done. Each is "" if there is none
+
+	drain *drain // of a run that goes on
 }
 
 // System is the real process.
@@ -47,7 +54,7 @@ func System() *Env {
 		dir = "" // no home folder: no user configuration is looked for
 	}
 	return &Env{Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv, Now: time.Now,
-		Terminal: isTerminal(os.Stderr), ConfigDir: dir}
+		Terminal: isTerminal(os.Stderr), ConfigDir: dir, CacheDir: cacheDir(), StateDir: stateDir(dir)}
 }
 
 func isTerminal(f *os.File) bool {
@@ -81,6 +88,7 @@ func Main(args []string, env *Env) (code int) {
 			code = exitInternal
 		}
 	}()
+	env.drain = &drain{}
 	ctx, stop := interruptible(env)
 	defer stop()
 	cmd := root(env)
@@ -103,7 +111,14 @@ func Main(args []string, env *Env) (code int) {
 	return exitUsage
 }
 
-// interruptible gives a context that the first Ctrl-C or SIGTERM cancels; the second leaves at once.
+// drain lets SIGTERM end a run in good order.
+type drain struct {
+	control scheduler.Control // of the run
+	on      atomic.Bool       // there is one
+}
+
+// interruptible gives a context that the first Ctrl-C cancels; the second leaves at once. SIGTERM, of which platforms send one before they stop
+// a machine, first lets a run finish what is on remotes; without a run, or the second time, it is as Ctrl-C.
 func interruptible(env *Env) (context.Context, func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	signals := make(chan os.Signal, 2)
@@ -114,7 +129,13 @@ func interruptible(env *Env) (context.Context, func()) {
 			select {
 			case <-done:
 				return
-			case <-signals:
+			case s := <-signals:
+				if s == syscall.SIGTERM && n == 0 && env.drain.on.Swap(false) {
+					fmt.Fprintln(env.Stderr, "comfyc: asked to end: what is on endpoints finishes, nothing more is submitted (Ctrl-C cancels it)")
+					env.drain.control.Drain()
+					n--
+					continue
+				}
 				if n > 0 {
 					os.Exit(exitInterrupted)
 				}
@@ -124,6 +145,13 @@ func interruptible(env *Env) (context.Context, func()) {
 		}
 	}()
 	return ctx, func() { signal.Stop(signals); close(done); cancel() }
+}
+
+// Command gives the whole command line, for manual pages and completions.
+func Command(env *Env) *cobra.Command {
+	cmd := root(env)
+	cmd.DisableAutoGenTag = true
+	return cmd
 }
 
 // root holds the list of commands.
@@ -142,7 +170,7 @@ Exit codes: 0 all done · 1 the input is wrong · 2 wrong usage · 3 some render
 		return exitf(exitUsage, "%v (see `%s --help`)", err, c.CommandPath())
 	})
 	for _, make := range []func(*Env) *cobra.Command{
-		cmdCheck, cmdConvert, cmdGraph, cmdDiff, cmdPlan, cmdRender, cmdStatus, cmdGallery, cmdEmulate, cmdNodes, cmdScriptChild, cmdSchema, cmdExplain, cmdVersion,
+		cmdCheck, cmdConvert, cmdGraph, cmdDiff, cmdPlan, cmdRender, cmdStatus, cmdCancel, cmdResume, cmdRetry, cmdCache, cmdGallery, cmdEmulate, cmdNodes, cmdScriptChild, cmdSchema, cmdExplain, cmdInit, cmdDoctor, cmdServe, cmdKeys, cmdWork, cmdVersion,
 	} {
 		cmd.AddCommand(make(env))
 	}

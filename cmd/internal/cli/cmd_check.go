@@ -14,17 +14,20 @@ import (
 
 func cmdCheck(env *Env) *cobra.Command {
 	var f batchFlags
-	var targets []string
+	var targets, templates []string
 	var asJSON, verbose bool
 	cmd := &cobra.Command{
 		Use:   "check FILE…",
 		Short: "find mistakes in workflows and batches before anything is paid; nothing is submitted",
 		Long: `Finds mistakes in workflows (API or UI format, or a request body that holds one) and in batches. The verdict on a workflow is that of
-ComfyUI's own validation, with its names of errors. FILE may be a pattern such as 'workflows/*.json'.`,
+ComfyUI's own validation, with its names of errors. FILE may be a pattern such as 'workflows/*.json', or a script of node templates.`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			opt, err := env.checkOptions(&f, targets)
 			if err != nil {
+				return err
+			}
+			if opt.Templates, err = env.templates(templates); err != nil {
 				return err
 			}
 			files, err := globs(args)
@@ -51,6 +54,7 @@ ComfyUI's own validation, with its names of errors. FILE may be a pattern such a
 		},
 	}
 	f.register(cmd)
+	addTemplates(cmd, &templates)
 	cmd.Flags().StringSliceVar(&targets, "targets", nil, "look at these output nodes only, as partial_execution_targets does (`ids`)")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object a line for each file")
 	cmd.Flags().BoolVarP(&verbose, "verbose", "v", false, "print remarks too")

@@ -15,13 +15,15 @@ import (
 
 func cmdConvert(env *Env) *cobra.Command {
 	var nodesFile, out string
+	var templates []string
 	cmd := &cobra.Command{
 		Use:   "convert FILE…",
 		Short: "UI format to API format, as the frontend's Export (API) does it",
 		Long: `Converts workflows saved by the UI to the form that the API takes; API format passes through. Without -o the result goes to stdout. With
-several files, -o names a folder, which gets NAME.json for each; a file that is refused gets none, and the others are still written.`,
+several files, -o names a folder, which gets NAME.json for each; a file that is refused gets none, and the others are still written. Nodes that use
+node templates are replaced by what the templates make; FILE may be a script that is a whole workflow.`,
 		Args: cobra.MinimumNArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(cmd *cobra.Command, args []string) error {
 			cat, err := env.catalogue(nodesFile)
 			if err != nil {
 				return err
@@ -30,8 +32,15 @@ several files, -o names a folder, which gets NAME.json for each; a file that is 
 			if err != nil {
 				return err
 			}
+			if out == "-" {
+				out = "" // standard output, as elsewhere
+			}
 			folder, err := outFolder(out, len(files))
 			if err != nil {
+				return err
+			}
+			opt := compiler.ConvertOptions{Catalogue: cat, Scripts: env.scripts()}
+			if opt.Templates, err = env.templates(templates); err != nil {
 				return err
 			}
 			refused := false
@@ -42,7 +51,7 @@ several files, -o names a folder, which gets NAME.json for each; a file that is 
 					refused = true
 					continue
 				}
-				prompt, findings := compiler.Convert(file, cat)
+				prompt, findings := compiler.Expand(cmd.Context(), file, opt)
 				env.print(atLeast(diag.Warning, findings))
 				if prompt == nil {
 					refused = true
@@ -59,7 +68,8 @@ several files, -o names a folder, which gets NAME.json for each; a file that is 
 		},
 	}
 	cmd.Flags().StringVar(&nodesFile, "nodes", "", "an /object_info `file` instead of the built-in catalogue")
-	cmd.Flags().StringVarP(&out, "output", "o", "", "the `file` or folder to write")
+	addTemplates(cmd, &templates)
+	cmd.Flags().StringVarP(&out, "output", "o", "", "the `file` or folder to write; - or nothing is standard output")
 	return cmd
 }
 

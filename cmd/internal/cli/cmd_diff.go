@@ -5,12 +5,14 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/comfyc/comfyc/compiler"
 	"github.com/comfyc/comfyc/compiler/diag"
 	"github.com/comfyc/comfyc/compiler/view"
 )
 
 func cmdDiff(env *Env) *cobra.Command {
 	var nodesFile string
+	var templates []string
 	var asJSON bool
 	var opt view.DiffOptions
 	cmd := &cobra.Command{
@@ -21,14 +23,18 @@ only at last by id; ids and titles alone are no difference. Keys and tokens are 
 
 The exit code is that of diff: 0 the same in meaning (and nothing is printed), 1 different, 2 a file cannot be read or wrong usage.`,
 		Args: cobra.ExactArgs(2),
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(cmd *cobra.Command, args []string) error {
 			cat, err := env.catalogue(nodesFile)
 			if err != nil {
 				return err
 			}
+			how := compiler.ConvertOptions{Catalogue: cat, Scripts: env.scripts()}
+			if how.Templates, err = env.templates(templates); err != nil {
+				return err
+			}
 			var sides [2]*view.View
 			for i, name := range args {
-				v, findings := viewOf(name, cat)
+				v, findings := viewOf(cmd.Context(), name, how)
 				env.print(atLeast(diag.Error, findings))
 				if v == nil {
 					return silent(exitUsage)
@@ -48,6 +54,7 @@ The exit code is that of diff: 0 the same in meaning (and nothing is printed), 1
 			return nil
 		},
 	}
+	addTemplates(cmd, &templates)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
 	cmd.Flags().BoolVar(&opt.Strict, "strict", false, "ids and titles are differences too")
 	cmd.Flags().StringVar(&nodesFile, "nodes", "", "an /object_info `file` instead of the built-in catalogue")

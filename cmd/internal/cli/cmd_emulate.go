@@ -14,6 +14,7 @@ import (
 
 func cmdEmulate(env *Env) *cobra.Command {
 	var address, config string
+	var webhooks bool
 	cmd := &cobra.Command{
 		Use:   "emulate",
 		Short: "a server that behaves as the platforms do: Novita, RunPod and native ComfyUI, with cold starts, queues, limits and faults",
@@ -23,13 +24,14 @@ func cmdEmulate(env *Env) *cobra.Command {
   RunPod    http://ADDRESS/v2/preview/run …
   ComfyUI   http://ADDRESS/native/preview/prompt …, and at the root
 
-What was submitted and rendered is counted at http://ADDRESS/_emulator/stats.`,
+RunPod's webhook, policy (time-outs, low priority) and long polls work as documented; ComfyUI's websocket tells every node. What was submitted and rendered is counted at http://ADDRESS/_emulator/stats.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := env.emulatorConfig(config)
 			if err != nil {
 				return err
 			}
+			c.Webhooks = c.Webhooks || webhooks
 			err = emulator.Run(cmd.Context(), c, address, func(base string) { fmt.Fprintln(env.Stdout, base) })
 			if err != nil && !errors.Is(err, context.Canceled) {
 				return exitf(exitInput, "%v", err)
@@ -39,6 +41,7 @@ What was submitted and rendered is counted at http://ADDRESS/_emulator/stats.`,
 	}
 	cmd.Flags().StringVar(&address, "listen", "127.0.0.1:8199", "the `address` to listen on; port 0 takes a free one, which is printed")
 	cmd.Flags().StringVar(&config, "config", "", "a YAML or JSON `file` with endpoints, workers, cold starts, limits and faults")
+	cmd.Flags().BoolVar(&webhooks, "webhooks", false, "POST to the webhooks of jobs and upload to the buckets of their s3Config: calls any address that a job names")
 	return cmd
 }
 

@@ -10,13 +10,17 @@ import (
 )
 
 func cmdGallery(env *Env) *cobra.Command {
-	var title string
+	var title, theme string
 	cmd := &cobra.Command{
 		Use:   "gallery DIR",
 		Short: "write the gallery of a run directory anew, from its manifest.json",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
-			if err := render.WriteGallery(args[0], render.GalleryOptions{Title: title}); err != nil {
+			folder, err := themeFolder(theme)
+			if err != nil {
+				return err
+			}
+			if err := render.WriteGallery(args[0], render.GalleryOptions{Title: title, Theme: folder}); err != nil {
 				return exitf(exitInput, "%s: %v", args[0], err)
 			}
 			fmt.Fprintln(env.Stdout, filepath.Join(args[0], "index.html"))
@@ -24,5 +28,6 @@ func cmdGallery(env *Env) *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&title, "title", "", "a `title` instead of the batch's")
+	registerTheme(cmd, &theme)
 	return cmd
 }

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"path/filepath"
 	"strings"
 
@@ -11,11 +12,11 @@ import (
 	"github.com/comfyc/comfyc/compiler/graph"
 	"github.com/comfyc/comfyc/compiler/source"
 	"github.com/comfyc/comfyc/compiler/view"
-	"github.com/comfyc/comfyc/nodes"
 )
 
 func cmdGraph(env *Env) *cobra.Command {
 	var nodesFile, format, out string
+	var templates []string
 	cmd := &cobra.Command{
 		Use:   "graph FILE",
 		Short: "draw a workflow as DOT, Mermaid, SVG or JSON",
@@ -24,7 +25,7 @@ them; ` + "`comfyc check`" + ` says more about those. Keys and tokens are left o
 ` + formatsHelp(),
 		Example: "  comfyc graph --format svg -o flow.svg flow.json\n  comfyc graph flow.json | dot -Tpng -o flow.png",
 		Args:    cobra.ExactArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(cmd *cobra.Command, args []string) error {
 			write := formatNamed(format)
 			if write == nil {
 				names := formatNames()
@@ -35,12 +36,16 @@ them; ` + "`comfyc check`" + ` says more about those. Keys and tokens are left o
 			if err != nil {
 				return err
 			}
-			v, findings := viewOf(args[0], cat)
+			opt := compiler.ConvertOptions{Catalogue: cat, Scripts: env.scripts()}
+			if opt.Templates, err = env.templates(templates); err != nil {
+				return err
+			}
+			v, findings := viewOf(cmd.Context(), args[0], opt)
 			if v == nil {
 				return env.failed(findings)
 			}
 			env.print(atLeast(diag.Warning, findings))
-			if out == "" {
+			if out == "" || out == "-" {
 				_, err = env.Stdout.Write(write(v))
 				return err
 			}
@@ -52,7 +57,8 @@ them; ` + "`comfyc check`" + ` says more about those. Keys and tokens are left o
 	}
 	cmd.Flags().StringVar(&format, "format", view.Formats[0].Name, "how to write it: "+strings.Join(formatNames(), ", "))
 	cmd.Flags().StringVar(&nodesFile, "nodes", "", "an /object_info `file` instead of the built-in catalogue")
-	cmd.Flags().StringVarP(&out, "output", "o", "", "the `file` to write instead of stdout")
+	addTemplates(cmd, &templates)
+	cmd.Flags().StringVarP(&out, "output", "o", "", "the `file` to write; - or nothing is standard output")
 	return cmd
 }
 
@@ -83,16 +89,16 @@ func formatNamed(name string) func(*view.View) []byte {
 
 // viewOf reads a workflow and makes it ready to be shown, whatever is wrong with its nodes. The findings are those of reading and converting;
 // the view is nil if there is no workflow in the file at all.
-func viewOf(name string, cat *nodes.Catalogue) (*view.View, []diag.Diagnostic) {
+func viewOf(ctx context.Context, name string, opt compiler.ConvertOptions) (*view.View, []diag.Diagnostic) {
 	file, err := source.ReadFile(name)
 	if err != nil {
 		return nil, []diag.Diagnostic{diag.FromError(err, name)}
 	}
-	prompt, findings := compiler.Convert(file, cat)
+	prompt, findings := compiler.Expand(ctx, file, opt)
 	if prompt == nil {
 		return nil, findings
 	}
-	g, verdict := graph.Build(prompt, cat, graph.Options{})
+	g, verdict := graph.Build(prompt, opt.Catalogue, graph.Options{})
 	if len(g.Nodes) == 0 {
 		return nil, append(findings, atLeast(diag.Error, verdict.Findings)...)
 	}

@@ -1,15 +1,13 @@
 package cli
 
 import (
-	"context"
+	"bytes"
 	"fmt"
-	"slices"
 
 	"github.com/spf13/cobra"
 
 	"github.com/comfyc/comfyc/compiler"
-	"github.com/comfyc/comfyc/scheduler"
-	"github.com/comfyc/comfyc/scheduler/store"
+	"github.com/comfyc/comfyc/render/run"
 )
 
 func cmdPlan(env *Env) *cobra.Command {
@@ -24,26 +22,39 @@ func cmdPlan(env *Env) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			r := plan.Report(compiler.ReportOptions{Supports: supportsByName(plan), Done: doneIn(cmd.Context(), runDir(args[0], plan), previews(plan))})
+			// A state that cannot be read is no reason to say nothing: render says what is wrong with it.
+			done, _ := run.DoneIn(cmd.Context(), runDir(args[0], plan), previews(plan))
+			cached, err := env.cachedIn(cmd.Context(), plan, &f.cache)
+			if err != nil {
+				return err
+			}
+			r := plan.Report(compiler.ReportOptions{Supports: supportsByName(plan), Done: done, Cached: cached})
+			forecast, err := env.forecast(plan, r.Renders-r.Reused-r.Cached)
+			if err != nil {
+				return err
+			}
 			if asJSON {
-				fmt.Fprintln(env.Stdout, string(r.ToValue().AppendJSON(nil)))
+				text := bytes.TrimSuffix(r.ToValue().AppendJSON(nil), []byte("}"))
+				fmt.Fprintf(env.Stdout, "%s,\"forecast\":%s}\n", text, forecastJSON(forecast))
 				return nil
 			}
 			fmt.Fprint(env.Stdout, r.Text())
+			printForecast(env.Stdout, forecast)
 			return nil
 		},
 	}
 	f.register(cmd)
 	cmd.Flags().BoolVarP(&f.verbose, "verbose", "v", false, "print remarks too, such as what is not sent")
+	cmd.Flags().BoolVar(&f.expand, "expand", false, "ask the language model of prompts.expand for what is not stored yet; its answers are kept beside the batch")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
 	return cmd
 }
 
-// supportsByName is cannotRun for the endpoints of a plan.
+// supportsByName is run.CannotRun for the endpoints of a plan.
 func supportsByName(plan *compiler.Plan) func(endpoint, class string) string {
 	checks := map[string]func(string) string{}
 	for _, cfg := range plan.Endpoints() {
-		checks[cfg.Name] = cannotRun(cfg)
+		checks[cfg.Name] = run.CannotRun(cfg)
 	}
 	return func(endpoint, class string) string {
 		if check := checks[endpoint]; check != nil {
@@ -57,26 +68,4 @@ func supportsByName(plan *compiler.Plan) func(endpoint, class string) string {
 func previews(plan *compiler.Plan) bool {
 	ends := plan.Endpoints()
 	return len(ends) > 0 && ends[0].Type == "preview"
-}
-
-// doneIn tells which renders a run directory has done; previews count for previews only. Without a run, and with a state that cannot be read (render says why), it has none.
-func doneIn(ctx context.Context, dir string, preview bool) func(compiler.RenderID) bool {
-	done := map[compiler.RenderID]bool{}
-	if st, err := store.OpenRead(dir); err == nil {
-		defer st.Close()
-		for r, err := range st.Records(ctx) {
-			if err != nil {
-				break
-			}
-			if r.State == scheduler.Done && (preview || !drawn(r)) {
-				done[r.ID] = true
-			}
-		}
-	}
-	return func(id compiler.RenderID) bool { return done[id] }
-}
-
-// drawn tells whether a record's files are a preview's.
-func drawn(r scheduler.Record) bool {
-	return slices.ContainsFunc(r.Files, func(f scheduler.FileRecord) bool { return f.Preview })
 }

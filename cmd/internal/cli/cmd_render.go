@@ -11,14 +11,23 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
+	"github.com/comfyc/comfyc/compiler"
+	"github.com/comfyc/comfyc/render/run"
 	"github.com/comfyc/comfyc/scheduler"
+	"github.com/comfyc/comfyc/scheduler/dialect"
+	"github.com/comfyc/comfyc/scheduler/store"
 )
 
 // renderFlags are the flags of `comfyc render`.
 type renderFlags struct {
 	batchFlags
+	gallery                     galleryFlags
 	resubmit, retryFailed, json bool
+	allowHosts                  []string
+	flags                       *pflag.FlagSet // that were given
+	dir                         string         // the run directory, where it is not the batch that says it
 }
 
 func cmdRender(env *Env) *cobra.Command {
@@ -36,12 +45,20 @@ On stdout stands the path of the gallery, or with --json one line for each event
 		Args:    cobra.ExactArgs(1),
 		RunE:    func(cmd *cobra.Command, args []string) error { return env.render(cmd.Context(), args[0], &f) },
 	}
+	f.registerAll(cmd)
+	return cmd
+}
+
+// registerAll makes the flags of a command that renders.
+func (f *renderFlags) registerAll(cmd *cobra.Command) {
 	f.register(cmd)
+	f.flags = cmd.Flags()
 	cmd.Flags().BoolVarP(&f.verbose, "verbose", "v", false, "print remarks too, such as what is not sent")
 	cmd.Flags().BoolVar(&f.resubmit, "resubmit-uncertain", false, "send renders again whose submission's answer was lost, at the risk of paying twice")
 	cmd.Flags().BoolVar(&f.retryFailed, "retry-failed", false, "try renders again that failed in an earlier run")
+	cmd.Flags().StringArrayVar(&f.allowHosts, "allow-host", nil, "let the batch's webhook call this private `HOST`")
 	cmd.Flags().BoolVar(&f.json, "json", false, "print events as JSON lines")
-	return cmd
+	f.gallery.register(cmd)
 }
 
 func (e *Env) render(ctx context.Context, file string, f *renderFlags) error {
@@ -49,43 +66,97 @@ func (e *Env) render(ctx context.Context, file string, f *renderFlags) error {
 	if err != nil {
 		return err
 	}
-	if findings := unsupported(plan); len(findings) > 0 {
-		return e.failed(findings)
-	}
-	recipe, findings := postRecipe(plan, filepath.Dir(file))
-	if len(findings) > 0 {
-		return e.failed(findings)
-	}
-	s, err := openSession(e, plan, recipe, runDir(file, plan), f.allowKeys)
+	tell, err := e.notification(plan.Batch().Notify, f.allowHosts)
 	if err != nil {
 		return err
 	}
-	defer s.close()
-	opts := s.options()
+	page, err := f.gallery.options(plan)
+	if err != nil {
+		return err
+	}
+	b, err := e.open(plan, file, f)
+	if err != nil {
+		return err
+	}
+	defer b.Close()
+	pause, leave, err := e.watch(ctx, b, &f.gallery, page)
+	if err != nil {
+		return err
+	}
+	defer leave()
+	id := e.remember(b.Dir(), recordOf(b.Dir(), file, plan.Name(), f, f.flags))
+	opts := b.Options()
 	opts.ResubmitUncertain, opts.RetryFailed = f.resubmit, f.retryFailed
 	p := newProgress(e, f.json, plan.Len())
 	opts.OnEvent = p.Event
-	summary, err := s.run(ctx, opts)
+	learned := e.speeds(&opts)
+	if e.drain != nil {
+		opts.Control = &e.drain.control
+		e.drain.on.Store(true)
+	}
+	summary, err := b.Run(ctx, opts)
+	learned()
 	p.Close()
+	pause()
 	var wrong *scheduler.ConfigError
 	if errors.As(err, &wrong) {
 		return exitf(exitInput, "%s [%s]", wrong.Message, wrong.Code)
 	}
-	if shown := s.writeGallery(context.WithoutCancel(ctx)); shown != nil && err == nil {
+	if shown := b.WriteGallery(context.WithoutCancel(ctx), page); shown != nil && err == nil {
 		err = shown
 	}
-	return e.finish(file, s, f, summary, err)
+	published := e.publish(ctx, b)
+	if tell != nil {
+		tell.send(context.WithoutCancel(ctx), e, summaryLine(b, summary, b.Page()))
+	}
+	if err := e.finish(file, id, b, f, summary, err); err != nil {
+		return err
+	}
+	return published
+}
+
+// open opens a batch's endpoints and run directory, and turns what is wrong with them into the command's findings and exit codes.
+func (e *Env) open(plan *compiler.Plan, file string, f *renderFlags) (*run.Batch, error) {
+	kept, bytes, err := e.openCache(f.cache.where)
+	if err != nil {
+		return nil, err
+	}
+	allow := map[string][]string{}
+	for _, pair := range f.allowKeys {
+		name, host, _ := strings.Cut(pair, "=")
+		allow[name] = append(allow[name], host)
+	}
+	b, err := run.Open(plan, run.Options{Dir: orElse(f.dir, runDir(file, plan)), Base: filepath.Dir(file), Now: e.Now, File: file, Bucket: run.OwnBucket(e.Getenv, allow),
+		Cache: kept, CacheBytes: bytes, NoReuse: f.cache.noReuse,
+		Dialect: dialect.Deps{Getenv: e.Getenv, AllowKeys: allow}})
+	var wrong *run.FindingsError
+	var locked *store.LockedError
+	var remote *scheduler.Error
+	switch {
+	case errors.As(err, &wrong):
+		return nil, e.failed(wrong.Findings)
+	case errors.As(err, &locked):
+		return nil, exitf(exitInput, "%v\nWait for it, or stop it (comfyc cancel %s); two runs cannot share a folder.", locked, orElse(f.dir, runDir(file, plan)))
+	case errors.As(err, &remote):
+		return nil, exitf(exitInput, "%v", err)
+	case err != nil:
+		return nil, exitf(exitInput, "open the run directory: %v", err)
+	}
+	return b, nil
 }
 
 // finish says how the run ended and chooses the exit code.
-func (e *Env) finish(file string, s *session, f *renderFlags, summary scheduler.Summary, err error) error {
-	page := filepath.Join(s.dir, "index.html")
+func (e *Env) finish(file, id string, b *run.Batch, f *renderFlags, summary scheduler.Summary, err error) error {
+	page := b.Page()
 	if f.json {
-		_ = json.NewEncoder(e.Stdout).Encode(map[string]any{"summary": summaryLine(s, summary, page)})
+		_ = json.NewEncoder(e.Stdout).Encode(map[string]any{"summary": summaryLine(b, summary, page)})
 	} else {
 		fmt.Fprintln(e.Stdout, page)
 	}
-	e.report(file, s, summary)
+	e.report(file, b, summary)
+	if trouble := b.CacheTrouble(); trouble != nil {
+		fmt.Fprintf(e.Stderr, "comfyc: warning: %v\n", trouble)
+	}
 	var unusable *scheduler.UnusableError
 	switch {
 	case errors.As(err, &unusable):
@@ -93,36 +164,44 @@ func (e *Env) finish(file string, s *session, f *renderFlags, summary scheduler.
 	case err != nil:
 		return exitf(exitIncomplete, "%v\nWhat is done is kept. Run the same command again to go on.", err)
 	case summary.Stopped == scheduler.StopInterrupted:
-		return exitf(exitInterrupted, "interrupted; run the same command again to go on")
+		return exitf(exitInterrupted, "%s; run the same command again to go on, or: comfyc resume %s", interruptedBy(b), id)
 	case !summary.AllDone():
 		return silent(exitIncomplete)
 	}
 	return nil
 }
 
+// interruptedBy says who ended a run.
+func interruptedBy(b *run.Batch) string {
+	if b.WasStopped() {
+		return "stopped by comfyc cancel"
+	}
+	return "interrupted"
+}
+
 // summaryLine is the last line of --json.
-func summaryLine(run *session, s scheduler.Summary, page string) map[string]any {
-	return map[string]any{"renders": s.Renders, "done": s.Counts[scheduler.Done], "kept": s.Kept, "failed": s.Counts[scheduler.RenderFailed],
+func summaryLine(b *run.Batch, s scheduler.Summary, page string) map[string]any {
+	return map[string]any{"renders": s.Renders, "done": s.Counts[scheduler.Done], "kept": s.Kept, "reused": s.Reused, "failed": s.Counts[scheduler.RenderFailed],
 		"held": s.Counts[scheduler.Held], "cancelled": s.Counts[scheduler.RenderCancelled], "active": s.Counts[scheduler.Active],
 		"waiting": s.Counts[scheduler.Waiting], "attempts": s.Attempts, "stopped": s.Stopped, "seconds": s.Elapsed.Seconds(),
 		"spent_usd": s.SpentUSD, "stake_usd": s.StakeUSD, "gallery": page,
-		"failures": troubleLines(run, s.Failures), "held_renders": troubleLines(run, s.Held), "left_renders": troubleLines(run, s.Left)}
+		"failures": troubleLines(b, s.Failures), "held_renders": troubleLines(b, s.Held), "left_renders": troubleLines(b, s.Left)}
 }
 
 // troubleLines are renders that are not done, for --json.
-func troubleLines(run *session, list []scheduler.Trouble) []map[string]any {
+func troubleLines(b *run.Batch, list []scheduler.Trouble) []map[string]any {
 	out := make([]map[string]any, len(list))
 	for i, t := range list {
-		out[i] = map[string]any{"index": t.Render, "id": run.plan.RenderID(t.Render).String(), "code": t.Kind.Code(), "reason": t.Reason,
+		out[i] = map[string]any{"index": t.Render, "id": b.Plan().RenderID(t.Render).String(), "code": t.Kind.Code(), "reason": t.Reason,
 			"endpoint": t.Endpoint, "remote": t.Remote, "stake_usd": t.StakeUSD}
 	}
 	return out
 }
 
 // report prints the summary for people, with what to do about what is not done.
-func (e *Env) report(file string, s *session, sum scheduler.Summary) {
+func (e *Env) report(file string, b *run.Batch, sum scheduler.Summary) {
 	w := e.Stderr
-	fmt.Fprintf(w, "comfyc: %s\n", sentence(s, sum))
+	fmt.Fprintf(w, "comfyc: %s\n", sentence(b, sum))
 	listTrouble(w, "failed", sum.Failures, "")
 	listTrouble(w, "held", sum.Held, "")
 	if n := len(sum.Held); n > 0 {
@@ -133,6 +212,8 @@ func (e *Env) report(file string, s *session, sum scheduler.Summary) {
 		fmt.Fprintf(w, "comfyc: to try what failed again: comfyc render %s --retry-failed\n", file)
 	}
 	switch sum.Stopped {
+	case scheduler.StopDrained:
+		fmt.Fprintln(w, "comfyc: stopped as asked; run the same command again to go on")
 	case scheduler.StopBudget:
 		fmt.Fprintln(w, "comfyc: stopped: the next job could break the budget; raise schedule.budget or --max-cost to go on")
 	case scheduler.StopDeadline:
@@ -143,19 +224,22 @@ func (e *Env) report(file string, s *session, sum scheduler.Summary) {
 }
 
 // sentence sums a run up.
-func sentence(s *session, sum scheduler.Summary) string {
+func sentence(of *run.Batch, sum scheduler.Summary) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%d of %s done", sum.Counts[scheduler.Done], count(sum.Renders, "render"))
 	if sum.Kept > 0 {
 		fmt.Fprintf(&b, ", %d of them by earlier runs", sum.Kept)
 	}
+	if sum.Reused > 0 {
+		fmt.Fprintf(&b, ", %d taken from the cache", sum.Reused)
+	}
 	fmt.Fprintf(&b, ", in %s", sum.Elapsed.Round(10*time.Millisecond))
-	if s.previewing() {
+	if of.Previewing() {
 		b.WriteString(", on the preview endpoint (nothing was paid, pictures of models are drawn)")
 	} else if sum.SpentUSD > 0 || !sum.Unpriced {
 		b.WriteString(", about " + dollars(sum.SpentUSD))
 	}
-	if sum.Unpriced && !s.previewing() {
+	if sum.Unpriced && !of.Previewing() {
 		b.WriteString(", plus attempts whose price is not known")
 	}
 	return b.String()

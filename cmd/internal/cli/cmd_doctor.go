@@ -1,0 +1,331 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/comfyc/comfyc/compiler"
+	"github.com/comfyc/comfyc/compiler/diag"
+	"github.com/comfyc/comfyc/compiler/source"
+	"github.com/comfyc/comfyc/nodes"
+	"github.com/comfyc/comfyc/render/run"
+	"github.com/comfyc/comfyc/scheduler"
+	"github.com/comfyc/comfyc/scheduler/dialect"
+	"github.com/comfyc/comfyc/scheduler/emulator"
+)
+
+// How long one question to an endpoint may take, and how many endpoints are asked at once.
+const (
+	doctorPatience = 15 * time.Second
+	doctorAtOnce   = 8
+)
+
+// What is found is compared with these.
+const (
+	freeEnough = 2 << 30          // bytes on the disk of the run directory
+	clockNear  = 30 * time.Second // difference from the endpoint's clock: signed URLs and deadlines depend on it
+)
+
+func cmdDoctor(env *Env) *cobra.Command {
+	d := doctor{env: env}
+	cmd := &cobra.Command{
+		Use:   "doctor [BATCH]",
+		Short: "say whether endpoints, keys, clock and disk are in order, and what to do if not; pays nothing",
+		Long: `Asks each configured endpoint, with its key, for its health: nothing is submitted, nothing is paid. With a batch, its own endpoints are
+asked, and the batch is checked against what they have. Each line is ok, warning or FAIL, with what to do.
+
+Exit code 4 if an endpoint cannot be used, 1 if the batch or a configuration is wrong.`,
+		Example: "  comfyc doctor\n  comfyc doctor batch.yaml",
+		Args:    cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return d.run(cmd.Context(), args)
+		},
+	}
+	cmd.Flags().StringVar(&d.flags.endpointsFile, "endpoints", "", "the endpoints `file`, instead of comfyc-endpoints.yaml here or in the user's configuration")
+	cmd.Flags().StringArrayVar(&d.flags.endpoints, "endpoint", nil, "look at this endpoint only; may be given several times")
+	cmd.Flags().StringArrayVar(&d.flags.allowKeys, "allow-key", nil, "let the key in `VARIABLE=HOST` go to that host")
+	cmd.Flags().BoolVar(&d.json, "json", false, "print one JSON object a line")
+	return cmd
+}
+
+// doctor is one run of the command.
+type doctor struct {
+	env   *Env
+	flags batchFlags
+	json  bool
+	worst verdict
+}
+
+// verdict of one examination.
+type verdict string
+
+// The verdicts.
+const (
+	fine    verdict = "ok"
+	warning verdict = "warning"
+	failed  verdict = "FAIL"
+)
+
+// exam is one line of the command.
+type exam struct {
+	Verdict verdict `json:"verdict"`
+	Subject string  `json:"subject"` // the endpoint's name, disk, …
+	Message string  `json:"message"`
+	Advice  string  `json:"advice,omitempty"`
+}
+
+func (d *doctor) run(ctx context.Context, args []string) error {
+	configs, dir, err := d.configs(ctx, args)
+	if err != nil {
+		return err
+	}
+	d.say(disk(dir))
+	if len(configs) == 0 {
+		d.say(exam{warning, "endpoints", "none is configured; batches run on the built-in preview endpoint", "comfyc init writes a configuration"})
+	}
+	for _, exams := range d.all(ctx, configs) {
+		for _, x := range exams {
+			d.say(x)
+		}
+	}
+	if d.worst == failed {
+		return silent(exitNoEndpoint)
+	}
+	return nil
+}
+
+func (d *doctor) say(x exam) {
+	if x.Verdict == failed || x.Verdict == warning && d.worst != failed {
+		d.worst = x.Verdict
+	}
+	if d.json {
+		_ = json.NewEncoder(d.env.Stdout).Encode(x)
+		return
+	}
+	fmt.Fprintf(d.env.Stdout, "%-8s %s: %s\n", x.Verdict, x.Subject, x.Message)
+	if x.Advice != "" {
+		fmt.Fprintf(d.env.Stdout, "         → %s\n", x.Advice)
+	}
+}
+
+// configs gives the endpoints to look at, and the folder whose disk counts.
+func (d *doctor) configs(ctx context.Context, args []string) ([]compiler.EndpointConfig, string, error) {
+	if len(args) > 0 {
+		plan, err := d.env.compile(ctx, args[0], &d.flags, false)
+		if err != nil {
+			return nil, "", err
+		}
+		if findings := run.Unsupported(plan); len(findings) > 0 {
+			return nil, "", d.env.failed(findings)
+		}
+		return plan.Endpoints(), runDir(args[0], plan), nil
+	}
+	path, fromUser := d.file()
+	if path == "" {
+		return nil, ".", nil
+	}
+	file, err := source.ReadFile(path)
+	if err != nil {
+		return nil, "", d.env.failed([]diag.Diagnostic{diag.FromError(err, path)})
+	}
+	list, findings := compiler.LoadEndpoints(file, fromUser, d.env.lookup)
+	if slices.ContainsFunc(findings, func(f diag.Diagnostic) bool { return f.Severity == diag.Error }) {
+		return nil, "", d.env.failed(findings)
+	}
+	d.env.print(findings)
+	chosen := slices.DeleteFunc(list, func(c compiler.EndpointConfig) bool {
+		return len(d.flags.endpoints) > 0 && !slices.Contains(d.flags.endpoints, c.Name)
+	})
+	if len(chosen) == 0 {
+		return nil, "", exitf(exitUsage, "%s has no endpoint %s", path, strings.Join(d.flags.endpoints, ", "))
+	}
+	return chosen, ".", nil
+}
+
+// file finds the endpoints file as batches find it; "" if there is none.
+func (d *doctor) file() (path string, fromUser bool) {
+	if d.flags.endpointsFile != "" {
+		return d.flags.endpointsFile, true
+	}
+	if exists(compiler.EndpointsFileName) {
+		return compiler.EndpointsFileName, false
+	}
+	if d.env.ConfigDir != "" {
+		if path := filepath.Join(d.env.ConfigDir, "comfyc", compiler.EndpointsFileName); exists(path) {
+			return path, true
+		}
+	}
+	return "", false
+}
+
+// all examines endpoints side by side and gives what was found in their order.
+func (d *doctor) all(ctx context.Context, configs []compiler.EndpointConfig) [][]exam {
+	out := make([][]exam, len(configs))
+	slots := make(chan struct{}, doctorAtOnce)
+	var wait sync.WaitGroup
+	for i, cfg := range configs {
+		slots <- struct{}{}
+		wait.Go(func() {
+			defer func() { <-slots }()
+			out[i] = d.endpoint(ctx, cfg)
+		})
+	}
+	wait.Wait()
+	return out
+}
+
+// endpoint examines one: what is known without asking, then what it says.
+func (d *doctor) endpoint(ctx context.Context, cfg compiler.EndpointConfig) (out []exam) {
+	add := func(v verdict, advice, format string, args ...any) {
+		out = append(out, exam{v, cfg.Name, fmt.Sprintf(format, args...), advice})
+	}
+	allow := map[string][]string{}
+	for _, pair := range d.flags.allowKeys {
+		name, host, _ := strings.Cut(pair, "=")
+		allow[name] = append(allow[name], host)
+	}
+	end, err := dialect.Open(cfg, dialect.Deps{Getenv: d.env.Getenv, AllowKeys: allow, Preview: noPreview})
+	if err != nil {
+		add(failed, adviceFor(err, cfg), "%v", err)
+		return out
+	}
+	if cfg.Type == "preview" {
+		add(fine, "", "built in; pictures of models are drawn, not rendered")
+		return out
+	}
+	if cfg.Price == nil {
+		add(warning, "give it as price: {usd_per_second: …, as_of: …}", "its price is not known, so a budget cannot be kept")
+	}
+	if cfg.Worker != "" {
+		if _, known := nodes.ProfileOf(cfg.Worker); !known {
+			add(warning, "list its models with models: FILE, or its nodes with object_info: FILE", "the worker image %s is not known, so models and nodes are not checked", cfg.Worker)
+		}
+	}
+	return append(out, d.ask(ctx, cfg, end)...)
+}
+
+// noPreview stands in for the emulator, which is always in order.
+func noPreview(compiler.EndpointConfig) (http.RoundTripper, error) {
+	e, err := emulator.New(emulator.Config{})
+	if err != nil {
+		return nil, err
+	}
+	return nil, e.Close()
+}
+
+// ask makes the cheap calls.
+func (d *doctor) ask(ctx context.Context, cfg compiler.EndpointConfig, end scheduler.Endpoint) (out []exam) {
+	ctx, cancel := context.WithTimeout(ctx, doctorPatience)
+	defer cancel()
+	add := func(v verdict, advice, format string, args ...any) {
+		out = append(out, exam{v, cfg.Name, fmt.Sprintf(format, args...), advice})
+	}
+	checker, ok := end.(scheduler.Checker)
+	if !ok {
+		add(warning, "", "endpoints of the type %s cannot be asked without submitting a job", cfg.Type)
+		return out
+	}
+	began := d.env.Now()
+	if err := checker.Check(ctx); err != nil {
+		add(failed, adviceFor(err, cfg), "%v", err)
+		return out
+	}
+	took := d.env.Now().Sub(began)
+	add(fine, "", "it answers (%s)", took.Round(time.Millisecond))
+	if stater, ok := end.(scheduler.Stater); ok {
+		out = append(out, workers(ctx, cfg.Name, stater)...)
+	}
+	return append(out, d.clock(ctx, cfg)...)
+}
+
+// workers says what the endpoint tells of its workers and its queue.
+func workers(ctx context.Context, name string, end scheduler.Stater) []exam {
+	s, err := end.Stats(ctx)
+	switch {
+	case err != nil || s.Workers < 0:
+		return nil
+	case s.Workers == 0:
+		return []exam{{warning, name, "no worker is running", "the first job waits for a cold start; if that is not meant, look at the endpoint's minimum of workers"}}
+	}
+	return []exam{{fine, name, fmt.Sprintf("%s, %s in its queue", count(s.Workers, "worker"), count(max(0, s.Queued), "job")), ""}}
+}
+
+// clock compares this machine's clock with the endpoint's. The call carries no key.
+func (d *doctor) clock(ctx context.Context, cfg compiler.EndpointConfig) []exam {
+	cfg, err := dialect.WithDefaults(cfg, d.env.Getenv)
+	if err != nil {
+		return nil
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodHead, cfg.URL, nil)
+	if err != nil {
+		return nil
+	}
+	client := http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	answer, err := client.Do(req)
+	if err != nil {
+		return nil // it has answered before; the clock is not worth another finding
+	}
+	answer.Body.Close()
+	theirs, err := http.ParseTime(answer.Header.Get("Date"))
+	if err != nil {
+		return nil
+	}
+	if skew := d.env.Now().Sub(theirs).Round(time.Second); skew.Abs() > clockNear {
+		return []exam{{warning, cfg.Name, fmt.Sprintf("the clocks differ by %s", skew.Abs()), "set this machine's clock: signed URLs and deadlines depend on it"}}
+	}
+	return nil
+}
+
+// adviceFor says what to do about trouble with an endpoint.
+func adviceFor(err error, cfg compiler.EndpointConfig) string {
+	var e *scheduler.Error
+	if !errors.As(err, &e) {
+		return ""
+	}
+	switch e.Kind {
+	case scheduler.Unauthorized:
+		if cfg.KeyEnv != "" {
+			return "is the key in " + cfg.KeyEnv + " complete, of the same team as the endpoint, and not revoked?"
+		}
+		return "is the key complete, of the same team as the endpoint, and not revoked?"
+	case scheduler.Rejected:
+		return "is the endpoint's id in url right, and the endpoint running?"
+	case scheduler.Unreachable:
+		return "is the host in url right, the server started, and the network there?"
+	case scheduler.Busy:
+		return "it is busy; ask again later"
+	}
+	return "ask again later; if it stays so, look at the platform's status page"
+}
+
+// disk says whether there is room where the pictures go. The folder may not be there yet.
+func disk(dir string) exam {
+	for !exists(dir) && filepath.Dir(dir) != dir {
+		dir = filepath.Dir(dir)
+	}
+	probe, err := os.CreateTemp(dir, ".comfyc-*")
+	if err != nil {
+		return exam{failed, "disk", fmt.Sprintf("%s cannot be written to: %v", dir, err), "choose another output.dir"}
+	}
+	probe.Close()
+	_ = os.Remove(probe.Name())
+	free, err := freeBytes(dir)
+	switch {
+	case err != nil:
+		return exam{warning, "disk", fmt.Sprintf("how much room %s has cannot be said: %v", dir, err), ""}
+	case free < freeEnough:
+		return exam{warning, "disk", fmt.Sprintf("%s has %.1f GB left", dir, float64(free)/1e9), "a picture of 1024 × 1024 needs about 1.5 MB"}
+	}
+	return exam{fine, "disk", fmt.Sprintf("%s has %.1f GB left", dir, float64(free)/1e9), ""}
+}

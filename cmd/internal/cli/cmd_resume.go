@@ -1,0 +1,94 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+)
+
+func cmdResume(env *Env) *cobra.Command {
+	var again goOn
+	cmd := &cobra.Command{
+		Use:   "resume DIR or ID",
+		Short: "go on with the batch of a run directory, as it was started",
+		Long: `Renders the batch of a run directory with the arguments of its last start. What is done stays, jobs that are on endpoints are collected.
+The run is named by its directory, or by its id or the beginning of it, from anywhere; comfyc status lists the runs.`,
+		Example: "  comfyc resume out\n  comfyc resume k3f9ab2c --resubmit-uncertain",
+		Args:    cobra.ExactArgs(1),
+		RunE:    func(cmd *cobra.Command, args []string) error { return env.goOn(cmd.Context(), args[0], again) },
+	}
+	again.register(cmd)
+	return cmd
+}
+
+func cmdRetry(env *Env) *cobra.Command {
+	var again goOn
+	cmd := &cobra.Command{
+		Use:     "retry --failed DIR or ID",
+		Short:   "go on with the batch of a run directory, and try again what failed",
+		Example: "  comfyc retry --failed out",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if !again.failed {
+				return exitf(exitUsage, "say what to try again: comfyc retry --failed %s", args[0])
+			}
+			return env.goOn(cmd.Context(), args[0], again)
+		},
+	}
+	cmd.Flags().BoolVar(&again.failed, "failed", false, "try the renders again that failed, with all their attempts anew")
+	again.register(cmd)
+	return cmd
+}
+
+// goOn is how a batch is gone on with, besides what its record says.
+type goOn struct {
+	failed, resubmit, json, verbose bool
+	maxCost                         float64
+}
+
+func (g *goOn) register(cmd *cobra.Command) {
+	cmd.Flags().BoolVar(&g.resubmit, "resubmit-uncertain", false, "send renders again whose submission's answer was lost, at the risk of paying twice")
+	cmd.Flags().Float64Var(&g.maxCost, "max-cost", 0, "stop before more than this many `USD` are spent, instead of what was said at the start")
+	cmd.Flags().BoolVarP(&g.verbose, "verbose", "v", false, "print remarks too")
+	cmd.Flags().BoolVar(&g.json, "json", false, "print events as JSON lines")
+}
+
+// goOn renders the batch of a run directory as it was started.
+func (e *Env) goOn(ctx context.Context, arg string, g goOn) error {
+	dir, err := e.find(arg)
+	if err != nil {
+		return err
+	}
+	file, f, err := e.restore(dir)
+	if err != nil {
+		return err
+	}
+	f.retryFailed, f.resubmit, f.json, f.verbose = g.failed, g.resubmit, g.json, g.verbose
+	if g.maxCost > 0 {
+		f.maxCost = g.maxCost
+		if err := f.flags.Set("max-cost", fmt.Sprint(g.maxCost)); err != nil {
+			return exitf(exitUsage, "--max-cost: %v", err)
+		}
+	}
+	return e.render(ctx, file, f)
+}
+
+// restore reads how the batch of a run directory was started.
+func (e *Env) restore(dir string) (file string, f *renderFlags, err error) {
+	r, err := readRecord(dir)
+	if errors.Is(err, errNoRecord) {
+		return "", nil, exitf(exitInput, "%s: %v; run comfyc render with the batch's file", dir, err)
+	} else if err != nil {
+		return "", nil, exitf(exitInput, "%s: %v", dir, err)
+	}
+	if file, f, err = r.restore(dir); err != nil {
+		return "", nil, exitf(exitInput, "%s: what it says of its start cannot be used: %v", dir, err)
+	}
+	if !exists(file) {
+		return "", nil, exitf(exitInput, "%s was started from %s, which is not there any more", dir, file)
+	}
+	f.dir = dir
+	return file, f, nil
+}

@@ -1,0 +1,310 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/comfyc/comfyc/compiler"
+	"github.com/comfyc/comfyc/compiler/source"
+	"github.com/comfyc/comfyc/render"
+	"github.com/comfyc/comfyc/render/run"
+	"github.com/comfyc/comfyc/scheduler/dialect"
+	"github.com/comfyc/comfyc/scheduler/lease"
+)
+
+// workFlags are those of `comfyc work` and of the commands below it.
+type workFlags struct {
+	batchFlags
+	db, dir, name string
+	slots, slices int
+	json          bool
+}
+
+func cmdWork(env *Env) *cobra.Command {
+	var f workFlags
+	cmd := &cobra.Command{
+		Use:   "work",
+		Short: "work on batches of a Postgres database, together with other machines",
+		Long: `Works on the batches that were put into a Postgres database, together with all other machines that do, until it is stopped. A machine
+that dies is noticed within 30 seconds; another one goes on with its remote jobs, and submits none of them again.
+
+Endpoints and keys are this machine's own: --endpoints, or comfyc-endpoints.yaml in the user's configuration. Pictures and gallery of a
+batch go to DIR/ID, so DIR is a folder that all machines share.
+
+The database's URL may hold a password: then give it as COMFYC_DB instead of --db.
+
+Ctrl-C submits nothing more and hands the work over at once; remote jobs go on, and another machine collects them.`,
+		Example: "  comfyc work --db postgres://comfyc@db/comfyc --dir /mnt/shared --slots 4\n  comfyc work submit batch.yaml --db postgres://comfyc@db/comfyc",
+		Args:    cobra.NoArgs,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return env.work(cmd.Context(), &f) },
+	}
+	flags := cmd.PersistentFlags()
+	flags.StringVar(&f.db, "db", "", "the database's `URL`, instead of COMFYC_DB")
+	flags.StringVar(&f.nodes, "nodes", "", "an /object_info `file` instead of the built-in catalogue")
+	flags.StringVar(&f.endpointsFile, "endpoints", "", "the endpoints `file`, instead of the one in the user's configuration")
+	flags.StringArrayVar(&f.allowKeys, "allow-key", nil, "let the key in `VARIABLE=HOST` go to that host")
+	cmd.Flags().StringVar(&f.dir, "dir", "", "the folder that all machines share; needed")
+	cmd.Flags().IntVar(&f.slots, "slots", 2, "slices of batches that are run at the same time")
+	cmd.Flags().StringVar(&f.name, "name", "", "this machine's name, unique among them; made up if it is not given")
+	cmd.AddCommand(cmdWorkSubmit(env, &f), cmdWorkStatus(env, &f), cmdWorkCancel(env, &f))
+	return cmd
+}
+
+func cmdWorkSubmit(env *Env, f *workFlags) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "submit BATCH",
+		Short: "put a batch with all its files into the database; its id is printed",
+		Args:  cobra.ExactArgs(1),
+		RunE:  func(cmd *cobra.Command, args []string) error { return env.workSubmit(cmd.Context(), args[0], f) },
+	}
+	cmd.Flags().IntVar(&f.slices, "slices", 0, "into how many parts it is cut; 0 chooses")
+	return cmd
+}
+
+func cmdWorkStatus(env *Env, f *workFlags) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "status ID",
+		Short: "say how a batch in the database stands, and which machines work on it",
+		Args:  cobra.ExactArgs(1),
+		RunE:  func(cmd *cobra.Command, args []string) error { return env.workStatus(cmd.Context(), args[0], f) },
+	}
+	cmd.Flags().BoolVar(&f.json, "json", false, "print it as one JSON object")
+	return cmd
+}
+
+func cmdWorkCancel(env *Env, f *workFlags) *cobra.Command {
+	return &cobra.Command{
+		Use:   "cancel ID",
+		Short: "cancel what is left of a batch in the database",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return env.withQueue(cmd.Context(), f, func(q *lease.Queue) error { return q.Cancel(cmd.Context(), args[0]) })
+		},
+	}
+}
+
+// withQueue opens the database for a command.
+func (e *Env) withQueue(ctx context.Context, f *workFlags, do func(*lease.Queue) error) error {
+	url := orElse(f.db, e.Getenv("COMFYC_DB"))
+	if url == "" {
+		return exitf(exitUsage, "say which database: --db URL, or COMFYC_DB")
+	}
+	q, err := lease.Open(ctx, url)
+	if err != nil {
+		return exitf(exitInput, "%v", err)
+	}
+	defer q.Close()
+	err = do(q)
+	if errors.Is(err, lease.ErrNoBatch) {
+		return exitf(exitInput, "%v", err)
+	}
+	return err
+}
+
+// work runs slices until ctx ends.
+func (e *Env) work(ctx context.Context, f *workFlags) error {
+	if f.dir == "" {
+		return exitf(exitUsage, "say where pictures go: --dir, a folder that all machines share")
+	}
+	return e.withQueue(ctx, f, func(q *lease.Queue) error {
+		w := &lease.Worker{Queue: q, Host: &workHost{e, f}, Slots: f.slots, Name: f.name, Log: slog.New(slog.NewTextHandler(e.Stderr, nil))}
+		return w.Run(ctx)
+	})
+}
+
+// workHost opens batches of the database on this machine.
+type workHost struct {
+	env *Env
+	f   *workFlags
+}
+
+// Open implements lease.Host: the same plan from the same files, with this machine's endpoints and keys.
+func (h *workHost) Open(ctx context.Context, b lease.Batch) (*lease.Opened, error) {
+	files, err := b.Bundle.FS()
+	if err != nil {
+		return nil, err
+	}
+	plan, err := h.env.compileShared(ctx, b.Bundle.File, b.Bundle.Files[b.Bundle.File], files, h.f, true)
+	if err != nil {
+		return nil, err
+	}
+	allow := allowed(h.f.allowKeys)
+	q, err := lease.Open(ctx, orElse(h.f.db, h.env.Getenv("COMFYC_DB")))
+	if err != nil {
+		return nil, err
+	}
+	batch, err := run.Open(plan, run.Options{Dir: filepath.Join(h.f.dir, b.ID), FS: files, Shared: true, Store: q.Store(b.ID), Now: h.env.Now,
+		Bucket: run.OwnBucket(h.env.Getenv, allow), Dialect: dialect.Deps{Getenv: h.env.Getenv, AllowKeys: allow, ReadFile: h.read(b)}})
+	if err != nil {
+		q.Close()
+		return nil, err
+	}
+	sink, opts, err := batch.Share(ctx)
+	if err != nil {
+		q.Close()
+		return nil, errors.Join(err, batch.Close())
+	}
+	return &lease.Opened{Work: plan, Endpoints: batch.Endpoints(), Sink: sink, Options: opts,
+		Ended: func(ctx context.Context) error { return batch.WriteGallery(ctx, render.GalleryOptions{}) },
+		Close: func() error { defer q.Close(); return batch.Close() }}, nil
+}
+
+// read opens the batch's inputs in its bundle, and key files on this machine.
+func (h *workHost) read(b lease.Batch) func(string) ([]byte, error) {
+	return func(path string) ([]byte, error) {
+		if data, ok := b.Bundle.Files[filepath.ToSlash(path)]; ok {
+			return data, nil
+		}
+		if filepath.IsAbs(path) { // of the endpoints file; a bundle has no such paths
+			return os.ReadFile(path)
+		}
+		return nil, &fs.PathError{Op: "open", Path: path, Err: fs.ErrNotExist}
+	}
+}
+
+func allowed(pairs []string) map[string][]string {
+	allow := map[string][]string{}
+	for _, pair := range pairs {
+		name, host, _ := strings.Cut(pair, "=")
+		allow[name] = append(allow[name], host)
+	}
+	return allow
+}
+
+// compileShared compiles a batch that reads its files from nowhere but files.
+func (e *Env) compileShared(ctx context.Context, name string, text []byte, files fs.FS, f *workFlags, run bool) (*compiler.Plan, error) {
+	cat, err := e.catalogue(f.nodes)
+	if err != nil {
+		return nil, err
+	}
+	src := e.source(&f.batchFlags)
+	src.Catalogue, src.Run, src.File, src.FS, src.Seed = cat, run, source.NewFile(name, text), files, nil
+	plan, findings := compiler.Compile(ctx, src)
+	if plan == nil {
+		return nil, e.failed(findings)
+	}
+	return plan, nil
+}
+
+// recorder notes which files are opened.
+type recorder struct {
+	fs.FS
+	mu    sync.Mutex
+	names map[string]bool
+}
+
+// Open implements fs.FS.
+func (r *recorder) Open(name string) (fs.File, error) {
+	f, err := r.FS.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	if info, err := f.Stat(); err == nil && info.Mode().IsRegular() {
+		r.mu.Lock()
+		r.names[name] = true
+		r.mu.Unlock()
+	}
+	return f, nil
+}
+
+// workSubmit compiles a batch here, and stores it with the files that the compiler opened.
+func (e *Env) workSubmit(ctx context.Context, file string, f *workFlags) error {
+	f.seed = -1
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return exitf(exitInput, "%v", err)
+	}
+	dir, name := filepath.Split(file)
+	root, err := os.OpenRoot(orElse(dir, "."))
+	if err != nil {
+		return exitf(exitInput, "%v", err)
+	}
+	defer root.Close()
+	seen := &recorder{FS: root.FS(), names: map[string]bool{}}
+	plan, err := e.compileShared(ctx, name, text, seen, f, false)
+	if err != nil {
+		return err
+	}
+	b := lease.Batch{Name: plan.Name(), Plan: plan.Hash(), Renders: plan.Len(), Slices: f.slices, MaxParallel: plan.Batch().Schedule.MaxParallel,
+		Preview: slices.ContainsFunc(plan.Endpoints(), func(c compiler.EndpointConfig) bool { return c.Type == "preview" }),
+		Bundle:  lease.Bundle{File: name, Files: map[string][]byte{name: text}}}
+	if usd := plan.Batch().Schedule.BudgetUSD; usd > 0 {
+		b.Budget = &usd
+	}
+	for path := range seen.names {
+		if b.Bundle.Files[path], err = readOf(seen.FS, path); err != nil {
+			return exitf(exitInput, "%v", err)
+		}
+	}
+	return e.withQueue(ctx, f, func(q *lease.Queue) error {
+		id, err := q.Submit(ctx, b)
+		if err == nil {
+			fmt.Fprintln(e.Stdout, id)
+		}
+		return err
+	})
+}
+
+func readOf(files fs.FS, path string) ([]byte, error) {
+	f, err := files.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, lease.MaxBundle+1))
+}
+
+// workStatus prints how a batch stands.
+func (e *Env) workStatus(ctx context.Context, id string, f *workFlags) error {
+	return e.withQueue(ctx, f, func(q *lease.Queue) error {
+		s, err := q.Status(ctx, id)
+		if err != nil {
+			return err
+		}
+		if f.json {
+			return json.NewEncoder(e.Stdout).Encode(s)
+		}
+		e.printShared(s)
+		return nil
+	})
+}
+
+func (e *Env) printShared(s lease.Status) {
+	t := s.Totals
+	fmt.Fprintf(e.Stdout, "%s: %d renders: %d done, %d active, %d waiting, %d failed, %d held, %d cancelled\n", s.Name, s.Renders, t.Done, t.Active, t.Waiting, t.Failed, t.Held, t.Cancelled)
+	if t.SpentUSD > 0 {
+		fmt.Fprintf(e.Stdout, "about $%.4f spent\n", t.SpentUSD)
+	}
+	if !s.Ended.IsZero() {
+		fmt.Fprintf(e.Stdout, "ended %s\n", s.Ended.Format(time.RFC3339))
+		if s.Asked != "" {
+			fmt.Fprintf(e.Stdout, "stopped: %s\n", s.Asked)
+		}
+	}
+	for _, slice := range s.Slices {
+		line := fmt.Sprintf("renders %d to %d: %s", slice.First, slice.Past-1, slice.State)
+		if slice.Owner != "" {
+			line += fmt.Sprintf(" by %s, heard of %v ago", slice.Owner, s.Now.Sub(slice.Heartbeat).Round(time.Second))
+		}
+		if slice.Stopped != "" {
+			line += ", stopped: " + string(slice.Stopped)
+		}
+		if slice.Reason != "" {
+			line += ", " + slice.Reason
+		}
+		fmt.Fprintln(e.Stdout, line)
+	}
+}

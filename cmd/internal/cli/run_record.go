@@ -1,0 +1,178 @@
+package cli
+
+import (
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/comfyc/comfyc/scheduler/store"
+)
+
+// runRecord says how the batch of a run directory was started, so that `resume`, `retry` and `cancel` can go on with it. It lies in .comfyc/run.json.
+// Its paths are relative to the run directory, so that both can move together, also to another machine.
+type runRecord struct {
+	Version int                 `json:"version"` // 1
+	ID      string              `json:"id"`
+	Name    string              `json:"name"`
+	Batch   string              `json:"batch"` // path of the batch file, or of the workflow where there is no batch
+	Flags   map[string][]string `json:"flags,omitempty"`
+	Started time.Time           `json:"started"` // of the first run with these words
+}
+
+const (
+	recordVersion = 1
+	recordFile    = "run.json"
+	maxRecord     = 1 << 20 // bytes
+	idLetters     = 8
+)
+
+// notKept are flags that are for one run, or for the display.
+var notKept = []string{"json", "verbose", "resubmit-uncertain", "retry-failed", "write", "help", "watch"}
+
+// pathFlags name files or folders.
+var pathFlags = []string{"nodes", "endpoints", "cache"}
+
+// recordOf notes what a command line said about a batch that goes to dir.
+func recordOf(dir, file, name string, f *renderFlags, flags *pflag.FlagSet) runRecord {
+	r := runRecord{Version: recordVersion, Name: name, Flags: map[string][]string{}}
+	made := f.write != "" // then the flags that made the batch are in it
+	if made {
+		file = f.write
+	}
+	r.Batch = relativeTo(dir, file)
+	flags.Visit(func(flag *pflag.Flag) {
+		if slices.Contains(notKept, flag.Name) || made && (flag.Name == "set" || flag.Name == "sweep") {
+			return
+		}
+		values := []string{flag.Value.String()}
+		if list, ok := flag.Value.(pflag.SliceValue); ok {
+			values = list.GetSlice()
+		}
+		if slices.Contains(pathFlags, flag.Name) && isPath(values[0]) {
+			values = []string{relativeTo(dir, values[0])}
+		}
+		r.Flags[flag.Name] = values
+	})
+	return r
+}
+
+// isPath tells a path from the other things that may stand for a cache.
+func isPath(s string) bool { return s != "off" && !strings.Contains(s, "://") }
+
+// relativeTo gives a path as it is seen from a folder, with slashes; as it is from the root, where there is no way (another drive).
+func relativeTo(dir, path string) string {
+	from, err1 := filepath.Abs(dir)
+	to, err2 := filepath.Abs(path)
+	if err1 != nil || err2 != nil {
+		return filepath.ToSlash(path)
+	}
+	rel, err := filepath.Rel(from, to)
+	if err != nil {
+		return filepath.ToSlash(to)
+	}
+	return filepath.ToSlash(rel)
+}
+
+// from gives a path of the record as it is seen from the working directory.
+func (r *runRecord) from(dir, path string) string {
+	path = filepath.FromSlash(path)
+	if !filepath.IsAbs(path) {
+		path = filepath.Join(dir, path)
+	}
+	here, err := os.Getwd()
+	if err != nil {
+		return path
+	}
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return path
+	}
+	if rel, err := filepath.Rel(here, abs); err == nil && len(rel) < len(abs) {
+		return rel
+	}
+	return abs
+}
+
+// restore gives the batch file and the flags that a record says.
+func (r *runRecord) restore(dir string) (file string, f *renderFlags, err error) {
+	f = &renderFlags{}
+	cmd := &cobra.Command{}
+	f.registerAll(cmd)
+	for name, values := range r.Flags {
+		for _, v := range values {
+			if slices.Contains(pathFlags, name) && isPath(v) {
+				v = r.from(dir, v)
+			}
+			if err := cmd.Flags().Set(name, v); err != nil {
+				return "", nil, fmt.Errorf("--%s %s: %v", name, v, err)
+			}
+		}
+	}
+	f.flags = cmd.Flags()
+	return r.from(dir, r.Batch), f, nil
+}
+
+// errNoRecord says that a directory does not tell how its batch was started.
+var errNoRecord = errors.New("it does not say how its batch was started")
+
+// readRecord reads the record of a run directory.
+func readRecord(dir string) (r runRecord, err error) {
+	f, err := os.Open(filepath.Join(dir, store.Dir, recordFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return r, errNoRecord
+	} else if err != nil {
+		return r, err
+	}
+	defer f.Close()
+	err = json.NewDecoder(io.LimitReader(f, maxRecord)).Decode(&r)
+	switch {
+	case err != nil:
+		return r, fmt.Errorf("%w: %s is damaged: %v", errNoRecord, f.Name(), err)
+	case r.Version != recordVersion:
+		return r, fmt.Errorf("%s has version %s, only %d is known", f.Name(), strconv.Itoa(r.Version), recordVersion)
+	case !isRunID(r.ID) || r.Batch == "":
+		return r, fmt.Errorf("%w: %s is damaged", errNoRecord, f.Name())
+	}
+	return r, nil
+}
+
+// newRunID draws an id that nobody else has, likely: 40 bits.
+func newRunID() string { return strings.ToLower(rand.Text()[:idLetters]) }
+
+// isRunID tells whether a text can be an id of a run.
+func isRunID(s string) bool {
+	return len(s) == idLetters && strings.Trim(s, "abcdefghijklmnopqrstuvwxyz234567") == ""
+}
+
+// remember writes the record of a run, and makes the run known to this user. Trouble with either does not stop a run: it is told.
+func (e *Env) remember(dir string, r runRecord) (id string) {
+	index := e.runs()
+	old, err := readRecord(dir)
+	r.ID, r.Started = newRunID(), e.Now().UTC()
+	if err == nil && !index.isCopy(old.ID, dir) {
+		r.ID, r.Started = old.ID, old.Started
+	}
+	text, err := json.MarshalIndent(r, "", "  ")
+	if err == nil {
+		err = writeFile(filepath.Join(dir, store.Dir, recordFile), append(text, '\n'))
+	}
+	if err == nil {
+		err = index.add(r.ID, dir, r.Name)
+	}
+	if err != nil {
+		fmt.Fprintf(e.Stderr, "comfyc: warning: this run cannot be gone on with by its id: %v\n", err)
+	}
+	return r.ID
+}

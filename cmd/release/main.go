@@ -1,0 +1,112 @@
+// Command release builds the binaries of a release for all platforms and says what is in them: static, reproducible (the same commit
+// gives the same bytes), with checksums, a software bill of materials in CycloneDX form, the licences of all dependencies, manual pages
+// and shell completions.
+//
+//	go run ./cmd/release -out dist
+//
+// It needs Go and git, and no network once the modules are there. Files in the folder are replaced. It ends with status 1 if a binary
+// is not what it should be.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"strings"
+)
+
+// target is a platform that is released for.
+type target struct{ os, arch string }
+
+var targets = []target{
+	{"linux", "amd64"}, {"linux", "arm64"}, {"darwin", "amd64"}, {"darwin", "arm64"}, {"windows", "amd64"}, {"windows", "arm64"},
+}
+
+func (t target) file() string {
+	name := "comfyc-" + t.os + "-" + t.arch
+	if t.os == "windows" {
+		name += ".exe"
+	}
+	return name
+}
+
+func main() {
+	out := flag.String("out", "dist", "the `folder` to write to")
+	version := flag.String("version", "", "the `version`; git describe if it is not given")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if err := release(ctx, *out, *version); err != nil {
+		fmt.Fprintln(os.Stderr, "release:", err)
+		os.Exit(1)
+	}
+}
+
+// release builds everything and checks it.
+func release(ctx context.Context, dir, version string) error {
+	if version == "" {
+		version = describe(ctx)
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	var files []string
+	for _, t := range targets {
+		path := filepath.Join(dir, t.file())
+		if err := build(ctx, t, version, path); err != nil {
+			return err
+		}
+		size, err := inspect(path, t)
+		if err != nil {
+			return err
+		}
+		fmt.Printf("%-28s %5.1f MB\n", t.file(), float64(size)/1e6)
+		files = append(files, t.file())
+	}
+	modules, err := modulesOf(filepath.Join(dir, targets[0].file()))
+	if err != nil {
+		return err
+	}
+	for name, write := range map[string]func() ([]byte, error){
+		"comfyc.cdx.json": func() ([]byte, error) { return bill(version, modules) },
+		"LICENSES.txt":    func() ([]byte, error) { return licences(ctx, modules) },
+	} {
+		text, err := write()
+		if err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), text, 0o644); err != nil {
+			return err
+		}
+		files = append(files, name)
+	}
+	if err := manuals(dir, version); err != nil {
+		return err
+	}
+	return checksums(dir, files)
+}
+
+// describe is the version by git: the tag, or the commit if there is none.
+func describe(ctx context.Context) string {
+	text, err := exec.CommandContext(ctx, "git", "describe", "--tags", "--always", "--dirty").Output()
+	if err != nil {
+		return "devel"
+	}
+	return strings.TrimSpace(string(text))
+}
+
+// build makes one binary. No path, time or machine goes into it.
+func build(ctx context.Context, t target, version, path string) error {
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false",
+		"-ldflags", "-s -w -buildid= -X github.com/comfyc/comfyc/cmd/internal/cli.version="+version, "-o", path, "./cmd/comfyc")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS="+t.os, "GOARCH="+t.arch, "GOFLAGS=")
+	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("build for %s/%s: %w", t.os, t.arch, err)
+	}
+	return nil
+}

@@ -1,0 +1,124 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+)
+
+// TestNative builds for this machine twice: the bytes are equal, the binary is static, it says its version, and the bill names what is in it.
+func TestNative(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds the whole command twice; run without -short")
+	}
+	t.Chdir("../..")
+	native := target{runtime.GOOS, runtime.GOARCH}
+	dir := t.TempDir()
+	var sizes [2]int64
+	var texts [2]string
+	for i := range 2 {
+		path := filepath.Join(dir, native.file()+strings.Repeat("2", i))
+		if err := build(t.Context(), native, "v9.8.7", path); err != nil {
+			t.Fatal(err)
+		}
+		size, err := inspect(path, native)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sizes[i], texts[i] = size, string(text)
+	}
+	if texts[0] != texts[1] {
+		t.Errorf("two builds differ: %d and %d bytes", sizes[0], sizes[1])
+	}
+	out, err := exec.Command(filepath.Join(dir, native.file()), "version").CombinedOutput()
+	if err != nil || !strings.HasPrefix(string(out), "comfyc v9.8.7 ") {
+		t.Errorf("version says %q, %v", out, err)
+	}
+	checkBill(t, filepath.Join(dir, native.file()))
+}
+
+func checkBill(t *testing.T, binary string) {
+	modules, err := modulesOf(binary)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := bill("v9.8.7", modules)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b struct {
+		Components []struct{ Name string }
+	}
+	if err := json.Unmarshal(text, &b); err != nil {
+		t.Fatal(err)
+	}
+	have := map[string]bool{}
+	for _, c := range b.Components {
+		have[c.Name] = true
+	}
+	for _, want := range []string{"github.com/santhosh-tekuri/jsonschema/v5", "github.com/dop251/goja", "github.com/sourcegraph/conc", "github.com/valyala/fasthttp", "github.com/disintegration/imaging"} {
+		if !have[want] {
+			t.Errorf("the bill lacks %s", want)
+		}
+	}
+	if text, err := licences(t.Context(), modules); err != nil || !strings.Contains(string(text), "github.com/dop251/goja") {
+		t.Errorf("licences: %d bytes, %v", len(text), err)
+	}
+}
+
+// TestInspect refuses what is not an executable of the platform.
+func TestInspect(t *testing.T) {
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, other := range targets {
+		if other.os == runtime.GOOS && other.arch == runtime.GOARCH {
+			continue
+		}
+		if _, err := inspect(exe, other); err == nil {
+			t.Errorf("this test's binary passes for %s/%s", other.os, other.arch)
+		}
+	}
+}
+
+func TestChecksums(t *testing.T) {
+	dir := t.TempDir()
+	for name, text := range map[string]string{"b": "two", "a": "one"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := checksums(dir, []string{"b", "a"}); err != nil {
+		t.Fatal(err)
+	}
+	got, _ := os.ReadFile(filepath.Join(dir, "SHA256SUMS"))
+	want := "7692c3ad3540bb803c020b3aee66cd8887123234ea0c6e7143c0add73ff431ed  a\n3fc4ccfe745870e2c0d99f71f30ff0656c8dedd41cc1d7d3d376b0dbe685e2f3  b\n"
+	if string(got) != want {
+		t.Errorf("got %s", got)
+	}
+}
+
+// TestManuals writes a page for every command that is not hidden.
+func TestManuals(t *testing.T) {
+	dir := t.TempDir()
+	if err := manuals(dir, "v1"); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"man/comfyc.1", "man/comfyc-render.1", "man/comfyc-nodes-show.1", "completions/comfyc.bash", "completions/_comfyc"} {
+		if text, err := os.ReadFile(filepath.Join(dir, name)); err != nil || len(text) < 200 {
+			t.Errorf("%s: %d bytes, %v", name, len(text), err)
+		}
+	}
+	if _, err := os.Stat(filepath.Join(dir, "man/comfyc-script-child.1")); err == nil {
+		t.Error("a hidden command has a page")
+	}
+}
