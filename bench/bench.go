@@ -45,7 +45,7 @@ func (g Goal) Met(figure float64) bool {
 }
 
 // Cases lists all that is measured. Plans stand first: Linux counts what this process took before it started another one to the other's peak.
-var Cases = concat(planCases, catalogueCases, checkCases, hashCases, collectCases, jobCases, convertCases, processCases)
+var Cases = concat(planCases, catalogueCases, checkCases, hashCases, templateCases, collectCases, jobCases, simCases, storeCases, replicaCases, convertCases, processCases, serviceCases)
 
 func concat(lists ...[]Case) (out []Case) {
 	for _, list := range lists {

@@ -21,6 +21,12 @@ import (
 var collectCases = []Case{
 	{Name: "Collect1024", What: "one PNG of 1024² made safe (base64, hash, check, sync, thumbnail), against decoding it, shrinking it and encoding the thumbnail; in turn",
 		Run: collect, Goals: []Goal{{Unit: "over-bare", Most: 1.35, Meaning: "at most 1.35 times the bare work"}}},
+	{Name: "CollectMany", What: "24 PNGs of 1024² made safe by two goroutines, with a manifest, against Pillow doing the same in two processes; in turn", Skip: noPillow,
+		Run: collectMany, Goals: []Goal{{Unit: "of-pillow", Least: 0.7, Meaning: "at least 0.7 times as fast as Pillow"}}},
+	{Name: "CollectBase64", What: "a 3 MB file in base64 from the answer's body to the disk",
+		Run: collectBase64, Goals: []Goal{{Unit: "copies", Most: 3.1, Meaning: "at most 3 copies of the text are allocated"}}},
+	{Name: "CollectVideo", What: "a video of 100 MB from a URL to the disk",
+		Run: collectVideo, Goals: []Goal{{Unit: "MB-allocated", Most: 2, Meaning: "memory does not grow with the file"}}},
 }
 
 // picture makes a PNG of a smooth scene with a little noise, as photographs have: about 2 MB.

@@ -37,26 +37,40 @@ const (
 var jobCases = []Case{
 	{Name: "InstantJobs5000", What: "5,000 jobs that are done at once, over TCP, with every state synced to SQLite, against a loop of bare HTTP calls to the same server; in turn",
 		Run: jobs, Goals: []Goal{{Unit: "share-of-bare", Least: 0.6, Meaning: "at least 60 % of the bare loop"}, {Unit: "requests/job", Most: 2.2, Meaning: "at most 2.2 requests a job"}}},
+	{Name: "InstantJobsSDK", What: "the same jobs by us and by the runpod package's AsyncioEndpoint with gather, on the same server; in turn", Skip: needSDK,
+		Run: jobsSDK, Goals: []Goal{{Unit: "times-sdk", Least: 8, Meaning: "8 times the SDK's jobs a second"}}},
 }
 
 // jobs runs a whole plan against an emulated endpoint whose worker answers at once, then submits and polls as many jobs with net/http alone.
 func jobs(e *Env, b *testing.B) error {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	base, plan, stop, err := e.jobServer()
 	if err != nil {
 		return err
+	}
+	defer stop()
+	return e.jobsAgainstBare(b, base, plan)
+}
+
+// jobServer starts an emulated endpoint whose worker answers at once, and compiles the plan for it.
+func (e *Env) jobServer() (base string, plan *compiler.Plan, stop func(), err error) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", nil, nil, err
 	}
 	em, err := emulator.New(emulator.Config{Runner: dot, Endpoints: []emulator.Endpoint{{Name: "ep", Dialects: []emulator.Dialect{emulator.RunPod},
 		MinWorkers: 64, MaxWorkers: 64, SubmitPer10s: -1, StatusPer10s: -1}}})
 	if err != nil {
-		return err
+		return "", nil, nil, err
 	}
-	defer em.Close()
 	go func() { _ = em.Serve(ln) }() // ends when the emulator is closed
-	base := "http://" + ln.Addr().String() + "/v2/ep"
-	plan, err := e.jobPlan()
-	if err != nil {
-		return err
+	if plan, err = e.jobPlan(); err != nil {
+		em.Close()
+		return "", nil, nil, err
 	}
+	return "http://" + ln.Addr().String() + "/v2/ep", plan, func() { em.Close() }, nil
+}
+
+func (e *Env) jobsAgainstBare(b *testing.B, base string, plan *compiler.Plan) error {
 	var whole, bare time.Duration
 	ours, theirs := newCounter(), newCounter()
 	for b.Loop() {

@@ -1,0 +1,189 @@
+package bench
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/comfyc/comfyc/compiler"
+	"github.com/comfyc/comfyc/scheduler"
+)
+
+// Simulations run on a clock of their own with fixed seeds, through the step of the real loop: their figures do not depend on the machine.
+
+var simCases = []Case{
+	{Name: "SimFastest", What: "makespan of `fastest` over the lower bound, after one p95 job is taken off; and of plain ways to choose endpoints; 1,000 to 10,000 renders, 1 to 50 endpoints",
+		Run: simFastest, Goals: []Goal{{Unit: "worst-over-bound", Most: 1.03, Meaning: "at most 1.03 of the bound and one p95 job"},
+			{Unit: "worst-over-bound-500", Most: 1.02, Meaning: "at most 1.02 of it from 500 renders a worker"}}},
+	{Name: "SimCheapest", What: "cost of `cheapest` over work, and a cold start and an idle time-out for each worker used; and of plain ways to choose endpoints",
+		Run: simCheapest, Goals: []Goal{{Unit: "worst-over-bound", Most: 1.03, Meaning: "at most 1.03 of the bound"}}},
+	{Name: "SimDeadline", What: "part of the runs that make a deadline of 1.2 times the clairvoyant makespan, cheapest that does",
+		Run: simDeadlines, Goals: []Goal{{Unit: "%-met", Least: 99, Meaning: "99 % of the runs"}}},
+	{Name: "SimFused", What: "cost of 200 short renders on an endpoint that starts a worker for whatever waits, merged by four and not",
+		Run: simFused, Goals: []Goal{{Unit: "fused/alone", Most: 0.95, Meaning: "merging saves money where workers start cold"}}},
+	{Name: "SimMillion", What: "1,000,000 renders on 10 endpoints, `fastest`",
+		Run: simMillion, Goals: []Goal{{Unit: "over-bound", Most: 1.02, Meaning: "at most 1.02 of the bound"}}},
+}
+
+// simSizes are how many renders go to how many endpoints.
+var simSizes = []struct{ renders, ends int }{{1000, 1}, {1000, 3}, {1000, 10}, {10000, 3}, {10000, 10}, {10000, 50}}
+
+const simSeeds = 3
+
+// simulate runs renders on a fleet. Stragglers are hedged, as `hedge: auto` does.
+func simulate(renders int, models []scheduler.Model, objective scheduler.Objective, router string, deadline time.Duration, seed uint64) scheduler.SimulationReport {
+	return scheduler.Simulate(scheduler.Simulation{Renders: renders, Kinds: []compiler.Job{fluxJob}, Models: models, Seed: seed, Router: router},
+		scheduler.Options{Objective: objective, Deadline: deadline, Retries: 5, Seed: seed, Hedge: scheduler.HedgeAuto})
+}
+
+// p95Job is the slowest GPU's.
+func p95Job(models []scheduler.Model) (longest float64) {
+	for _, m := range models {
+		p95 := quantileOf(flux4090, 0.95)
+		if m.GPU == "h100" {
+			p95 /= h100Times
+		}
+		longest = max(longest, p95)
+	}
+	return longest
+}
+
+// routers are the ways to choose endpoints that ours is compared with.
+var routers = []string{"round-robin", "least-pending", "random"}
+
+func simFastest(_ *Env, b *testing.B) error {
+	worst, worst500 := 0.0, 0.0
+	others := map[string]float64{}
+	runs := 0.0
+	for b.Loop() {
+		worst, worst500, runs = 0, 0, 0
+		clear(others)
+		for _, size := range simSizes {
+			for seed := range uint64(simSeeds) {
+				models := simFleet(size.ends, seed)
+				r := simulate(size.renders, models, scheduler.Fastest, "", 0, seed)
+				if !r.AllDone() {
+					return fmt.Errorf("%d renders on %d endpoints are not done: %+v", size.renders, size.ends, r.Counts)
+				}
+				bound := simBound(models, r, size.renders)
+				worst = max(worst, (r.Makespan.Seconds()-p95Job(models))/bound)
+				if size.renders >= 500*simWorkers(models) {
+					worst500 = max(worst500, r.Makespan.Seconds()/bound)
+				}
+				runs++
+				for _, router := range routers {
+					o := simulate(size.renders, models, scheduler.Fastest, router, 0, seed)
+					others[router] += o.Makespan.Seconds() / r.Makespan.Seconds()
+				}
+			}
+		}
+	}
+	b.ReportMetric(worst, "worst-over-bound")
+	b.ReportMetric(worst500, "worst-over-bound-500")
+	for _, router := range routers {
+		b.ReportMetric(others[router]/runs, router+"/ours")
+	}
+	b.ReportMetric(0, "ns/op")
+	return nil
+}
+
+func simCheapest(_ *Env, b *testing.B) error {
+	worst, runs := 0.0, 0.0
+	others := map[string]float64{}
+	for b.Loop() {
+		worst, runs = 0, 0
+		clear(others)
+		for _, size := range simSizes {
+			for seed := range uint64(simSeeds) {
+				models := simFleet(size.ends, seed)
+				r := simulate(size.renders, models, scheduler.Cheapest, "", 0, seed)
+				if !r.AllDone() {
+					return fmt.Errorf("%d renders on %d endpoints are not done: %+v", size.renders, size.ends, r.Counts)
+				}
+				worst = max(worst, simCost(r)/simCostBound(models, r, size.renders))
+				runs++
+				for _, router := range routers {
+					others[router] += simCost(simulate(size.renders, models, scheduler.Cheapest, router, 0, seed)) / simCost(r)
+				}
+			}
+		}
+	}
+	b.ReportMetric(worst, "worst-over-bound")
+	for _, router := range routers {
+		b.ReportMetric(others[router]/runs, router+"/ours")
+	}
+	b.ReportMetric(0, "ns/op")
+	return nil
+}
+
+// simDeadlines gives runs 1.2 times what a run takes that knows all beforehand.
+func simDeadlines(_ *Env, b *testing.B) error {
+	met, runs, usd, fast := 0.0, 0.0, 0.0, 0.0
+	for b.Loop() {
+		met, runs, usd, fast = 0, 0, 0, 0
+		for _, size := range []struct{ renders, ends int }{{300, 1}, {1000, 3}, {2000, 10}} {
+			for seed := range uint64(40) {
+				models := simFleet(size.ends, seed)
+				f := simulate(size.renders, models, scheduler.Fastest, "", 0, seed)
+				deadline := time.Duration(1.2 * math.Max(simBound(models, f, size.renders), 1) * float64(time.Second))
+				r := simulate(size.renders, models, scheduler.Cheapest, "", deadline, seed)
+				runs++
+				if r.AllDone() && r.Makespan <= deadline {
+					met++
+				}
+				usd += simCost(r)
+				fast += simCost(f)
+			}
+		}
+	}
+	b.ReportMetric(100*met/runs, "%-met")
+	b.ReportMetric(usd/fast, "usd/fastest")
+	b.ReportMetric(0, "ns/op")
+	return nil
+}
+
+// simFused renders pictures of 2 s, which a cold start of a minute is long against, on workers that start for whatever waits.
+func simFused(_ *Env, b *testing.B) error {
+	usd := map[int]float64{}
+	for b.Loop() {
+		clear(usd)
+		for seed := range uint64(10) {
+			m := simEndpoint("novita", "rtx4090", 20)
+			m.TakesPriority = false
+			short := m.Draw
+			m.Draw = func(r *rand.Rand, kind int) time.Duration { return short(r, kind) / 8 }
+			m.Job = 300 * time.Millisecond
+			for _, fuse := range []int{1, 4} {
+				r := scheduler.Simulate(scheduler.Simulation{Renders: 200, Kinds: []compiler.Job{fluxJob}, Models: []scheduler.Model{m}, Seed: seed},
+					scheduler.Options{Objective: scheduler.Balanced, Retries: 5, Seed: seed, Fuse: fuse})
+				if !r.AllDone() {
+					return fmt.Errorf("not done: %+v", r.Counts)
+				}
+				usd[fuse] += simCost(r)
+			}
+		}
+	}
+	b.ReportMetric(usd[1]/10, "alone-usd")
+	b.ReportMetric(usd[4]/10, "fused-usd")
+	b.ReportMetric(usd[4]/usd[1], "fused/alone")
+	b.ReportMetric(0, "ns/op")
+	return nil
+}
+
+func simMillion(_ *Env, b *testing.B) error {
+	over := 0.0
+	const n = 1_000_000
+	for b.Loop() {
+		models := simFleet(10, 1)
+		r := simulate(n, models, scheduler.Fastest, "", 0, 1)
+		if !r.AllDone() {
+			return fmt.Errorf("not done: %+v", r.Counts)
+		}
+		over = r.Makespan.Seconds() / simBound(models, r, n)
+	}
+	b.ReportMetric(over, "over-bound")
+	b.ReportMetric(b.Elapsed().Seconds()/float64(b.N), "s")
+	return nil
+}

@@ -1,0 +1,90 @@
+package bench
+
+import (
+	"math"
+
+	"github.com/comfyc/comfyc/scheduler"
+)
+
+// simBound is what nobody can do better, given what a simulated run drew: all workers of all endpoints start at once, take as long to start as
+// they did (those that never did as long as the others on the average), and share the renders like a fluid at their mean speeds; a run lasts
+// at least as long as its longest job on the fastest GPU.
+func simBound(models []scheduler.Model, r scheduler.SimulationReport, renders int) float64 {
+	var starts, speeds []float64
+	for i, m := range models {
+		e := r.Endpoints[i]
+		mean := simMean(models, r, m.GPU)
+		for k := range m.Workers.Max {
+			start := (coldLeast + coldMost) / 2
+			if k < len(e.Colds) {
+				start = e.Colds[k].Seconds()
+			}
+			starts, speeds = append(starts, start), append(speeds, 1/mean)
+		}
+	}
+	low, high := 0.0, 1e9
+	for range 100 {
+		mid := (low + high) / 2
+		done := 0.0
+		for k := range starts {
+			done += math.Max(0, mid-starts[k]) * speeds[k]
+		}
+		if done < float64(renders) {
+			low = mid
+		} else {
+			high = mid
+		}
+	}
+	return high
+}
+
+// simMean is how long a render took on a GPU, over all endpoints that have it; what was published where few were done.
+func simMean(models []scheduler.Model, r scheduler.SimulationReport, gpu string) float64 {
+	seconds, n := 0.0, 0
+	for i, m := range models {
+		if m.GPU == gpu {
+			seconds += r.Endpoints[i].Work.Seconds()
+			n += r.Endpoints[i].Renders
+		}
+	}
+	switch {
+	case n >= 200:
+		return seconds / float64(n)
+	case gpu == "h100":
+		return meanOf(flux4090) / h100Times
+	}
+	return meanOf(flux4090)
+}
+
+// simWorkers counts the workers that a fleet can have.
+func simWorkers(models []scheduler.Model) (n int) {
+	for _, m := range models {
+		n += m.Workers.Max
+	}
+	return n
+}
+
+// simCostBound is the least that a run must cost: its work at the price of the cheapest endpoint that it fits, and for each worker that was used
+// one cold start and one idle time-out.
+func simCostBound(models []scheduler.Model, r scheduler.SimulationReport, renders int) float64 {
+	perRender := math.Inf(1)
+	starts := 0.0
+	for i, m := range models {
+		e := r.Endpoints[i]
+		mean := simMean(models, r, m.GPU)
+		perRender = math.Min(perRender, mean**m.Price)
+		for k, cold := range e.Colds {
+			if k < m.Workers.Max { // a worker that was started again was not needed
+				starts += (cold + m.Workers.IdleTimeout).Seconds() * *m.Price
+			}
+		}
+	}
+	return perRender*float64(renders) + starts
+}
+
+func simCost(r scheduler.SimulationReport) (usd float64) {
+	for _, e := range r.Endpoints {
+		usd += e.USD
+	}
+	return usd
+}
