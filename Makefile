@@ -27,8 +27,20 @@ example: ## render the first example on the built-in preview endpoint
 bench: ## everything that is promised of speed and memory, against goals and peers (COMFYC_PEER_VENV), kept in bench/results
 	go run ./bench/run
 
-crash: ## kill -9 campaign: twenty kills of a 200-render batch over the emulator
+crash: ## kill -9 campaign: twenty kills of one batch, then KILLS (167) for SQLite, Postgres, and three machines; an hour or more
 	go test -count=1 -v -run TestKillNine ./cmd/internal/cli -args -kills=20 -renders=200
+	go test -count=1 -v -timeout 4h -run 'TestCrashCampaign|TestFrozenMachine' ./scheduler/lease -args -kills=$${KILLS:-167} -kills-per-batch=12
+
+comfyui: ## the comfyui dialect and fused pixels on a real server, COMFYC_COMFYUI_URL; clears its history
+	@test -n "$$COMFYC_COMFYUI_URL" || { echo "set COMFYC_COMFYUI_URL to a ComfyUI server of your own"; exit 2; }
+	go test -count=1 -v -run RealComfyUI ./scheduler/dialect
+
+sdk: ## the platforms' own clients against the emulator: COMFYC_SDK_PYTHON (with runpod, novita-gpus), COMFYC_SDK_NODE (node_modules with runpod-sdk)
+	@test -n "$$COMFYC_SDK_PYTHON$$COMFYC_SDK_NODE" || { echo "set COMFYC_SDK_PYTHON or COMFYC_SDK_NODE"; exit 2; }
+	go test -count=1 -v -run SDKReal ./scheduler/emulator
+
+release: ## binaries for six platforms in dist/, with checksums, bill of materials and licences
+	go run ./cmd/release -out dist
 
 fuzz: ## each fuzz target for FUZZTIME (default 30s)
 	@for p in $$(go list ./...); do for f in $$(go test -list '^Fuzz' $$p | grep ^Fuzz); do \
@@ -37,4 +49,4 @@ fuzz: ## each fuzz target for FUZZTIME (default 30s)
 sizes: ## file and function sizes against the house rules
 	@find . -name '*.go' ! -name '*_test.go' -print0 | xargs -0 wc -l | sort -n | awk '$$2!="total"{n[NR]=$$1;f[NR]=$$2} END{print "files", NR-1, "median", n[int(NR/2)], "p90", n[int(NR*0.9)], "max", n[NR-1], f[NR-1]}'
 
-.PHONY: help build test race lint example bench crash fuzz sizes
+.PHONY: help build test race lint example bench crash comfyui sdk release fuzz sizes
