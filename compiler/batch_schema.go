@@ -1,7 +1,6 @@
 package compiler
 
 import (
-	"encoding/json"
 	"slices"
 	"strings"
 
@@ -13,7 +12,7 @@ import (
 // schemaFindings holds a tree against a schema and gives a finding, with its place, for each mistake.
 func schemaFindings(name string, root *source.Value) []diag.Diagnostic {
 	var list diag.List
-	for _, v := range schemas.Check(name, plainValue(root)) {
+	for _, v := range schemas.Check(name, root.Any()) {
 		list.Add(schemaFinding(root, v))
 	}
 	return list.Sorted()
@@ -45,29 +44,4 @@ func inside(m *source.Member, message string) string {
 		return message
 	}
 	return m.Key + ": " + message
-}
-
-// plainValue gives a tree in the form that the schemas are checked against.
-func plainValue(v *source.Value) any {
-	switch v.Kind {
-	case source.Bool:
-		return v.Bool
-	case source.Number:
-		return json.Number(v.Text)
-	case source.String:
-		return v.Text
-	case source.Array:
-		out := make([]any, len(v.Items))
-		for i, item := range v.Items {
-			out[i] = plainValue(item)
-		}
-		return out
-	case source.Object:
-		out := make(map[string]any, len(v.Members))
-		for _, m := range v.Members {
-			out[m.Key] = plainValue(m.Value)
-		}
-		return out
-	}
-	return nil
 }

@@ -3,7 +3,6 @@ package cli
 import (
 	"fmt"
 	"path/filepath"
-	"strings"
 
 	"github.com/comfyc/comfyc/compiler"
 	"github.com/comfyc/comfyc/scheduler/chat"
@@ -19,11 +18,7 @@ func (e *Env) asker(src *compiler.Source) compiler.Asker {
 	if dir == "" {
 		dir = filepath.Dir(src.File.Name)
 	}
-	deps := dialect.Deps{Getenv: e.Getenv, AllowKeys: map[string][]string{}}
-	for _, pair := range src.AllowKeys {
-		name, host, _ := strings.Cut(pair, "=")
-		deps.AllowKeys[name] = append(deps.AllowKeys[name], host)
-	}
+	deps := dialect.Deps{Getenv: e.Getenv, AllowKeys: allowedKeys(src.AllowKeys)}
 	return &chat.Asker{Dir: dir, Deps: deps, Progress: func(done, all int) {
 		if done == all || done%saidEvery == 0 {
 			fmt.Fprintf(e.Stderr, "comfyc: expanded %d of %s\n", done, count(all, "prompt"))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -106,6 +107,16 @@ func batchFile(file *source.File, f *batchFlags) (batch *source.File, dir string
 		return nil, "", exitf(exitInput, "%v", err)
 	}
 	return source.NewFile(f.write, text), dir, nil
+}
+
+// allowedKeys gives the pairs of --allow-key: variable → hosts that its key may go to.
+func allowedKeys(pairs []string) map[string][]string {
+	allow := map[string][]string{}
+	for _, pair := range pairs {
+		name, host, _ := strings.Cut(pair, "=")
+		allow[name] = append(allow[name], host)
+	}
+	return allow
 }
 
 // source is what the flags say of a batch that is to be compiled.

@@ -22,7 +22,6 @@ import (
 	"github.com/comfyc/comfyc/render/run"
 	"github.com/comfyc/comfyc/scheduler"
 	"github.com/comfyc/comfyc/scheduler/dialect"
-	"github.com/comfyc/comfyc/scheduler/emulator"
 )
 
 // How long one question to an endpoint may take, and how many endpoints are asked at once.
@@ -190,12 +189,7 @@ func (d *doctor) endpoint(ctx context.Context, cfg compiler.EndpointConfig) (out
 	add := func(v verdict, advice, format string, args ...any) {
 		out = append(out, exam{v, cfg.Name, fmt.Sprintf(format, args...), advice})
 	}
-	allow := map[string][]string{}
-	for _, pair := range d.flags.allowKeys {
-		name, host, _ := strings.Cut(pair, "=")
-		allow[name] = append(allow[name], host)
-	}
-	end, err := dialect.Open(cfg, dialect.Deps{Getenv: d.env.Getenv, AllowKeys: allow, Preview: noPreview})
+	end, err := dialect.Open(cfg, dialect.Deps{Getenv: d.env.Getenv, AllowKeys: allowedKeys(d.flags.allowKeys), Preview: noPreview})
 	if err != nil {
 		add(failed, adviceFor(err, cfg), "%v", err)
 		return out
@@ -215,14 +209,8 @@ func (d *doctor) endpoint(ctx context.Context, cfg compiler.EndpointConfig) (out
 	return append(out, d.ask(ctx, cfg, end)...)
 }
 
-// noPreview stands in for the emulator, which is always in order.
-func noPreview(compiler.EndpointConfig) (http.RoundTripper, error) {
-	e, err := emulator.New(emulator.Config{})
-	if err != nil {
-		return nil, err
-	}
-	return nil, e.Close()
-}
+// noPreview stands in for the emulator, which is always in order and is asked nothing.
+func noPreview(compiler.EndpointConfig) (http.RoundTripper, error) { return http.DefaultTransport, nil }
 
 // ask makes the cheap calls.
 func (d *doctor) ask(ctx context.Context, cfg compiler.EndpointConfig, end scheduler.Endpoint) (out []exam) {

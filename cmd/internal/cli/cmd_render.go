@@ -121,11 +121,7 @@ func (e *Env) open(plan *compiler.Plan, file string, f *renderFlags) (*run.Batch
 	if err != nil {
 		return nil, err
 	}
-	allow := map[string][]string{}
-	for _, pair := range f.allowKeys {
-		name, host, _ := strings.Cut(pair, "=")
-		allow[name] = append(allow[name], host)
-	}
+	allow := allowedKeys(f.allowKeys)
 	b, err := run.Open(plan, run.Options{Dir: orElse(f.dir, runDir(file, plan)), Base: filepath.Dir(file), Now: e.Now, File: file, Bucket: run.OwnBucket(e.Getenv, allow),
 		Cache: kept, CacheBytes: bytes, NoReuse: f.cache.noReuse,
 		Dialect: dialect.Deps{Getenv: e.Getenv, AllowKeys: allow}})

@@ -11,7 +11,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -141,7 +140,7 @@ func (h *workHost) Open(ctx context.Context, b lease.Batch) (*lease.Opened, erro
 	if err != nil {
 		return nil, err
 	}
-	allow := allowed(h.f.allowKeys)
+	allow := allowedKeys(h.f.allowKeys)
 	q, err := lease.Open(ctx, orElse(h.f.db, h.env.Getenv("COMFYC_DB")))
 	if err != nil {
 		return nil, err
@@ -173,15 +172,6 @@ func (h *workHost) read(b lease.Batch) func(string) ([]byte, error) {
 		}
 		return nil, &fs.PathError{Op: "open", Path: path, Err: fs.ErrNotExist}
 	}
-}
-
-func allowed(pairs []string) map[string][]string {
-	allow := map[string][]string{}
-	for _, pair := range pairs {
-		name, host, _ := strings.Cut(pair, "=")
-		allow[name] = append(allow[name], host)
-	}
-	return allow
 }
 
 // compileShared compiles a batch that reads its files from nowhere but files.

@@ -3,7 +3,6 @@ package cli
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -136,7 +135,7 @@ func (d *document) run(b block) {
 	fail := func(format string, args ...any) {
 		d.t.Errorf("the %s block at line %d: %s", b.lang, b.line, fmt.Sprintf(format, args...))
 	}
-	if _, ok := b.marks["elsewhere"]; ok {
+	if hasMark(b, "elsewhere") {
 		return
 	}
 	if name := b.marks["file"]; name != "" {
@@ -180,11 +179,7 @@ func (d *document) yaml(b block, fail func(string, ...any)) {
 		return
 	}
 	if name := b.marks["schema"]; name != "" {
-		var plain any
-		if err := json.Unmarshal(root.AppendJSON(nil), &plain); err != nil {
-			fail("%v", err)
-		}
-		for _, wrong := range schemas.Check(name, plain) {
+		for _, wrong := range schemas.Check(name, root.Any()) {
 			fail("%+v", wrong)
 		}
 		return

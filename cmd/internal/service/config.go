@@ -1,7 +1,6 @@
 package service
 
 import (
-	"encoding/json"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -45,7 +44,7 @@ func ParseConfig(file *source.File) (c Config, findings []diag.Diagnostic) {
 	if err != nil {
 		return c, []diag.Diagnostic{diag.FromError(err, file.Name)}
 	}
-	for _, v := range schemas.Check("service", plain(root)) {
+	for _, v := range schemas.Check("service", root.Any()) {
 		at, _ := root.Pointer(v.Pointer)
 		if at == nil {
 			at = root
@@ -124,31 +123,6 @@ func Duration(text string) (d time.Duration) {
 		text = text[end+1:]
 	}
 	return d
-}
-
-// plain gives a tree in the form that the schemas are checked against.
-func plain(v *source.Value) any {
-	switch v.Kind {
-	case source.Bool:
-		return v.Bool
-	case source.Number:
-		return json.Number(v.Text)
-	case source.String:
-		return v.Text
-	case source.Array:
-		out := make([]any, len(v.Items))
-		for i, item := range v.Items {
-			out[i] = plain(item)
-		}
-		return out
-	case source.Object:
-		out := map[string]any{}
-		for _, m := range v.Members {
-			out[m.Key] = plain(m.Value)
-		}
-		return out
-	}
-	return nil
 }
 
 // fill adds the preview endpoint, if no other has its name, and, where no pools are configured, a pool for each endpoint.
