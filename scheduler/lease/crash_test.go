@@ -8,11 +8,13 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"iter"
 	"math/rand/v2"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -37,14 +39,41 @@ var (
 type campaign struct {
 	t        *testing.T
 	binary   string
+	home     string // of the processes' caches, so that nothing comes from another run
 	base     string // of the emulator
 	rng      *rand.Rand
 	kills    int // so far
 	batches  int
-	stakes   int             // submits that were under way at the kills
-	unsure   map[string]bool // renders that were ever uncertain, 12 hex digits each
+	stakes   map[submission]int  // submits that were under way when their process was killed, and at which kill
+	cut      map[submission]bool // submits that a later owner found without an answer
+	lost     map[submission]bool // submits whose answer was lost on the way to a living process
+	unsure   map[string]bool     // renders that were ever uncertain, 12 hex digits each
 	done     int
 	replicas int
+}
+
+// submission names an attempt over all slices of all batches.
+type submission struct {
+	render compiler.RenderID
+	number int64
+}
+
+// maxUnderWay is how many submits of a batch are under way at once at most: max-parallel.
+const maxUnderWay = 16
+
+// newCampaign starts the platform of a part.
+func newCampaign(t *testing.T, binary string, replicas int, seed uint64) *campaign {
+	c := &campaign{t: t, binary: binary, home: t.TempDir(), replicas: replicas, rng: rand.New(rand.NewPCG(seed, 1)), stakes: map[submission]int{},
+		cut: map[submission]bool{}, lost: map[submission]bool{}, unsure: map[string]bool{}}
+	c.base = c.emulate()
+	return c
+}
+
+// command prepares a run of the command, with caches of this campaign's own.
+func (c *campaign) command(args ...string) *exec.Cmd {
+	cmd := exec.Command(c.binary, args...)
+	cmd.Env = append(os.Environ(), "XDG_CACHE_HOME="+filepath.Join(c.home, "cache"), "XDG_STATE_HOME="+filepath.Join(c.home, "state"))
+	return cmd
 }
 
 func TestCrashCampaign(t *testing.T) {
@@ -64,8 +93,7 @@ func TestCrashCampaign(t *testing.T) {
 		{"sqlite", 1, (*campaign).sqliteBatch}, {"postgres, one machine", 1, (*campaign).postgresBatch}, {"postgres, three machines", 3, (*campaign).postgresBatch},
 	} {
 		t.Run(part.name, func(t *testing.T) {
-			c := &campaign{t: t, binary: binary, replicas: part.replicas, rng: rand.New(rand.NewPCG(seed, 1)), unsure: map[string]bool{}}
-			c.base = c.emulate()
+			c := newCampaign(t, binary, part.replicas, seed)
 			for c.kills < *killsFlag && !t.Failed() {
 				part.run(c)
 				c.batches++
@@ -88,6 +116,9 @@ func command(t *testing.T) string {
 	return binary
 }
 
+// The places of two faults in the emulator's configuration.
+const lostAnswer, resetSubmit = 0, 1
+
 // emulate starts an emulated platform that loses answers, resets connections and answers 500 and 503.
 func (c *campaign) emulate() string {
 	file := filepath.Join(c.t.TempDir(), "emulator.yaml")
@@ -104,7 +135,7 @@ endpoints:
       - {kind: http, status: 503, on: status, rate: 0.03}
       - {kind: slow, on: submit, rate: 0.5, delay: 150ms}
 `)
-	cmd := exec.Command(c.binary, "emulate", "--listen", "127.0.0.1:0", "--config", file)
+	cmd := c.command("emulate", "--listen", "127.0.0.1:0", "--config", file)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
 	if err == nil {
@@ -133,32 +164,65 @@ func (c *campaign) newBatch() (dir string) {
 	dir = c.t.TempDir()
 	c.write(filepath.Join(dir, "workflow.json"), `{"1": {"class_type": "EmptyImage", "inputs": {"width": 64, "height": 48, "batch_size": 1, "color": 0}},
  "2": {"class_type": "SaveImage", "inputs": {"images": ["1", 0], "filename_prefix": "x"}}}`)
-	c.write(filepath.Join(dir, "batch.yaml"), fmt.Sprintf("version: 1\nname: crash\nworkflow: workflow.json\nsweep: {matrix: {EmptyImage.color: {from: %d, count: %d}}}\nendpoints: [crash]\nschedule: {max-parallel: 16, retries: 20, fuse: off}\n",
-		1+c.batches**rendersFlag, *rendersFlag))
-	c.write(filepath.Join(dir, "comfyc-endpoints.yaml"), fmt.Sprintf("endpoints:\n  crash: {type: novita, url: %s/v1/crash, gpu: rtx4090, price: {usd_per_second: 0.0003, as_of: 2026-08}}\n", c.base))
+	c.write(filepath.Join(dir, "batch.yaml"), fmt.Sprintf("version: 1\nname: crash\nworkflow: workflow.json\nsweep: {matrix: {EmptyImage.color: {from: %d, count: %d}}}\nendpoints: [crash]\nschedule: {max-parallel: %d, retries: 20, fuse: off}\n",
+		1+c.batches**rendersFlag, *rendersFlag, maxUnderWay))
+	c.write(filepath.Join(dir, "comfyc-endpoints.yaml"), fmt.Sprintf("endpoints:\n  crash: {type: novita, url: %s/v1/crash, gpu: rtx4090, workers: {min: 6, max: 6}, price: {usd_per_second: 0.0003, as_of: 2026-08}}\n", c.base))
 	return dir
 }
 
 // short names a render as the emulator sees it: a part of the prefix of its files.
 func short(id compiler.RenderID) string { return hex.EncodeToString(id[:])[:12] }
 
-// gather notes which renders are uncertain now. killed tells that a process has just died: its submits under way count as the stake.
-func (c *campaign) gather(s scheduler.Store, killed bool) {
-	for a, err := range s.Attempts(ctx) {
-		if err != nil {
-			c.t.Fatal(err)
-		}
-		if a.State != scheduler.AttemptSubmitting && a.Kind != scheduler.Uncertain {
+// died notes the submits that were under way when a process was killed: those of the renders that it had, as its last commit left them. Only these
+// may turn out to be cut off, each at one kill.
+func (c *campaign) died(s scheduler.Store, had func(render int) bool) {
+	n := 0
+	for a := range c.attempts(s) {
+		if a.State != scheduler.AttemptSubmitting || !had(a.Renders[0].Index) {
 			continue
 		}
-		if killed && a.State == scheduler.AttemptSubmitting {
-			c.stakes++
+		n++
+		if key := (submission{a.Renders[0].ID, a.Number}); c.stakes[key] == 0 { // else a process died before that noted what another one had left
+			c.stakes[key] = c.kills + 1
 		}
-		for _, ref := range a.Renders {
-			c.unsure[short(ref.ID)] = true
+	}
+	if n > maxUnderWay {
+		c.t.Errorf("kill %d: %d submits were under way, and at most %d may be", c.kills+1, n, maxUnderWay)
+	}
+}
+
+// gather notes which submits are uncertain now, and why.
+func (c *campaign) gather(s scheduler.Store) {
+	for a := range c.attempts(s) {
+		if a.Kind != scheduler.Uncertain {
+			continue
+		}
+		key := submission{a.Renders[0].ID, a.Number}
+		c.unsure[short(key.render)] = true
+		if strings.HasPrefix(a.Reason, "the run was cut off") {
+			c.cut[key] = true
+		} else {
+			c.lost[key] = true
 		}
 	}
 }
+
+// attempts lists what a state knows; each attempt is of one render here.
+func (c *campaign) attempts(s scheduler.Store) iter.Seq[scheduler.Attempt] {
+	return func(yield func(scheduler.Attempt) bool) {
+		for a, err := range s.Attempts(ctx) {
+			if err != nil {
+				c.t.Fatal(err)
+			}
+			if !yield(a) {
+				return
+			}
+		}
+	}
+}
+
+// all is a process that has all renders of its batch.
+func all(int) bool { return true }
 
 // records checks every file of a batch that has been run to its end.
 func (c *campaign) records(s scheduler.Store, dir string) {
@@ -183,7 +247,7 @@ func (c *campaign) sqliteBatch() {
 	dir := c.newBatch()
 	batch, out := filepath.Join(dir, "batch.yaml"), filepath.Join(dir, "out")
 	for k := 0; k < *perBatch && c.kills < *killsFlag; k++ {
-		cmd := exec.Command(c.binary, "render", "--json", batch)
+		cmd := c.command("render", "--json", batch)
 		lines, err := cmd.StdoutPipe()
 		if err == nil {
 			err = cmd.Start()
@@ -201,17 +265,22 @@ func (c *campaign) sqliteBatch() {
 		if err != nil {
 			continue // it died before there was a state
 		}
-		c.gather(s, true)
+		c.died(s, all)
+		c.gather(s)
 		s.Close()
 		if !alive {
 			break
 		}
 		c.kills++
 	}
-	for _, more := range [][]string{nil, {"--resubmit-uncertain", "--retry-failed"}, {"--resubmit-uncertain", "--retry-failed"}} {
-		text, err := exec.Command(c.binary, append([]string{"render", "--json", batch}, more...)...).CombinedOutput()
+	for round := range 1 + retries {
+		var more []string
+		if round > 0 {
+			more = []string{"--resubmit-uncertain", "--retry-failed"}
+		}
+		text, err := c.command(append([]string{"render", "--json", batch}, more...)...).CombinedOutput()
 		if s, err := store.OpenRead(out); err == nil {
-			c.gather(s, false)
+			c.gather(s)
 			s.Close()
 		}
 		if err == nil {
@@ -230,8 +299,8 @@ func (c *campaign) sqliteBatch() {
 
 // submit puts a batch into the database.
 func (c *campaign) submit(url, dir string) (id string) {
-	cmd := exec.Command(c.binary, "work", "submit", filepath.Join(dir, "batch.yaml"), "--slices", "6", "--endpoints", filepath.Join(dir, "comfyc-endpoints.yaml"))
-	cmd.Env = append(os.Environ(), "COMFYC_DB="+url)
+	cmd := c.command("work", "submit", filepath.Join(dir, "batch.yaml"), "--slices", "6", "--endpoints", filepath.Join(dir, "comfyc-endpoints.yaml"))
+	cmd.Env = append(cmd.Env, "COMFYC_DB="+url)
 	cmd.Stderr = os.Stderr
 	text, err := cmd.Output()
 	if err != nil {
@@ -249,8 +318,8 @@ type process struct {
 
 func (c *campaign) machine(url, dir, shared, name string) *process {
 	p := &process{name: name, log: &bytes.Buffer{}}
-	p.cmd = exec.Command(c.binary, "work", "--dir", shared, "--slots", "2", "--endpoints", filepath.Join(dir, "comfyc-endpoints.yaml"), "--name", name)
-	p.cmd.Env = append(os.Environ(), "COMFYC_DB="+url)
+	p.cmd = c.command("work", "--dir", shared, "--slots", "2", "--endpoints", filepath.Join(dir, "comfyc-endpoints.yaml"), "--name", name)
+	p.cmd.Env = append(p.cmd.Env, "COMFYC_DB="+url+"?application_name="+name)
 	p.cmd.Stderr = p.log
 	if err := p.cmd.Start(); err != nil {
 		c.t.Fatal(err)
@@ -261,6 +330,35 @@ func (c *campaign) machine(url, dir, shared, name string) *process {
 func (p *process) kill() {
 	_ = p.cmd.Process.Kill() // it may have ended
 	_ = p.cmd.Wait()
+}
+
+// gone waits until the database has seen that a machine died: what it had sent is committed then, or never will be.
+func (c *campaign) gone(q *Queue, name string) {
+	for end := time.Now().Add(2 * time.Minute); ; time.Sleep(20 * time.Millisecond) {
+		var sessions int
+		if err := q.db.Pool.QueryRow(ctx, "SELECT count(*) FROM pg_stat_activity WHERE application_name = $1", name).Scan(&sessions); err != nil {
+			c.t.Fatal(err)
+		}
+		if sessions == 0 {
+			return
+		}
+		if time.Now().After(end) {
+			c.t.Fatalf("%d sessions of %s do not end", sessions, name)
+		}
+	}
+}
+
+// had tells which renders a machine has the lease of.
+func (c *campaign) had(q *Queue, id, name string) func(render int) bool {
+	s, err := q.Status(ctx, id)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return func(render int) bool {
+		return slices.ContainsFunc(s.Slices, func(v SliceStatus) bool {
+			return v.Owner == name && v.State == "held" && v.First <= render && render < v.Past
+		})
+	}
 }
 
 // elapse lets the silence of a dead machine pass in a moment.
@@ -309,31 +407,45 @@ func (c *campaign) postgresBatch() {
 		}
 		i := c.rng.IntN(len(machines))
 		machines[i].kill()
+		c.gone(q, machines[i].name)
+		c.died(q.Store(id), c.had(q, id, machines[i].name))
 		c.kills++
-		c.gather(q.Store(id), true)
 		c.elapse(q, machines[i].name)
 		machines[i] = start()
 	}
-	for range 3 {
+	c.finish(q, id)
+	c.records(q.Store(id), filepath.Join(shared, id))
+	await(c.t, q, id, "shown", func(Status) bool { _, err := os.Stat(filepath.Join(shared, id, "index.html")); return err == nil })
+}
+
+// retries bounds how often what is uncertain is sent again: the platform loses the answer to one submit in fifty, also then.
+const retries = 10
+
+// finish lets a batch end, and what is uncertain be sent again until nothing is.
+func (c *campaign) finish(q *Queue, id string) {
+	for round := 0; ; round++ {
 		s := await(c.t, q, id, "ended", ended)
-		c.gather(q.Store(id), false)
+		c.gather(q.Store(id))
 		if s.Totals.Done == s.Renders {
-			break
+			return
+		}
+		if round == retries {
+			c.t.Errorf("after %d retries: %+v", retries, s.Totals)
+			return
 		}
 		if err := q.Retry(ctx, id, true, true); err != nil {
 			c.t.Fatal(err)
 		}
 	}
-	c.records(q.Store(id), filepath.Join(shared, id))
-	await(c.t, q, id, "shown", func(Status) bool { _, err := os.Stat(filepath.Join(shared, id, "index.html")); return err == nil })
 }
 
 // check compares with what the platform counted.
 func (c *campaign) check(seed uint64) {
 	var stats struct {
 		Endpoints []struct {
-			Executed, Accepted, Submits, Faults int
-			Prefixes                            []struct {
+			Executed, Submits, Faults int
+			Struck                    []int
+			Prefixes                  []struct {
 				Prefix   string
 				Executed int
 			}
@@ -361,10 +473,14 @@ func (c *campaign) check(seed uint64) {
 	if c.done != want || len(ep.Prefixes) != want {
 		c.t.Errorf("%d renders are done and %d were rendered, want %d", c.done, len(ep.Prefixes), want)
 	}
-	// One submit in fifty is struck so that its answer is lost; with some luck, one in twenty.
-	if lost := ep.Submits/20 + 3; len(c.unsure) > c.stakes+lost {
-		c.t.Errorf("%d renders were uncertain; %d submits were under way at the kills, and about %d answers were lost", len(c.unsure), c.stakes, lost)
+	for key := range c.cut {
+		if c.stakes[key] == 0 {
+			c.t.Errorf("the submit of render %s was cut off, and was not under way at any kill", short(key.render))
+		}
 	}
-	c.t.Logf("kill-seed %d: %d kills, %d batches, %d renders: 0 lost, %d rendered twice (all uncertain), %d uncertain (%d submits under way at the kills), %d executed, %d submits, %d faults",
-		seed, c.kills, c.batches, c.done, twice, len(c.unsure), c.stakes, ep.Executed, ep.Submits, ep.Faults)
+	if answers := ep.Struck[lostAnswer] + ep.Struck[resetSubmit]; len(c.lost) > answers {
+		c.t.Errorf("%d answers were lost for us, and the platform lost %d", len(c.lost), answers)
+	}
+	c.t.Logf("kill-seed %d: %d kills, %d batches, %d renders: 0 lost, %d rendered twice (all uncertain), %d uncertain (%d submits of %d under way at the kills, %d answers lost), %d executed, %d submits, %d faults",
+		seed, c.kills, c.batches, c.done, twice, len(c.unsure), len(c.cut), len(c.stakes), len(c.lost), ep.Executed, ep.Submits, ep.Faults)
 }

@@ -25,6 +25,15 @@
 // slice takes its share by one conditional UPDATE, in bulk ([scheduler.Shares]); trouble with an endpoint that one slice meets
 // pauses it for all. What a slice holds stays its own when its machine dies, as its jobs are still there: the next owner inherits it.
 //
+// A machine may also have runs of its own that are no slices, such as the single jobs of `comfyc serve`: [Queue.Places] gives it places on the
+// endpoints for them, as if they were one more slice. When it dies its places are kept for a while longer than its slices, until others have found
+// what it left on remotes.
+//
+// # Who sees it
+//
+// [Queue.Watch] tells on any machine what happens to a batch, under numbers that are the same everywhere; whoever watches over a batch adds events of
+// his own with [Queue.Tell]. A batch that has ended is done once more with [Queue.Retry], or [Queue.Again] if the caller may ask twice.
+//
 // # Concurrency and limits
 //
 // All methods of Queue may be called from many goroutines. A Worker runs each slice in a goroutine of its own, at most Slots at a time, and

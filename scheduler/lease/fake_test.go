@@ -32,6 +32,8 @@ type platform struct {
 	polls    int
 	price    float64
 	limit    int
+	ended    int
+	atMost   int // jobs end no more after so many; 0 means no bound
 }
 
 type fakeJob struct {
@@ -82,13 +84,14 @@ func (p at) Poll(_ context.Context, remote string) (scheduler.Status, error) {
 	switch {
 	case !ok:
 		return scheduler.Status{State: scheduler.Gone}, nil
-	case time.Now().Before(job.ends):
+	case time.Now().Before(job.ends), !job.over && p.atMost > 0 && p.ended >= p.atMost:
 		return scheduler.Status{State: scheduler.Running}, nil
 	}
 	if !job.over {
 		job.over = true
 		p.jobs[remote] = job
 		p.inFlight--
+		p.ended++
 	}
 	if p.fail[job.render] {
 		return scheduler.Status{State: scheduler.Failed, Execution: p.took, Err: &scheduler.Error{Kind: scheduler.Rejected, Message: "no"}}, nil
@@ -184,7 +187,7 @@ func submit(t testing.TB, q *Queue, b Batch) string {
 func machine(t testing.TB, url string, p *platform, slots int) (stop func()) {
 	t.Helper()
 	name := fmt.Sprintf("m%p", new(int))
-	w := &Worker{Queue: openQueue(t, url), Host: at{p, name}, Slots: slots, Grace: 2 * time.Second}
+	w := &Worker{Queue: openQueue(t, url), Host: at{p, name}, Slots: slots, Grace: time.Minute}
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan error, 1)
 	go func() { done <- w.Run(ctx) }()
@@ -201,7 +204,7 @@ func machine(t testing.TB, url string, p *platform, slots int) (stop func()) {
 // await waits until a batch is as it should be.
 func await(t testing.TB, q *Queue, id string, what string, ok func(Status) bool) Status {
 	t.Helper()
-	end := time.Now().Add(60 * time.Second)
+	end := time.Now().Add(3 * time.Minute)
 	for {
 		s, err := q.Status(ctx, id)
 		if err != nil {

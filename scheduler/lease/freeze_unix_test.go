@@ -4,7 +4,7 @@ package lease
 
 import (
 	"bytes"
-	"math/rand/v2"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -18,42 +18,44 @@ func TestFrozenMachine(t *testing.T) {
 	if testing.Short() {
 		t.Skip("stops and wakes real processes; run without -short")
 	}
-	c := &campaign{t: t, binary: command(t), unsure: map[string]bool{}, rng: rand.New(rand.NewPCG(1, 1))}
-	c.base = c.emulate()
+	c := newCampaign(t, command(t), 2, 1)
 	url := pgtest.New(t)
 	q := openQueue(t, url)
 	dir, shared := c.newBatch(), t.TempDir()
 	id := c.submit(url, dir)
 	frozen := c.machine(url, dir, shared, "frozen")
 	defer frozen.kill()
-	held := await(t, q, id, "some done", func(s Status) bool { return s.Totals.Done >= 5 })
+	await(t, q, id, "some done", func(s Status) bool { return s.Totals.Done >= 5 })
 	if err := frozen.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
-	c.gather(q.Store(id), true)
-	time.Sleep(12 * time.Second) // longer than a session may hold its locks amid a transaction
-	c.elapse(q, "frozen")
+	had := c.had(q, id, "frozen")
+	// A row that the machine has locked is free once the server has ended its session: 10 s after it was stopped amid a transaction.
+	for end := time.Now().Add(2 * time.Minute); ; time.Sleep(100 * time.Millisecond) {
+		c.elapse(q, "frozen")
+		if _, err := q.sweep(ctx); err != nil {
+			t.Fatal(err)
+		}
+		if s, err := q.Status(ctx, id); err != nil {
+			t.Fatal(err)
+		} else if !slices.ContainsFunc(s.Slices, func(v SliceStatus) bool { return v.Owner == "frozen" }) {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatal("its slices are not taken over")
+		}
+	}
+	c.died(q.Store(id), had) // nothing of it is written any more, and nobody else has begun
+	c.kills++
 	other := c.machine(url, dir, shared, "other")
 	defer other.kill()
-	await(t, q, id, "taken over", func(s Status) bool {
-		for i, slice := range s.Slices {
-			if held.Slices[i].Owner == "frozen" && slice.State != "ended" && slice.Owner == "frozen" {
-				return false
-			}
-		}
-		return true
+	await(t, q, id, "gone on with", func(s Status) bool {
+		return ended(s) || slices.ContainsFunc(s.Slices, func(v SliceStatus) bool { return v.Owner == "other" })
 	})
 	if err := frozen.cmd.Process.Signal(syscall.SIGCONT); err != nil {
 		t.Fatal(err)
 	}
-	s := await(t, q, id, "ended", ended)
-	c.gather(q.Store(id), false)
-	if s.Totals.Done < s.Renders {
-		if err := q.Retry(ctx, id, true, true); err != nil {
-			t.Fatal(err)
-		}
-		await(t, q, id, "ended", ended)
-	}
+	c.finish(q, id)
 	c.records(q.Store(id), shared+"/"+id)
 	c.batches++
 	c.check(0)

@@ -20,11 +20,13 @@ type hold struct {
 	q      *Queue
 	events eventBuffer
 
+	// lost never goes back to false: a slice that was taken away and won again is a hold of its own, with a higher epoch.
 	lost  atomic.Bool
 	mu    sync.Mutex
 	alive time.Time // when the last answered heartbeat was sent: both clocks
 
-	hungry  time.Time // since when it can do nothing; only the trader's
+	hungry time.Time // since when it can do nothing; only the trader's
+	// yielded tells a run that made room from one that was interrupted; both give their slice back unharmed.
 	yielded atomic.Bool
 	yield   func() // ends the run, so that this machine can take another slice
 }
@@ -44,7 +46,8 @@ func (h *hold) guard(b *pgx.Batch) {
 	h.queue(b, `UPDATE slices SET heartbeat = clock_timestamp() WHERE batch = $1 AND slice = $2 AND epoch = $3 AND state = 'held'`)
 }
 
-// claim takes the slice of a job, nil if somebody was there before, or the job is stale.
+// claim takes the slice of a job, nil if somebody was there before, or the job is stale. The UPDATE is the whole election: of any number of
+// claimants of one epoch one finds the row free, and raises the epoch, so that the job can never be used again.
 func (q *Queue) claim(ctx context.Context, a args, owner string) (*hold, error) {
 	h := &hold{q: q, Lease: store.Lease{Batch: a.Batch, Slice: a.Slice}, alive: time.Now()}
 	rows, err := q.db.Pool.Query(ctx, `UPDATE slices SET state = 'held', owner = $4, epoch = epoch + 1, heartbeat = clock_timestamp()
@@ -72,6 +75,8 @@ func (h *hold) fence() error {
 	h.mu.Lock()
 	alive := h.alive
 	h.mu.Unlock()
+	// The monotonic clock stops while some machines sleep, and the wall clock can be set back: of the two spans the longer one counts. Round(0)
+	// drops the monotonic reading, so that the second subtraction is of wall clocks.
 	now := time.Now()
 	if silent := max(now.Sub(alive), now.Round(0).Sub(alive.Round(0))); silent > selfStop {
 		return fmt.Errorf("the database has not answered for %v, so another machine may have taken over", silent.Round(time.Second))
@@ -80,6 +85,7 @@ func (h *hold) fence() error {
 }
 
 // patience is how long a slice can do nothing before it makes room for another one on its machine.
+// Shorter, and a slice would leave for a bottleneck that the next trade ends; longer, and the slice that is needed waits for nothing.
 const patience = 2 * time.Second
 
 // starve notes whether the slice can do nothing as long as others are not run.
@@ -103,7 +109,9 @@ type orders struct {
 
 // beat renews the heartbeat. lost tells that the slice is somebody else's now.
 func (h *hold) beat(ctx context.Context) (o orders, lost bool, err error) {
+	// The time before the question counts, not that of the answer: the database renewed the heartbeat somewhere between the two.
 	sent := time.Now()
+	// A beat that takes longer than a Beat is given up for the next one; the fence, not the beat, stops a machine that gets no answers.
 	ctx, cancel := context.WithTimeout(ctx, Beat)
 	defer cancel()
 	rows, err := h.db().Pool.Query(ctx, `UPDATE slices s SET heartbeat = clock_timestamp() FROM batches b
@@ -139,13 +147,16 @@ func (h *hold) keep(ctx context.Context, ordered func(orders), lost func()) {
 		case gone:
 			lost()
 			return
+		// An error says nothing about the lease: it may be renewed or lost, and the next beat tells.
 		case err == nil:
 			ordered(o)
 		}
 	}
 }
 
-// release gives the slice back so that another machine goes on with it, after a while if it could not be run here.
+// release gives the slice back so that another machine goes on with it, after a while if it could not be run here. Row, places, money and the job
+// for the next epoch change in one transaction: a machine that dies within it has released nothing, and is found silent 30 s later. That no row
+// is touched means that the slice was taken over; that is no error.
 func (h *hold) release(ctx context.Context, failed bool, wait time.Duration, reason string) error {
 	return h.db().Tx(ctx, func(tx pgx.Tx) error {
 		tag, err := tx.Exec(ctx, `UPDATE slices SET state = 'free', owner = '', epoch = epoch + 1, heartbeat = clock_timestamp(), tries = CASE WHEN $4 THEN tries + 1 ELSE 0 END, reason = $5
@@ -156,7 +167,7 @@ func (h *hold) release(ctx context.Context, failed bool, wait time.Duration, rea
 		if err := shrinkGrants(ctx, tx, h.Batch, h.Slice); err != nil {
 			return err
 		}
-		return h.q.handOut(ctx, tx, args{h.Batch, h.Slice, h.Epoch + 1}, wait)
+		return h.q.handOut(ctx, tx, args{Batch: h.Batch, Slice: h.Slice, Epoch: h.Epoch + 1}, wait)
 	})
 }
 
@@ -175,6 +186,7 @@ func (h *hold) end(ctx context.Context, stop, reason, totals string) (last bool,
 		if err := freeGrants(ctx, tx, h.Batch, h.Slice); err != nil {
 			return err
 		}
+		// The other slices learn of a failure with their next heartbeat. An order to cancel that is there already stays.
 		if stop == string(scheduler.StopFailFast) {
 			if _, err := tx.Exec(ctx, `UPDATE batches SET asked = $2 WHERE id = $1 AND asked = ''`, h.Batch, stop); err != nil {
 				return err
@@ -187,7 +199,8 @@ func (h *hold) end(ctx context.Context, stop, reason, totals string) (last bool,
 	return last, err
 }
 
-// freeGrants gives back what a slice that has ended held, but for the money that was spent.
+// freeGrants gives back what a slice that has ended held, but for the money that was spent. The places that are deleted are taken off the limit in
+// the same statement, so that the sum of all grants is the limit's granted at every moment.
 func freeGrants(ctx context.Context, tx pgx.Tx, batch string, slice int) error {
 	if err := shrinkGrants(ctx, tx, batch, slice); err != nil {
 		return err
@@ -197,7 +210,12 @@ func freeGrants(ctx context.Context, tx pgx.Tx, batch string, slice int) error {
 	return err
 }
 
-// shrinkGrants gives back what a slice has and does not use: its jobs on remotes keep their places and their money.
+// shrinkGrants gives back what a slice has and does not use: its jobs on remotes keep their places and their money. What is in use is counted from
+// the slice's attempts, which its owner wrote before each submit, and not from what the owner said: it may be dead. The caller's transaction
+// holds the slice's row, so no attempt is added meanwhile.
+//
+// First the places, of endpoints and of max-parallel: used is what is live by limit, back what is taken off both the grant and the limit. Then the
+// money: what was paid, the stake of uncertain submits included, and what live jobs have reserved stay; the rest goes back to the batch.
 func shrinkGrants(ctx context.Context, tx pgx.Tx, batch string, slice int) error {
 	_, err := tx.Exec(ctx, `WITH live AS (SELECT endpoint FROM attempts WHERE batch = $1 AND slice = $2 AND state IN ('submitting', 'submitted', 'running')),
 		used AS (SELECT 'endpoint ' || endpoint AS name, count(*) AS n FROM live GROUP BY 1 UNION ALL SELECT 'batch ' || $1, count(*) FROM live),
@@ -215,32 +233,41 @@ func shrinkGrants(ctx context.Context, tx pgx.Tx, batch string, slice int) error
 	return err
 }
 
-// sweep takes the leases of silent owners away and hands their slices out anew; likewise free slices whose job is lost, since a machine died between the two.
+// sweep takes the leases of silent owners away and hands their slices out anew; likewise free slices whose job is lost, since a machine died
+// between the two.
 func (q *Queue) sweep(ctx context.Context) (taken int, err error) {
 	err = q.db.Tx(ctx, func(tx pgx.Tx) error {
-		rows, err := tx.Query(ctx, `UPDATE slices SET state = 'free', owner = '', epoch = epoch + 1, heartbeat = clock_timestamp() FROM
-			(SELECT batch, slice FROM slices WHERE state = 'held' AND heartbeat < clock_timestamp() - make_interval(secs => $1)
-				OR state = 'free' AND heartbeat < clock_timestamp() - make_interval(secs => $2) AND NOT EXISTS (SELECT 1 FROM river_job j
-					WHERE j.args @> jsonb_build_object('batch', slices.batch, 'slice', slices.slice, 'epoch', slices.epoch) AND j.kind = 'comfyc_slice'
-						AND (j.state IN ('available', 'scheduled', 'retryable', 'pending') OR j.state = 'running' AND j.attempted_at > clock_timestamp() - make_interval(secs => $2))) ORDER BY batch, slice LIMIT 1000 FOR UPDATE SKIP LOCKED) AS silent
-			WHERE slices.batch = silent.batch AND slices.slice = silent.slice RETURNING slices.batch, slices.slice, slices.epoch`, Silence.Seconds(), forgotten.Seconds())
-		if err != nil {
-			return err
-		}
-		var found []args
-		var a args
-		if _, err := pgx.ForEachRow(rows, []any{&a.Batch, &a.Slice, &a.Epoch}, func() error { found = append(found, a); return nil }); err != nil {
-			return err
-		}
-		for _, a := range found {
-			if err := errors.Join(shrinkGrants(ctx, tx, a.Batch, a.Slice), q.handOut(ctx, tx, a, 0)); err != nil {
-				return err
-			}
-		}
-		taken = len(found)
-		return nil
+		taken, err = q.takeOver(ctx, tx)
+		return err
 	})
 	return taken, err
+}
+
+// takeOver does sweep's work in a transaction.
+func (q *Queue) takeOver(ctx context.Context, tx pgx.Tx) (taken int, err error) {
+	// SKIP LOCKED lets several machines sweep at once, each with rows of its own, and leaves out a slice whose owner is writing right now: that one is
+	// alive. At most 1000 slices are taken in a round. slice >= 0 leaves out the rows of Places, which have a longer grace. The epoch rises for free
+	// slices too, so that a lost job that does turn up is stale.
+	rows, err := tx.Query(ctx, `UPDATE slices SET state = 'free', owner = '', epoch = epoch + 1, heartbeat = clock_timestamp() FROM
+		(SELECT batch, slice FROM slices WHERE slice >= 0 AND (state = 'held' AND heartbeat < clock_timestamp() - make_interval(secs => $1)
+			OR state = 'free' AND heartbeat < clock_timestamp() - make_interval(secs => $2) AND NOT EXISTS (SELECT 1 FROM river_job j
+				WHERE j.args @> jsonb_build_object('batch', slices.batch, 'slice', slices.slice, 'epoch', slices.epoch) AND j.kind = 'comfyc_slice'
+					AND (j.state IN ('available', 'scheduled', 'retryable', 'pending') OR j.state = 'running' AND j.attempted_at > clock_timestamp() - make_interval(secs => $2)))) ORDER BY batch, slice LIMIT 1000 FOR UPDATE SKIP LOCKED) AS silent
+		WHERE slices.batch = silent.batch AND slices.slice = silent.slice RETURNING slices.batch, slices.slice, slices.epoch`, Silence.Seconds(), forgotten.Seconds())
+	if err != nil {
+		return 0, err
+	}
+	var found []args
+	var a args
+	if _, err := pgx.ForEachRow(rows, []any{&a.Batch, &a.Slice, &a.Epoch}, func() error { found = append(found, a); return nil }); err != nil {
+		return 0, err
+	}
+	for _, a := range found {
+		if err := errors.Join(shrinkGrants(ctx, tx, a.Batch, a.Slice), q.handOut(ctx, tx, a, 0)); err != nil {
+			return 0, err
+		}
+	}
+	return len(found), nil
 }
 
 // forgotten is how long a machine may have a job without taking its slice: then it died in between.

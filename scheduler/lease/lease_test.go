@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/comfyc/comfyc/scheduler"
 )
 
@@ -86,14 +88,44 @@ func TestHandOver(t *testing.T) {
 	p.once(t, 40)
 }
 
-// silence makes the database believe that the owners were silent for a while.
-func silence(t *testing.T, q *Queue) {
-	t.Helper()
-	if _, err := q.db.Pool.Exec(ctx, "UPDATE slices SET heartbeat = heartbeat - interval '31 s' WHERE state = 'held'"); err != nil {
-		t.Fatal(err)
+// Three machines are restarted one after the other while they work: nothing is sent twice, and all is done.
+func TestRollingRestart(t *testing.T) {
+	q, url := newQueue(t)
+	p := newPlatform(200 * time.Millisecond)
+	p.limit = 12
+	id := submit(t, q, fakeBatch(240, 9))
+	var stops []func()
+	for range 3 {
+		stops = append(stops, machine(t, url, p, 2))
 	}
-	if n, err := q.sweep(ctx); err != nil || n == 0 {
-		t.Fatalf("%d slices were taken over: %v", n, err)
+	for i, stop := range stops {
+		await(t, q, id, "some done", func(s Status) bool { return s.Totals.Done >= 40*(i+1) })
+		stop()
+		machine(t, url, p, 2)
+	}
+	s := await(t, q, id, "ended", ended)
+	p.once(t, 240)
+	if s.Totals.Done != 240 || p.cancels > 0 || p.most > 12 {
+		t.Errorf("%+v, %d jobs were cancelled, and %d were in flight at once", s.Totals, p.cancels, p.most)
+	}
+}
+
+// silence makes the database believe that the owners were silent for a while, and takes the slices from them: in one transaction, so that no
+// write of theirs comes in between.
+func silence(t *testing.T, q *Queue, slices int) {
+	t.Helper()
+	err := q.db.Tx(ctx, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, "UPDATE slices SET heartbeat = heartbeat - interval '31 s' WHERE state = 'held'"); err != nil {
+			return err
+		}
+		n, err := q.takeOver(ctx, tx)
+		if err == nil && n != slices {
+			err = fmt.Errorf("%d slices were taken over", n)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -101,12 +133,15 @@ func silence(t *testing.T, q *Queue) {
 func TestTakeOver(t *testing.T) {
 	q, url := newQueue(t)
 	p := newPlatform(time.Second)
-	p.limit = 10
+	p.limit, p.atMost = 10, 8
 	id := submit(t, q, fakeBatch(60, 2))
 	machine(t, url, p, 2)
-	await(t, q, id, "some done", func(s Status) bool { return s.Totals.Done > 5 })
+	await(t, q, id, "some done", func(s Status) bool { return s.Totals.Done == 8 })
 	before := await(t, q, id, "held", func(s Status) bool { return s.Slices[0].State == "held" && s.Slices[1].State == "held" })
-	silence(t, q)
+	silence(t, q, 2)
+	p.mu.Lock()
+	p.atMost = 0
+	p.mu.Unlock()
 	machine(t, url, p, 2)
 	s := await(t, q, id, "ended", ended)
 	for i, slice := range s.Slices {
@@ -163,8 +198,13 @@ func TestBudget(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if m.SpentUSD > limit+1e-6 || m.SpentUSD < limit/2 || s.Totals.Waiting == 0 {
-		t.Errorf("spent %v of %v, %+v", m.SpentUSD, limit, s.Totals)
+	// Each slice learns by itself what a job costs, and the first one of a slice reserves what is said of its kind. What is left is less than that.
+	var first float64
+	if err := q.db.Pool.QueryRow(ctx, "SELECT max(reserved) FROM attempts").Scan(&first); err != nil {
+		t.Fatal(err)
+	}
+	if m.SpentUSD > limit+1e-6 || limit-m.SpentUSD >= first || s.Totals.Waiting == 0 {
+		t.Errorf("spent %v of %v, and a first job reserves %v: %+v", m.SpentUSD, limit, first, s.Totals)
 	}
 	var granted float64
 	if err := q.db.Pool.QueryRow(ctx, "SELECT granted FROM batches").Scan(&granted); err != nil || granted > limit+1e-6 || granted < m.SpentUSD-1e-6 {
@@ -173,7 +213,7 @@ func TestBudget(t *testing.T) {
 	if !slices.ContainsFunc(s.Slices, func(s SliceStatus) bool { return s.Stopped == scheduler.StopBudget }) {
 		t.Errorf("no slice says why it stopped: %+v", s.Slices)
 	}
-	t.Logf("spent %.2f of %.2f, %d done", m.SpentUSD, limit, s.Totals.Done)
+	t.Logf("spent %.2f of %.2f, %d done; a first job reserves %.2f", m.SpentUSD, limit, s.Totals.Done, first)
 }
 
 func TestMaxParallel(t *testing.T) {
@@ -327,7 +367,7 @@ func TestSharedPause(t *testing.T) {
 	id := submit(t, q, fakeBatch(10, 2))
 	var traders []*trader
 	for i := range 2 {
-		h, err := q.claim(ctx, args{id, i, 0}, "me")
+		h, err := q.claim(ctx, args{Batch: id, Slice: i, Epoch: 0}, "me")
 		if err != nil || h == nil {
 			t.Fatal(err)
 		}

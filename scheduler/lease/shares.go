@@ -10,16 +10,22 @@ import (
 	"github.com/comfyc/comfyc/scheduler"
 )
 
+// Two tables are behind it. limits has a row for each thing that is shared: its places, how many are granted, its bucket of submits, its pause and
+// breaker. grants has a row for each limit and slice: places had and wanted. The sum of the grants is the limit's granted, and never rises above
+// places by any UPDATE here, whatever the slices decide at the same time.
+
 // trader implements scheduler.Shares for one held slice. It looks at what the others have and want, without a lock, decides what would be fair, and
 // takes or gives back the difference by conditional UPDATEs, all in one round trip. If somebody was quicker, a part of it
 // fails, and the next trade sees why.
 type trader struct {
 	h           *hold
-	batchPlaces int // of max-parallel, 0 for no bound
+	batchPlaces int        // of max-parallel, 0 for no bound
+	parallel    func() int // tells it anew; may be nil
 	budget      *float64
 }
 
 // unlimited stands for no bound.
+// The SQL below knows the number as 1073741824.
 const unlimited = 1 << 30
 
 // standing is how a limit stands.
@@ -34,6 +40,8 @@ type standing struct {
 
 // line is what a slice wants of one limit.
 type line struct {
+	// Of one endpoint: how many jobs it may run for all slices together, how many this slice has there now and would like to have, how many submits it
+	// would like to make, and at most how many are allowed in 10 s. pause is in seconds.
 	name            string
 	places          int // of all
 	held, wanted    int
@@ -50,6 +58,9 @@ func (t *trader) lines(want scheduler.Want) []line {
 		out = append(out, line{name: "endpoint " + ep.Name, places: ep.Limits.InFlight, held: ep.InFlight, wanted: max(ep.Places, ep.InFlight), submits: ep.Submits,
 			per10s: ep.Limits.SubmitPer10s, pause: ep.Pause.Seconds(), open: ep.Open, worked: ep.Worked, code: ep.Code, reason: ep.Reason})
 	}
+	if t.parallel != nil {
+		t.batchPlaces = t.parallel()
+	}
 	if t.batchPlaces > 0 {
 		out = append(out, line{name: "batch " + t.h.Batch, places: t.batchPlaces, held: want.InFlight, wanted: max(want.Parallel, want.InFlight)})
 	}
@@ -58,6 +69,7 @@ func (t *trader) lines(want scheduler.Want) []line {
 
 // Trade implements scheduler.Shares.
 func (t *trader) Trade(ctx context.Context, want scheduler.Want) (g scheduler.Grant, err error) {
+	// Two round trips: look reads, send writes. What changed between the two is caught by the conditions of the UPDATEs.
 	lines := t.lines(want)
 	stands, money, err := t.look(ctx, lines)
 	if err != nil {
@@ -66,6 +78,7 @@ func (t *trader) Trade(ctx context.Context, want scheduler.Want) (g scheduler.Gr
 	g.USD, g.Broke = money.grant(&want)
 	b := &pgx.Batch{}
 	t.h.guard(b)
+	// Rows are locked in the order of their names, the same in every trade: two trades can wait for each other, but not in a circle.
 	order := make([]int, len(lines))
 	for i := range order {
 		order[i] = i
@@ -102,6 +115,7 @@ func starving(want *scheduler.Want, g *scheduler.Grant, stands []standing, money
 			places += g.Endpoints[i].Places
 		}
 	}
+	// A billionth of a dollar is left to the rounding of sums.
 	poor := want.JobUSD > 0 && g.USD < want.HeldUSD+want.JobUSD-1e-9
 	return idle && (places == 0 || g.Parallel == 0 || poor)
 }
@@ -119,6 +133,7 @@ func compare(a, b string) int {
 // target is how many places a slice is to have: what it wants, as far as all want fits; else its fair part. Never less than it holds,
 // nor more than is free.
 func (l *line) target(s *standing) int {
+	// No bound is known: everybody gets what he wants.
 	if l.places >= unlimited || l.places <= 0 {
 		return l.wanted
 	}
@@ -128,6 +143,9 @@ func (l *line) target(s *standing) int {
 }
 
 // fairPart divides places among those who want some, so that nobody gets more than he wants, and nobody who wants more gets less than another.
+//
+// From the least wish upwards: a wish below an equal part is granted in full and leaves more for the rest. Of 10 places, with wishes of 2, 9 and
+// 9, the parts are 2, 4 and 4. At least one is given, so that more slices than places still take turns.
 func fairPart(places, mine int, others []int) int {
 	all := append(slices.Clone(others), mine)
 	slices.Sort(all)
@@ -144,7 +162,8 @@ func fairPart(places, mine int, others []int) int {
 	return mine
 }
 
-// look reads how the limits and the money stand.
+// look reads how the limits and the money stand, after making the rows that are missing. No lock is held when it returns: what it read may be
+// out of date when it is used. elsewhere is what other slices have and have not spent, idle whether one that nobody runs has some of it.
 func (t *trader) look(ctx context.Context, lines []line) ([]standing, *purse, error) {
 	names := make([]string, len(lines))
 	places := make([]int64, len(lines))
@@ -166,6 +185,7 @@ func (t *trader) look(ctx context.Context, lines []line) ([]standing, *purse, er
 	}
 	results := t.h.db().Pool.SendBatch(ctx, b)
 	defer results.Close()
+	// The answers come in the order of the questions: two inserts, the standings, the money.
 	for range 2 {
 		if _, err := results.Exec(); err != nil {
 			return nil, nil, err
@@ -181,6 +201,7 @@ func (t *trader) look(ctx context.Context, lines []line) ([]standing, *purse, er
 	return stands, money, err
 }
 
+// readStandings sorts the grants of a limit into this slice's own and the others'.
 func readStandings(results pgx.BatchResults, lines []line) ([]standing, error) {
 	stands := make([]standing, len(lines))
 	byName := map[string]*standing{}
@@ -202,6 +223,7 @@ func readStandings(results pgx.BatchResults, lines []line) ([]standing, error) {
 		switch {
 		case mine:
 			s.mine = places
+		// Nobody runs it, so it wants nothing now; what it has is taken by its jobs on the remote until its next owner comes.
 		case idle:
 			s.others = append(s.others, places)
 			s.idle = s.idle || places > 0
@@ -216,6 +238,8 @@ func readStandings(results pgx.BatchResults, lines []line) ([]standing, error) {
 // queue puts the updates of one limit into a batch: places, submits and news.
 func (t *trader) queue(b *pgx.Batch, l *line, s *standing, target int) {
 	t.h.queue(b, takePlaces, l.name, target-s.mine, l.wanted)
+	// The bucket takes half a second's worth at once and fills with what is left of the 10 s, so that not even a full bucket at the start of any 10 s
+	// lets more through than the limit: burst + 10·rate = per10s, from 2 on. With 1000 per 10 s: 50 at once, and 95 a second.
 	burst := max(1, l.per10s/20)
 	rate := max(float64(l.per10s-burst), 1) / 10
 	runs := len(s.others) + 1
@@ -226,10 +250,13 @@ func (t *trader) queue(b *pgx.Batch, l *line, s *standing, target int) {
 	t.h.queue(b, takeSubmits, l.name, submits, float64(burst), rate, l.per10s <= 0 || l.per10s >= unlimited, l.pause, l.open, l.worked, l.code, l.reason)
 }
 
-// send carries the updates out and gives how many places and submits each line got.
+// send carries the updates out and gives how many places and submits each line got: taken[i] is 1 or 0 for the places, since the row was changed or
+// not, and the number of submits. One more element at the end says that the money was not to be had. Errors: a slice that was taken over, else
+// the database's.
 func (t *trader) send(ctx context.Context, b *pgx.Batch, n int, order []int) ([][2]int, error) {
 	results := t.h.db().Pool.SendBatch(ctx, b)
 	defer results.Close()
+	// The guard comes first: if it touches no row, no other statement of the batch does, as all of them ask for the lease.
 	if tag, err := results.Exec(); err != nil {
 		return nil, err
 	} else if tag.RowsAffected() == 0 {
@@ -261,6 +288,7 @@ func (t *trader) send(ctx context.Context, b *pgx.Batch, n int, order []int) ([]
 
 // answer makes the grant of what was got.
 func (t *trader) answer(want *scheduler.Want, lines []line, stands []standing, targets []int, taken [][2]int, money *purse, g scheduler.Grant) scheduler.Grant {
+	// The batch's own line, if there is one, is the last, behind those of the endpoints.
 	g.Parallel = unlimited
 	for i := range lines {
 		places := stands[i].mine
@@ -273,17 +301,20 @@ func (t *trader) answer(want *scheduler.Want, lines []line, stands []standing, t
 		}
 		g.Endpoints = append(g.Endpoints, scheduler.EndpointGrant{Places: places, Submits: taken[i][1], Pause: seconds(stands[i].pause), Runs: len(stands[i].others) + 1})
 	}
+	// It goes on with what it has, and asks again at the next trade.
 	if len(taken) > len(lines) { // somebody else took the money
 		g.USD, g.Broke = money.mine, false
 	}
 	return g
 }
 
-// takePlaces changes a slice's places, if as many are free. Arguments from $4: name, difference, wanted.
+// takePlaces changes a slice's places, if as many are free. Arguments from $4: name, difference, wanted. Both rows change, or none: the second UPDATE
+// depends on the first one's. Giving back (a difference of 0 or less) is always possible. The cap on jobs holds by this statement alone.
 const takePlaces = `WITH l AS (UPDATE limits SET granted = granted + $5 WHERE name = $4 AND ($5 <= 0 OR granted + $5 <= places OR places <= 0 OR places >= 1073741824) AND ` + mine + ` RETURNING 1)
 	UPDATE grants SET places = places + $5, wanted = $6 WHERE name = $4 AND batch = $1 AND slice = $2 AND EXISTS (SELECT 1 FROM l)`
 
-// takeSubmits takes submits out of the limit's bucket, which fills with time, and tells the news. While the breaker is open, one submit in
+// takeSubmits takes submits out of the limit's bucket, which fills with time, and tells the news. A pause that somebody met is kept if it is longer
+// than the one that is there; a submit that worked closes the breaker for all. While the breaker is open, one submit in
 // two seconds probes. Arguments from $4: name, wanted, burst, per second, no bound, pause, open, worked, code, reason.
 const takeSubmits = `UPDATE limits SET
 		taken = CASE WHEN ` + stopped + ` THEN 0 WHEN open THEN LEAST($5::bigint, 1) WHEN $8 THEN $5::bigint ELSE LEAST($5::bigint, FLOOR(` + bucket + `)::bigint) END,
@@ -293,11 +324,14 @@ const takeSubmits = `UPDATE limits SET
 	WHERE name = $4 AND ` + mine + ` RETURNING taken`
 
 const (
+	// stopped is true during a pause, the one that is just being told included. bucket is how many submits are in the bucket now, a fraction
+	// included: at most $6, filled by $7 a second since it was last looked at.
 	stopped = `($9::float8 > 0 OR until > clock_timestamp())`
 	bucket  = `LEAST($6::float8, tokens + $7::float8 * LEAST(1000000, GREATEST(0, EXTRACT(EPOCH FROM clock_timestamp() - filled)))::float8)`
 )
 
-// takeMoney changes a slice's part of the budget, if as much is left. Arguments from $4: difference, spent.
+// takeMoney changes a slice's part of the budget, if as much is left. Arguments from $4: difference, spent. This condition is what keeps all slices
+// together within the budget: money is granted before anything is reserved from it, and reserved before a submit.
 const takeMoney = `WITH b AS (UPDATE batches SET granted = granted + $4::float8 WHERE id = $1 AND ($4::float8 <= 0 OR granted + $4::float8 <= budget + 1e-9) AND ` + mine + ` RETURNING 1)
 	UPDATE slices SET granted = granted + $4::float8, spent = $5 WHERE batch = $1 AND slice = $2 AND EXISTS (SELECT 1 FROM b)`
 
@@ -315,6 +349,7 @@ func (p *purse) grant(want *scheduler.Want) (usd float64, broke bool) {
 	if p.budget == nil {
 		return unlimited, false
 	}
+	// A retry may have lowered the budget below what is granted already; then nothing is free, and what was granted stays.
 	free := max(0, *p.budget-p.granted)
 	usd = min(want.USD, p.mine+free)
 	if usd < want.HeldUSD+want.JobUSD-1e-9 {

@@ -13,6 +13,7 @@ import (
 // sliceWork is a range of a work's renders.
 type sliceWork struct {
 	scheduler.Work
+	// the batch's indexes, past not included
 	first, past int
 }
 
@@ -31,6 +32,7 @@ func (w sliceWork) Job(renders ...int) (*compiler.Job, error) {
 	return shiftJob(job, -w.first), nil
 }
 
+// shifted copies, as the list belongs to whoever gave it.
 func shifted(renders []int, by int) []int {
 	out := slices.Clone(renders)
 	for k := range out {
@@ -51,6 +53,7 @@ func shiftJob(job *compiler.Job, by int) *compiler.Job {
 }
 
 // sliceSink gives results to the sink of the whole batch.
+// Fetch, Outputs and all else of a result pass unchanged; only indexes differ.
 type sliceSink struct {
 	scheduler.Sink
 	first int

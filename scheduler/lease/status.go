@@ -17,13 +17,14 @@ type Status struct {
 	Plan            string
 	Renders         int
 	Created         time.Time
-	Started         time.Time // zero before its first run
-	Ended           time.Time // zero while a slice has something to do
-	Now             time.Time // the database's clock
-	Asked           string    // "cancel" or "fail-fast" once that was asked for, else ""
-	Budget          *float64
-	Totals          scheduler.Totals // of all slices
-	Slices          []SliceStatus
+	// Times are the database's, but for Started, which the first owner's clock gave.
+	Started time.Time // zero before its first run
+	Ended   time.Time // zero while a slice has something to do
+	Now     time.Time // the database's clock
+	Asked   string    // "cancel" or "fail-fast" once that was asked for, else ""
+	Budget  *float64
+	Totals  scheduler.Totals // of all slices
+	Slices  []SliceStatus
 }
 
 // SliceStatus is how a slice stands.
@@ -41,6 +42,7 @@ type SliceStatus struct {
 // slice's last report, at most a second ago.
 func (q *Queue) Status(ctx context.Context, id string) (s Status, err error) {
 	s.ID = id
+	// Three statements without a common snapshot: a render that ends between them may be counted as under way and as done, which addCounts evens out.
 	var started int64
 	var ended *time.Time
 	err = q.db.Pool.QueryRow(ctx, `SELECT name, owner, plan, renders, created, started, ended, clock_timestamp(), asked, budget FROM batches WHERE id = $1`, id).
@@ -51,6 +53,7 @@ func (q *Queue) Status(ctx context.Context, id string) (s Status, err error) {
 	if err != nil {
 		return s, err
 	}
+	// The store keeps it in microseconds since 1970, 0 for a batch that was not begun.
 	if started > 0 {
 		s.Started = time.UnixMicro(started).UTC()
 	}
@@ -63,6 +66,8 @@ func (q *Queue) Status(ctx context.Context, id string) (s Status, err error) {
 	return s, q.addCounts(ctx, &s)
 }
 
+// addSlices adds the slices and what their owners last told: sums, but for the ETA, which is that of the slowest. Those of a slice whose owner died
+// stay until the next one tells anew.
 func (q *Queue) addSlices(ctx context.Context, s *Status) error {
 	rows, err := q.db.Pool.Query(ctx, `SELECT first, past, state, owner, epoch, heartbeat, stopped, reason, totals FROM slices WHERE batch = $1 ORDER BY slice`, s.ID)
 	if err != nil {
@@ -112,6 +117,7 @@ func (q *Queue) addCounts(ctx context.Context, s *Status) error {
 		}
 		return nil
 	})
+	// Renders without a row have not ended. The reports may be older than the rows, hence the bounds.
 	left := max(0, s.Renders-t.Done-t.Failed-t.Cancelled-t.Held)
 	t.Active = min(t.Active, left)
 	t.Waiting = left - t.Active
@@ -120,7 +126,7 @@ func (q *Queue) addCounts(ctx context.Context, s *Status) error {
 
 // Batches lists the ids of batches, newest first: of one owner, or of all if owner is "".
 func (q *Queue) Batches(ctx context.Context, owner string, limit int) (ids []string, err error) {
-	rows, err := q.db.Pool.Query(ctx, `SELECT id FROM batches WHERE $1 = '' OR owner = $1 ORDER BY created DESC, id LIMIT $2`, owner, limit)
+	rows, err := q.db.Pool.Query(ctx, `SELECT id FROM batches WHERE renders > 0 AND ($1 = '' OR owner = $1) ORDER BY created DESC, id LIMIT $2`, owner, limit)
 	if err != nil {
 		return nil, err
 	}

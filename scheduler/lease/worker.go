@@ -3,7 +3,6 @@ package lease
 import (
 	"context"
 	"crypto/rand"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -33,6 +32,7 @@ type Opened struct {
 	Endpoints []scheduler.Endpoint
 	Sink      scheduler.Sink                  // for the whole batch's indexes; used by several runs at once
 	Options   scheduler.Options               // of the whole batch; what belongs to leases is filled in
+	Parallel  func() int                      // shards in flight, of all slices together, as of now; asked at each trade, and must not wait. nil means Batch.MaxParallel
 	Ended     func(ctx context.Context) error // called by the machine that ends the batch's last slice, e.g. to write the gallery; may be nil
 	Close     func() error                    // may be nil
 }
@@ -46,13 +46,18 @@ type Worker struct {
 	Log   *slog.Logger // nil logs nothing
 	// Grace is for the submits under way when Run ends; 0 means 10 s.
 	Grace time.Duration
+	// Others tells whether other machines work too. Then one that has a slice of a batch leaves the batch's other slices to them for a moment, so
+	// that all of them get some. It must not wait. nil means that it is first come, first served.
+	Others func() bool
 
 	log  *slog.Logger
 	mu   sync.Mutex
 	open map[string]*opening // by batch
+	jobs map[string]int      // by batch: leases that are had or tried for
 }
 
-// opening is a batch that some slices of this machine share.
+// opening is a batch that some slices of this machine share. users is guarded by the worker's mu; the rest is written once, inside of once, and read
+// behind it.
 type opening struct {
 	users int
 	once  sync.Once
@@ -107,7 +112,7 @@ func (w *Worker) fill() {
 		}
 		w.Name = fmt.Sprintf("%.40s-%d-%s", host, os.Getpid(), rand.Text()[:6])
 	}
-	w.open = map[string]*opening{}
+	w.open, w.jobs = map[string]*opening{}, map[string]int{}
 }
 
 // sweep takes over from silent machines until ctx ends.
@@ -144,6 +149,11 @@ func (r *riverWorker) Timeout(*river.Job[args]) time.Duration { return leaseTime
 // Work implements river.Worker. A slice that could not be run was given back with a job of its own, so that this one is done in any case.
 func (r *riverWorker) Work(ctx context.Context, job *river.Job[args]) error {
 	w := r.w
+	free, done := w.begin(job.Args.Batch)
+	defer done()
+	if !free && job.Args.Passed < maxPassed && w.Others != nil && w.Others() && ctx.Err() == nil {
+		return w.Queue.pass(ctx, job.Args)
+	}
 	h, err := w.Queue.claim(ctx, job.Args, w.Name)
 	if err != nil || h == nil {
 		return err
@@ -157,6 +167,8 @@ func (r *riverWorker) Work(ctx context.Context, job *river.Job[args]) error {
 
 // run runs a slice until nothing is left to do, the lease is lost, or ctx ends.
 func (w *Worker) run(ctx context.Context, h *hold) error {
+	// live is for heartbeat and events, which go on while the run gives its slice back; running is for the run, and ends with ctx, when the lease is
+	// lost, or when the slice makes room.
 	live, stop := context.WithCancel(context.WithoutCancel(ctx))
 	control := &scheduler.Control{}
 	running, interrupt := context.WithCancel(ctx)
@@ -178,6 +190,7 @@ func (w *Worker) run(ctx context.Context, h *hold) error {
 		end()
 		return w.giveUp(ctx, h, fmt.Errorf("open the batch: %w", err))
 	}
+	// Opening may have taken minutes: the first beat tells whether the slice is still ours, and brings orders that came meanwhile.
 	o, gone, err := h.beat(running)
 	if gone {
 		return errors.New("it was taken over before it began")
@@ -201,10 +214,12 @@ func (w *Worker) options(op *opening, h *hold, control *scheduler.Control, o ord
 	opts := op.got.Options
 	opts.Control, opts.Fence, opts.LeaveOnInterrupt, opts.Grace = control, h.fence, true, w.Grace
 	opts.RetryFailed, opts.ResubmitUncertain = opts.RetryFailed || o.againFailed, opts.ResubmitUncertain || o.againHeld
+	// The batch's budget, not a part of it: how much of it this slice may use is for Shares to say.
 	opts.Budget = op.batch.Budget
 	opts.Seed += uint64(h.Slice) // so that slices do not retry in step
+	// Previews cost nothing and run on this machine: there is nothing to share.
 	if !op.batch.Preview {
-		opts.Shares = &trader{h: h, batchPlaces: op.batch.MaxParallel, budget: op.batch.Budget}
+		opts.Shares = &trader{h: h, batchPlaces: op.batch.MaxParallel, parallel: op.got.Parallel, budget: op.batch.Budget}
 	}
 	if keep := opts.Keep; keep != nil {
 		opts.Keep = func(r scheduler.Record) bool {
@@ -230,9 +245,11 @@ func (w *Worker) options(op *opening, h *hold, control *scheduler.Control, o ord
 func (w *Worker) finish(ctx context.Context, h *hold, op *opening, sum scheduler.Summary, err error) error {
 	var fenced *scheduler.FencedError
 	var unusable *scheduler.UnusableError
+	// ctx may have ended; the slice is given back all the same. If the database does not answer for so long, others take it after Silence.
 	late, cancel := context.WithTimeout(context.WithoutCancel(ctx), 15*time.Second)
 	defer cancel()
 	switch {
+	// Nothing is written: all that there is belongs to the next owner.
 	case h.lost.Load(), errors.As(err, &fenced):
 		return errors.New("it was taken over")
 	case (ctx.Err() != nil || h.yielded.Load()) && sum.Stopped == scheduler.StopInterrupted:
@@ -260,6 +277,7 @@ func (w *Worker) giveUp(ctx context.Context, h *hold, cause error) error {
 	if err := h.db().Pool.QueryRow(ctx, "SELECT tries FROM slices WHERE batch = $1 AND slice = $2", h.Batch, h.Slice).Scan(&tries); err != nil {
 		return errors.Join(cause, err)
 	}
+	// The pause doubles from 5 s: 5, 10, 20, 40. A release without failure sets tries back to 0.
 	if tries+1 < maxTries {
 		return errors.Join(cause, h.release(ctx, true, time.Duration(1<<tries)*5*time.Second, reason))
 	}
@@ -277,6 +295,8 @@ func (w *Worker) opened(ctx context.Context, id string) (*opening, error) {
 	}
 	op.users++
 	w.mu.Unlock()
+	// Outside of the lock, as it compiles the batch; other slices of the batch wait here for the first one. An error holds for all that wait, and is
+	// forgotten with the last of them.
 	op.once.Do(func() { op.batch, op.got, op.err = w.openBatch(ctx, id) })
 	return op, op.err
 }
@@ -288,6 +308,7 @@ func (w *Worker) openBatch(ctx context.Context, id string) (b Batch, got *Opened
 	if got, err = w.Host.Open(ctx, b); err != nil {
 		return b, nil, err
 	}
+	// Slices are ranges of indexes: under another plan they would be other renders.
 	if hash := got.Work.Hash(); hash != b.Plan || got.Work.Len() != b.Renders {
 		_ = got.close()
 		return b, nil, fmt.Errorf("here the batch compiles to another plan (%.12s) than where it was submitted (%.12s): this machine runs another version of comfyc, or has other nodes", hash, b.Plan)
@@ -322,7 +343,8 @@ func (q *Queue) batch(ctx context.Context, id string) (Batch, error) {
 	if err != nil {
 		return b, err
 	}
-	b.MaxParallel, b.Preview, b.Settings = s.MaxParallel, s.Preview, s.More
+	// The key and the first events were of use at the submit only, and stay out.
+	b.MaxParallel, b.Preview, b.Endpoints, b.MaxUSD, b.Dir, b.Settings = s.MaxParallel, s.Preview, s.Endpoints, s.MaxUSD, s.Dir, s.More
 	if err := q.db.Pool.QueryRow(ctx, "SELECT owner, name, plan, renders, budget FROM batches WHERE id = $1", id).Scan(&b.Owner, &b.Name, &b.Plan, &b.Renders, &b.Budget); err != nil {
 		return b, err
 	}
@@ -343,40 +365,13 @@ func (h *hold) forgetAgain(ctx context.Context) {
 	_, _ = h.db().Pool.Exec(ctx, `UPDATE slices SET again_failed = FALSE, again_held = FALSE WHERE batch = $1 AND slice = $2 AND epoch = $3 AND state = 'held'`, h.Batch, h.Slice, h.Epoch) // when the slice ends it is noted too
 }
 
-// handOut inserts the job for one epoch of a slice, to be taken after a while.
+// handOut inserts the job for one epoch of a slice, to be taken after a while, by the database's clock.
 func (q *Queue) handOut(ctx context.Context, tx pgx.Tx, a args, wait time.Duration) error {
-	var opts *river.InsertOpts
-	if wait > 0 {
-		opts = &river.InsertOpts{ScheduledAt: time.Now().Add(wait)}
+	job, err := q.insert.InsertTx(ctx, tx, a, nil)
+	if err == nil && wait > 0 {
+		_, err = tx.Exec(ctx, "UPDATE river_job SET scheduled_at = clock_timestamp() + make_interval(secs => $2) WHERE id = $1", job.Job.ID, wait.Seconds())
 	}
-	_, err := q.insert.InsertTx(ctx, tx, a, opts)
 	return err
 }
 
 func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
-
-// decodeEvent reads an event as it was written. States are words in JSON, which their types write and do not read.
-func decodeEvent(body []byte, e *scheduler.Event) error {
-	var raw struct {
-		Time     time.Time
-		Endpoint *scheduler.EndpointEvent
-		Notice   *scheduler.Notice
-		Render   *struct {
-			scheduler.RenderEvent
-			State string `json:"state"`
-		}
-	}
-	if err := json.Unmarshal(body, &raw); err != nil {
-		return err
-	}
-	e.Time, e.Endpoint, e.Notice = raw.Time, raw.Endpoint, raw.Notice
-	if raw.Render != nil {
-		state, err := scheduler.ParseRenderState(raw.Render.State)
-		if err != nil {
-			return err
-		}
-		raw.Render.RenderEvent.State = state
-		e.Render = &raw.Render.RenderEvent
-	}
-	return nil
-}

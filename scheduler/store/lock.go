@@ -9,10 +9,11 @@ import (
 )
 
 // holder is what the lock file says of the process that holds it.
+// It is for people: no decision rests on it, since a PID may be another process's by now, and a host's name another machine's.
 type holder struct {
-	PID   int    `json:"pid"`
-	Host  string `json:"host"`
-	Since string `json:"since"`
+	PID   int    `json:"pid"`   // on that host
+	Host  string `json:"host"`  // as the system calls itself
+	Since string `json:"since"` // RFC 3339, UTC
 }
 
 // LockedError says that another process uses the run directory.
@@ -26,9 +27,9 @@ type LockedError struct {
 // Error says who holds the directory.
 func (e *LockedError) Error() string {
 	if e.PID == 0 {
-		return e.Path + ": another process uses this run directory"
+		return e.Path + ": another process uses this run directory [run_locked]"
 	}
-	return fmt.Sprintf("%s: process %d on %s has used this run directory since %s", e.Path, e.PID, e.Host, e.Since)
+	return fmt.Sprintf("%s: process %d on %s has used this run directory since %s [run_locked]", e.Path, e.PID, e.Host, e.Since)
 }
 
 // takeLock locks the file for as long as this process lives, and writes into it who holds it. The lock is the system's, so what a dead
@@ -52,8 +53,10 @@ func takeLock(path string) (*os.File, error) {
 	return f, nil
 }
 
+// whoHolds gives the *LockedError, with what the file says of the holder, at most 4 KiB of it.
 func whoHolds(path string, f *os.File) error {
 	var h holder
+	// Between lock and signature the file may be empty or hold a former holder: then nobody is named.
 	text, err := io.ReadAll(io.LimitReader(f, 4096))
 	if err != nil || json.Unmarshal(text, &h) != nil {
 		return &LockedError{Path: path}
@@ -61,6 +64,7 @@ func whoHolds(path string, f *os.File) error {
 	return &LockedError{Path: path, PID: h.PID, Host: h.Host, Since: h.Since}
 }
 
+// sign writes {"pid", "host", "since"} as one line. It is not synced: after a crash of the machine nobody holds the lock anyway.
 func sign(f *os.File) error {
 	host, _ := os.Hostname()
 	text, err := json.Marshal(holder{os.Getpid(), host, time.Now().UTC().Format(time.RFC3339)})

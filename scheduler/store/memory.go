@@ -1,8 +1,6 @@
 package store
 
 import (
-	"bytes"
-	"cmp"
 	"context"
 	"iter"
 	"maps"
@@ -18,8 +16,8 @@ import (
 // again.
 type Memory struct {
 	mu       sync.Mutex
-	meta     scheduler.Meta
-	attempts map[int64]scheduler.Attempt
+	meta     scheduler.Meta              // without Last and SpentUSD, which are computed
+	attempts map[int64]scheduler.Attempt // by number; nil before the first Apply
 	records  map[compiler.RenderID]scheduler.Record
 }
 
@@ -36,6 +34,10 @@ func (m *Memory) Apply(_ context.Context, changes []scheduler.Change) error {
 		m.attempts = map[int64]scheduler.Attempt{}
 		m.records = map[compiler.RenderID]scheduler.Record{}
 	}
+	// First, so that a list is applied wholly or not at all.
+	if slices.Contains(changes, scheduler.Change{}) {
+		return errEmptyChange
+	}
 	for _, ch := range changes {
 		m.apply(ch)
 	}
@@ -43,9 +45,11 @@ func (m *Memory) Apply(_ context.Context, changes []scheduler.Change) error {
 	return nil
 }
 
+// apply makes one change, which is not empty.
 func (m *Memory) apply(ch scheduler.Change) {
 	switch {
 	case ch.Attempt != nil:
+		// Copies, as the caller goes on using its own; a store on a disk would not see later changes either.
 		a := *ch.Attempt
 		a.Renders = slices.Clone(a.Renders)
 		m.attempts[a.Number] = a
@@ -60,8 +64,6 @@ func (m *Memory) apply(ch scheduler.Change) {
 		}
 	case ch.Meta != nil:
 		m.meta = *ch.Meta
-	default:
-		panic("an empty change")
 	}
 }
 
@@ -70,6 +72,7 @@ func (m *Memory) Meta(context.Context) (scheduler.Meta, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	meta := m.meta
+	// Added up in the order of numbers, so that sums of floats come out the same each time.
 	meta.Last, meta.SpentUSD = 0, 0
 	for _, n := range slices.Sorted(maps.Keys(m.attempts)) {
 		meta.Last = n
@@ -98,9 +101,7 @@ func (m *Memory) Records(ctx context.Context) iter.Seq2[scheduler.Record, error]
 	active, _ := activeRecords(m.Attempts(ctx))
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	ended := slices.SortedFunc(maps.Values(m.records), func(a, b scheduler.Record) int {
-		return cmp.Or(cmp.Compare(a.Render, b.Render), bytes.Compare(a.ID[:], b.ID[:]))
-	})
+	ended := slices.SortedFunc(maps.Values(m.records), byIndex)
 	return func(yield func(scheduler.Record, error) bool) { merge(active, all(ended), yield) }
 }
 

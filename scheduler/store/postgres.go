@@ -16,7 +16,9 @@ type Postgres struct {
 	where string // host and database, for messages: no password
 }
 
-// Sessions are ended by the server when their machine has gone silent amid a transaction, so that it holds no lock for longer.
+// Sessions are ended by the server when their machine has gone silent amid a transaction, so that it holds no lock for longer. Both are shorter
+// than, or as long as, a lease lasts without a heartbeat: what a dead machine had locked is free when its slices are taken over. connectTime
+// bounds the first connection and the migration together.
 const (
 	sessionIdle      = 10 * time.Second
 	sessionStatement = 30 * time.Second
@@ -33,7 +35,9 @@ func ConnectPostgres(ctx context.Context, url string) (*Postgres, error) {
 	}
 	p := &Postgres{where: fmt.Sprintf("%s/%s", cfg.ConnConfig.Host, cfg.ConnConfig.Database)}
 	params := cfg.ConnConfig.RuntimeParams
+	// Set per session, and so lost behind a pooler in transaction mode. The tables are then not found: it fails at once, and not halfway.
 	params["search_path"] = Schema
+	// A server may be configured with off, where a commit that was told is lost with its power.
 	params["synchronous_commit"] = "on"
 	params["idle_in_transaction_session_timeout"] = fmt.Sprint(sessionIdle.Milliseconds())
 	params["statement_timeout"] = fmt.Sprint(sessionStatement.Milliseconds())
@@ -41,7 +45,9 @@ func ConnectPostgres(ctx context.Context, url string) (*Postgres, error) {
 	if params["application_name"] == "" {
 		params["application_name"] = "comfyc"
 	}
+	// The slices of one machine write at the same time, each of them through a connection for the length of one commit.
 	cfg.MaxConns = max(cfg.MaxConns, 12)
+	// The pool outlives the call: its connections must not end with the context of whoever opened it.
 	if p.Pool, err = pgxpool.NewWithConfig(context.WithoutCancel(ctx), cfg); err != nil {
 		return nil, fmt.Errorf("connect to %s: %w", p.where, err)
 	}

@@ -1,8 +1,9 @@
+// A list of changes becomes at most six statements, however long it is: each column is sent as one array and unnested by the server. A thousand
+// attempts in one Apply are one round trip and one plan, not a thousand of each. The names $1, $2, $3 are batch, slice and epoch throughout.
+
 package store
 
 import (
-	"errors"
-
 	"github.com/comfyc/comfyc/compiler"
 	"github.com/comfyc/comfyc/scheduler"
 )
@@ -10,19 +11,22 @@ import (
 // folded is a list of changes as statements, one for each table and kind of change, whatever their number.
 type folded struct{ queries []statement }
 
+// statement is a text and its arguments, $1 to $3 included.
 type statement struct {
 	text string
 	args []any
 }
 
 // recordChange is what becomes of one render's row: the sum of all changes to it.
+// put wins over drop and move, which were summed up into it; of drop and move at most one is set.
 type recordChange struct {
-	put  *scheduler.Record
-	drop bool
-	move *int
+	put  *scheduler.Record // written whole; nil if it is not
+	drop bool              // the row goes
+	move *int              // a new index, of the slice
 }
 
-// mine is the condition of every write: the epoch is still this lease's.
+// mine is the condition of every write: the epoch is still this lease's. It is asked in each statement, though the first one of a batch of
+// statements has locked the row: should the lease be lost, each of them changes nothing, whatever came before.
 const mine = `EXISTS (SELECT 1 FROM slices WHERE batch = $1 AND slice = $2 AND epoch = $3 AND state = 'held')`
 
 // fold sums up the changes. Of several to one row the last one counts, as when they are made in turn.
@@ -55,13 +59,14 @@ func (s *PostgresSlice) fold(changes []scheduler.Change) (*folded, error) {
 		case ch.Meta != nil:
 			s.foldMeta(f, ch.Meta)
 		default:
-			return nil, errors.New("an empty change")
+			return nil, errEmptyChange
 		}
 	}
 	s.foldAttempts(f, attempts, numbers)
 	return f, s.foldRecords(f, records, ids)
 }
 
+// A row that is dropped needs no index; one that is written anyway takes it along; else it is an update of its own.
 func (c *recordChange) moveTo(i int) {
 	switch {
 	case c.drop:
@@ -95,6 +100,7 @@ func (s *PostgresSlice) foldAttempts(f *folded, attempts map[int64]*scheduler.At
 	refs, preview := make([][]byte, n), make([]bool, n)
 	try, created, submitted, finished, expires := make([]int64, n), make([]int64, n), make([]int64, n), make([]int64, n), make([]int64, n)
 	seconds, reserved, cost := make([]float64, n), make([]*float64, n), make([]*float64, n)
+	// pgx sends a nil pointer among the costs as NULL: the price is not known.
 	var text [8][]string // state, endpoint, gpu, remote, worker, kind, reason, token
 	for i, number := range numbers {
 		a := attempts[number]
@@ -109,6 +115,8 @@ func (s *PostgresSlice) foldAttempts(f *folded, attempts map[int64]*scheduler.At
 		created, submitted, finished, expires, seconds, reserved, cost, text[7])
 }
 
+// putAttempts inserts or overwrites whole rows by (batch, slice, number). ON CONFLICT may touch a row once in a statement, which is why several
+// changes of one attempt were folded into the last.
 const putAttempts = `INSERT INTO attempts (batch, slice, ` + attemptColumns + `)
 	SELECT $1, $2, * FROM unnest($4::bigint[], $5::bytea[], $6::bigint[], $7::text[], $8::text[], $9::text[], $10::bool[], $11::text[], $12::text[], $13::text[], $14::text[],
 		$15::bigint[], $16::bigint[], $17::bigint[], $18::bigint[], $19::float8[], $20::float8[], $21::float8[], $22::text[]) WHERE ` + mine + `
@@ -132,6 +140,7 @@ func (s *PostgresSlice) foldRecords(f *folded, records map[compiler.RenderID]*re
 			move, to = append(move, id[:]), append(to, int64(s.out(*ch.move)))
 		}
 	}
+	// Drops before puts: a render that was dropped and recorded again within one list is among the puts alone, so the order does no harm.
 	if len(drop) > 0 {
 		s.add(f, `DELETE FROM renders WHERE batch = $1 AND id = ANY($4::bytea[]) AND `+mine, drop)
 	}
@@ -141,6 +150,7 @@ func (s *PostgresSlice) foldRecords(f *folded, records map[compiler.RenderID]*re
 	return s.foldPuts(f, put)
 }
 
+// foldPuts gives each column of the records as one array; all arrays have one length, and the i-th of each are one row.
 func (s *PostgresSlice) foldPuts(f *folded, put []*scheduler.Record) error {
 	if len(put) == 0 {
 		return nil
@@ -164,6 +174,7 @@ func (s *PostgresSlice) foldPuts(f *folded, put []*scheduler.Record) error {
 	return nil
 }
 
+// putRecords does the same by (batch, id). The key has no slice: a render belongs to the batch, and two slices never hold the same one.
 const putRecords = `INSERT INTO renders (batch, ` + recordColumns + `)
 	SELECT $1, * FROM unnest($4::bytea[], $5::bigint[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[], $11::text[], $12::text[],
 		$13::bigint[], $14::bigint[], $15::bigint[], $16::float8[], $17::float8[], $18::text[]) WHERE ` + mine + `

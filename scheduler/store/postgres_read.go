@@ -13,12 +13,14 @@ import (
 	"github.com/comfyc/comfyc/scheduler"
 )
 
-// plain makes a text fit for Postgres, which takes neither NUL nor what is no UTF-8. Texts of remotes may hold both.
+// plain makes a text fit for Postgres, which takes neither NUL nor what is no UTF-8. Texts of remotes may hold both. One bad byte would make the
+// whole Apply fail, and with it the record of everything else that happened.
 func plain(s string) string {
 	return strings.ToValidUTF8(strings.ReplaceAll(s, "\x00", ""), "\uFFFD")
 }
 
-// out gives the batch's index of a slice's render, in the opposite of in.
+// out gives the batch's index of a slice's render; in does the opposite. With First = 1000, render 3 of the slice is 1003 of the batch. -1, for a
+// render that is no more in the plan, stays -1.
 func (l Lease) out(i int) int {
 	if i < 0 {
 		return i
@@ -56,6 +58,7 @@ func (s *PostgresSlice) Meta(ctx context.Context) (m scheduler.Meta, err error) 
 	return m, s.wrap(err)
 }
 
+// wrap names database and slice; no URL, which may hold a password.
 func (s *PostgresSlice) wrap(err error) error {
 	if err == nil {
 		return nil
@@ -65,6 +68,7 @@ func (s *PostgresSlice) wrap(err error) error {
 
 // Attempts implements scheduler.Store.
 func (s *PostgresSlice) Attempts(ctx context.Context) iter.Seq2[scheduler.Attempt, error] {
+	// The primary key (batch, slice, number) gives them in order without sorting.
 	seq := ask(ctx, s.Postgres, scanAttempt, `SELECT `+attemptColumns+` FROM attempts WHERE batch = $1 AND slice = $2 AND state <> 'collected' ORDER BY number`, s.Batch, s.Slice)
 	return func(yield func(scheduler.Attempt, error) bool) {
 		for a, err := range seq {
@@ -95,7 +99,9 @@ func (s *PostgresSlice) Records(ctx context.Context) iter.Seq2[scheduler.Record,
 	}
 }
 
+// ended streams the records of the slice's range of indexes, turned into the slice's own.
 func (s *PostgresSlice) ended(ctx context.Context, first int) iter.Seq2[scheduler.Record, error] {
+	// renders_by_index serves it; a page of records is read at a time, so a batch of a million does not lie in memory.
 	seq := ask(ctx, s.Postgres, scanRecord, `SELECT `+recordColumns+` FROM renders WHERE batch = $1 AND idx >= $2 AND idx < $3 ORDER BY idx, id`, s.Batch, first, s.Past)
 	return func(yield func(scheduler.Record, error) bool) {
 		for rec, err := range seq {
@@ -107,7 +113,7 @@ func (s *PostgresSlice) ended(ctx context.Context, first int) iter.Seq2[schedule
 	}
 }
 
-// ask gives the rows of a question, one by one.
+// ask gives the rows of a question, one by one. A connection is taken for as long as the loop over them lasts.
 func ask[T any](ctx context.Context, p *Postgres, scan func(row) (T, error), question string, args ...any) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		var none T
@@ -169,6 +175,7 @@ func (b *PostgresBatch) Attempts(ctx context.Context) iter.Seq2[scheduler.Attemp
 
 // Records implements scheduler.Store.
 func (b *PostgresBatch) Records(ctx context.Context) iter.Seq2[scheduler.Record, error] {
+	// A slice from the beginning to beyond any end; only its reading is used.
 	whole := &PostgresSlice{Postgres: b.Postgres, Lease: Lease{Batch: b.ID, Past: math.MaxInt64}}
 	return func(yield func(scheduler.Record, error) bool) {
 		active, err := activeRecords(b.Attempts(ctx))

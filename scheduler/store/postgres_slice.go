@@ -38,7 +38,8 @@ func (p *Postgres) Slice(l Lease) *PostgresSlice { return &PostgresSlice{Postgre
 // Close implements scheduler.Store. It does not give the lease back.
 func (s *PostgresSlice) Close() error { return nil }
 
-// applyTime is how long Apply tries again when the server cannot be reached: less than a lease lasts without a heartbeat.
+// applyTime is how long Apply tries again when the server cannot be reached: less than a lease lasts without a heartbeat (30 s). Beyond that
+// the slice may be another's, and its answer would be a FencedError anyway.
 const applyTime = 15 * time.Second
 
 // Apply implements scheduler.Store: one round trip, one transaction, one synced commit. All rows are written whole, so a commit whose
@@ -48,6 +49,7 @@ func (s *PostgresSlice) Apply(ctx context.Context, changes []scheduler.Change) e
 	if err != nil {
 		return err
 	}
+	// 50 ms, 100 ms, … up to one second between tries: a restart of the server takes some seconds.
 	end := time.Now().Add(applyTime)
 	for wait := 50 * time.Millisecond; ; wait = min(2*wait, time.Second) {
 		err := s.applyOnce(ctx, f)
@@ -66,7 +68,8 @@ func (s *PostgresSlice) Apply(ctx context.Context, changes []scheduler.Change) e
 func unreachable(err error) bool {
 	var server *pgconn.PgError
 	if errors.As(err, &server) {
-		switch server.Code[:2] {
+		// The class of an SQLSTATE is its first two characters. A proxy in between may send an error without any.
+		switch server.Code[:min(len(server.Code), 2)] {
 		case "08", "57", "53", "40": // connection, operator's intervention (a restart), resources, a deadlock
 			return true
 		}
@@ -87,6 +90,7 @@ func (s *PostgresSlice) applyOnce(ctx context.Context, f *folded) error {
 	}
 	results := s.Postgres.Pool.SendBatch(ctx, b)
 	tag, err := results.Exec()
+	// Not one row: the epoch is another's. What the rest answered is read all the same, as the connection goes back into the pool.
 	fenced := err == nil && tag.RowsAffected() == 0
 	for range f.queries {
 		if err == nil {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/comfyc/comfyc/scheduler"
 	"github.com/comfyc/comfyc/scheduler/store/pgtest"
@@ -194,7 +195,7 @@ func TestPostgresMigration(t *testing.T) {
 }
 
 func TestConnectErrors(t *testing.T) {
-	short, cancel := context.WithTimeout(ctx, 5*time.Second)
+	short, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	for _, url := range []string{"postgres://user:hunter2@127.0.0.1:1/db", "://hunter2"} {
 		if _, err := ConnectPostgres(short, url); err == nil || strings.Contains(err.Error(), "hunter2") {
@@ -226,4 +227,13 @@ func tables(t *testing.T, url string) (n int) {
 		t.Fatal(err)
 	}
 	return n
+}
+
+// What a server says decides whether Apply tries again; a proxy that gives no SQLSTATE, or half of one, is an error like another.
+func TestUnreachable(t *testing.T) {
+	for code, want := range map[string]bool{"": false, "4": false, "40": true, "08006": true, "57P01": true, "53300": true, "40P01": true, "23505": false} {
+		if got := unreachable(fmt.Errorf("x: %w", &pgconn.PgError{Code: code, Message: "no"})); got != want {
+			t.Errorf("%q: %v", code, got)
+		}
+	}
 }

@@ -1,6 +1,11 @@
+// Rows and the values of the scheduler, both ways. Everything is written whole under its own key (INSERT OR REPLACE), so a change that is
+// applied twice does no harm. What is read is checked like anything from outside: a state or kind that is not known, or an id of another length,
+// is an error and no zero value, since a guess here could pay for a render twice.
+
 package store
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/binary"
@@ -12,8 +17,12 @@ import (
 	"strings"
 	"time"
 
+	"github.com/comfyc/comfyc/compiler"
 	"github.com/comfyc/comfyc/scheduler"
 )
+
+// errEmptyChange is the refusal of a change that changes nothing, which is a bug of the caller; all stores refuse the whole list.
+var errEmptyChange = errors.New("an empty change")
 
 // apply makes one change within a transaction, if it is not an attempt's.
 func (s *SQLite) apply(ctx context.Context, ch scheduler.Change) (err error) {
@@ -29,12 +38,13 @@ func (s *SQLite) apply(ctx context.Context, ch scheduler.Change) (err error) {
 		m := ch.Meta
 		_, err = s.exec(ctx, "INSERT OR REPLACE INTO meta VALUES (1, ?, ?, ?, ?, 0)", m.Name, m.Plan, m.Renders, micros(m.Started))
 	default:
-		err = errors.New("an empty change")
+		err = errEmptyChange
 	}
 	return err
 }
 
-// manyRows is how many attempts one statement writes: a fifth of a row's cost is the statement's.
+// manyRows is how many attempts one statement writes: a fifth of a row's cost is the statement's. 16 rows of 19 values are 304 parameters,
+// well below SQLite's bound of 32,766.
 const manyRows = 16
 
 var (
@@ -42,11 +52,13 @@ var (
 	putMany = putOne + strings.Repeat(","+attemptRow, manyRows-1)
 )
 
+// attemptRow has a place for each of the 19 columns in attemptColumns.
 const attemptRow = "(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
 
 // putAttempts writes the rows of all attempts among some changes, in their order.
 func (s *SQLite) putAttempts(ctx context.Context, changes []scheduler.Change) error {
 	args, rows := s.args[:0], 0
+	// What is left in the scratch space would keep texts and lists of renders from being collected as garbage.
 	defer func() { clear(s.args[:cap(s.args)]) }()
 	for _, ch := range changes {
 		if ch.Attempt == nil {
@@ -61,6 +73,7 @@ func (s *SQLite) putAttempts(ctx context.Context, changes []scheduler.Change) er
 		}
 		s.args, args, rows = args, args[:0], 0
 	}
+	// The rest, fewer than manyRows, row by row: one more prepared statement for every possible number would not pay.
 	for each := len(args) / max(rows, 1); len(args) > 0; args = args[each:] {
 		if _, err := s.exec(ctx, putOne, args[:each]...); err != nil {
 			return err
@@ -69,11 +82,13 @@ func (s *SQLite) putAttempts(ctx context.Context, changes []scheduler.Change) er
 	return nil
 }
 
+// The order is that of the table's columns, with token, which was added later, at the end.
 func appendAttempt(args []any, a *scheduler.Attempt) []any {
 	return append(args, a.Number, packRefs(a.Renders), a.Try, a.State.String(), a.Endpoint, a.GPU, a.Preview, a.Remote, a.Worker, a.Kind.String(), a.Reason,
 		micros(a.Created), micros(a.Submitted), micros(a.Finished), micros(a.Expires), a.Seconds, a.ReservedUSD, a.CostUSD, a.Token)
 }
 
+// putRecord overwrites by id, so a render that was failed and is done now has one row.
 func (s *SQLite) putRecord(ctx context.Context, r *scheduler.Record) error {
 	files, err := packFiles(r.Files)
 	if err != nil {
@@ -98,6 +113,7 @@ func (s *SQLite) Meta(ctx context.Context) (m scheduler.Meta, err error) {
 		last int64
 		usd  float64
 	}
+	// Computed and not kept beside: a sum that is written apart from its parts can come to differ from them after a crash.
 	scan := func(r row) (v sums, err error) { return v, r.Scan(&v.last, &v.usd) }
 	for v, err := range query(ctx, s, scan, "SELECT COALESCE(MAX(number), 0), COALESCE(SUM(cost), 0.0) FROM attempts") {
 		if err != nil {
@@ -118,11 +134,13 @@ func scanMeta(r row) (m scheduler.Meta, err error) {
 	return m, err
 }
 
-// Attempts implements scheduler.Store.
+// Attempts implements scheduler.Store. Collected ones, nearly all of a batch, are left out: their renders have records, and nothing is to be
+// done for them. Failed ones stay in, as their numbers of tries count.
 func (s *SQLite) Attempts(ctx context.Context) iter.Seq2[scheduler.Attempt, error] {
-	return query(ctx, s, scanAttempt, "SELECT "+attemptColumns+" FROM attempts WHERE state <> 'collected' ORDER BY number")
+	return query(ctx, s, scanAttempt, "SELECT "+attemptColumnsOf(s.older)+" FROM attempts WHERE state <> 'collected' ORDER BY number")
 }
 
+// scanAttempt reads a row in the order of attemptColumns. A NULL of reserved or cost becomes a nil pointer.
 func scanAttempt(r row) (a scheduler.Attempt, err error) {
 	var refs []byte
 	var state, kind string
@@ -152,6 +170,7 @@ func (s *SQLite) Records(ctx context.Context) iter.Seq2[scheduler.Record, error]
 	}
 }
 
+// scanRecord reads a row in the order of recordColumns.
 func scanRecord(r row) (rec scheduler.Record, err error) {
 	var id []byte
 	var state, kind, files string
@@ -161,6 +180,7 @@ func scanRecord(r row) (rec scheduler.Record, err error) {
 	if err != nil {
 		return rec, err
 	}
+	// Too short an id would be filled up with zeros and name no render at all, which then would be paid for again.
 	if copy(rec.ID[:], id) != len(rec.ID) {
 		return rec, fmt.Errorf("an id of %d bytes", len(id))
 	}
@@ -175,7 +195,9 @@ func scanRecord(r row) (rec scheduler.Record, err error) {
 }
 
 // activeRecords makes the records of renders that have an open attempt.
+// Such records are composed for whoever looks on; they are nowhere in the tables.
 func activeRecords(attempts iter.Seq2[scheduler.Attempt, error]) (list []scheduler.Record, err error) {
+	known := map[compiler.RenderID]bool{}
 	for a, err := range attempts {
 		if err != nil {
 			return nil, err
@@ -184,19 +206,30 @@ func activeRecords(attempts iter.Seq2[scheduler.Attempt, error]) (list []schedul
 			continue
 		}
 		for _, ref := range a.Renders {
+			// A hedge runs beside the attempt that it is to overtake; the render is one, and told as the first of them has it.
+			if known[ref.ID] {
+				continue
+			}
+			known[ref.ID] = true
 			list = append(list, scheduler.Record{Render: ref.Index, ID: ref.ID, State: scheduler.Active, Endpoint: a.Endpoint, GPU: a.GPU,
 				Remote: a.Remote, Worker: a.Worker, Attempts: a.Try, Submitted: a.Submitted})
 		}
 	}
-	slices.SortStableFunc(list, func(a, b scheduler.Record) int { return cmp.Compare(a.Render, b.Render) })
+	slices.SortFunc(list, byIndex)
 	return list, nil
 }
 
-// merge gives ended and active records by index. A render that has ended is not active, whatever its attempts say.
+// byIndex is the order of records: by index, those of one index (-1) by id. It is that of the databases: ORDER BY idx, id.
+func byIndex(a, b scheduler.Record) int {
+	return cmp.Or(cmp.Compare(a.Render, b.Render), bytes.Compare(a.ID[:], b.ID[:]))
+}
+
+// merge gives ended and active records by index. A render that has ended is not active, whatever its attempts say: a hedge may still run for
+// a render that another attempt has finished. Memory: the active ones only, which the endpoints' limits bound; the ended ones stream by.
 func merge(active []scheduler.Record, ended iter.Seq2[scheduler.Record, error], yield func(scheduler.Record, error) bool) {
 	for rec, err := range ended {
-		for err == nil && len(active) > 0 && active[0].Render <= rec.Render {
-			if a := active[0]; a.Render < rec.Render && !yield(a, nil) {
+		for err == nil && len(active) > 0 && (sameRender(active[0], rec) || byIndex(active[0], rec) < 0) {
+			if a := active[0]; !sameRender(a, rec) && !yield(a, nil) {
 				return
 			}
 			active = active[1:]
@@ -212,6 +245,11 @@ func merge(active []scheduler.Record, ended iter.Seq2[scheduler.Record, error], 
 	}
 }
 
+// sameRender tells whether two records are of one render: of one place in the plan, or, for those that are no more in it, of one id.
+func sameRender(a, b scheduler.Record) bool {
+	return a.Render == b.Render && (a.Render >= 0 || a.ID == b.ID)
+}
+
 // Times are stored in microseconds, 0 for none.
 func micros(t time.Time) int64 {
 	if t.IsZero() {
@@ -224,6 +262,7 @@ func fromMicros(us int64) time.Time {
 	if us == 0 {
 		return time.Time{}
 	}
+	// UTC, so that a state prints the same wherever it is read.
 	return time.UnixMicro(us).UTC()
 }
 
@@ -236,6 +275,8 @@ func packFiles(files []scheduler.FileRecord) (string, error) {
 	return string(text), err
 }
 
+// refBytes is the length of one render in an attempt's row: 8 bytes of index, big endian, and 32 of id. An index of -1 is written as
+// two's complement and comes back as -1.
 const refBytes = 40
 
 func packRefs(refs []scheduler.RenderRef) []byte {

@@ -9,6 +9,17 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
+// The tables of a shared database, and how they are brought forward. How they hang together:
+//
+//	batches 1 ─ n slices       the parts that machines run, each with its lease (owner, epoch, heartbeat)
+//	        1 ─ n renders      what has ended, of all slices
+//	slices  1 ─ n attempts     numbered within the slice, so that slices need not agree on numbers
+//	batches 1 ─ n files n ─ 1 blobs   the batch's own files: workflows, inputs
+//	limits  1 ─ n grants n ─ 1 slices places of an endpoint, shared out among the slices that want some
+//	batches 1 ─ n events       what the runs told, in the order of seq
+//
+// Deleting a batch takes all of this along (ON DELETE CASCADE), but for blobs, which other batches may use.
+
 // Schema is the Postgres schema that holds all tables, so that a database may be shared with other programs.
 const Schema = "comfyc"
 
@@ -75,7 +86,8 @@ var postgresMigrations = []string{
 // migrateLock is the key of the advisory lock under which one machine migrates and the others wait.
 const migrateLock = 0x636d6679
 
-// migratePostgres makes the schema, or brings it forward, all in one transaction. more is what other packages keep in the schema.
+// migratePostgres makes the schema, or brings it forward, all in one transaction: DDL is transactional in Postgres, so a machine that dies
+// halfway leaves the old version. Machines of an older comfyc then refuse the newer schema (state_newer) and write nothing.
 func migratePostgres(ctx context.Context, conn *pgx.Conn, where string) error {
 	tx, err := conn.Begin(ctx)
 	if err != nil {
@@ -90,6 +102,7 @@ func migratePostgres(ctx context.Context, conn *pgx.Conn, where string) error {
 		return err
 	}
 	script := "SET LOCAL search_path = " + Schema + ";"
+	// IF NOT EXISTS: an administrator may have made the empty schema for a role that may make none.
 	if version == 0 {
 		script = "CREATE SCHEMA IF NOT EXISTS " + Schema + ";" + script + "CREATE TABLE version (version INTEGER NOT NULL); INSERT INTO version VALUES (0);"
 	}
@@ -107,6 +120,7 @@ func migratePostgres(ctx context.Context, conn *pgx.Conn, where string) error {
 func postgresVersion(ctx context.Context, tx pgx.Tx, where string) (version int, err error) {
 	var ours bool
 	var others int
+	// Indexes and sequences count among the others too: an empty schema is one with nothing in it.
 	err = tx.QueryRow(ctx, `SELECT to_regclass($1 || '.version') IS NOT NULL, count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $1`,
 		Schema).Scan(&ours, &others)
 	switch {

@@ -1,3 +1,6 @@
+// One batch in one file. There is one connection for writing, which is used by hand (BEGIN, COMMIT) and keeps its prepared statements, and
+// a pool of others for reading, which see the last commit and never wait for the writer (WAL).
+
 package store
 
 import (
@@ -22,14 +25,15 @@ const Dir = ".comfyc"
 // SQLite is the state of one batch in a file. See [Open] and [OpenRead].
 type SQLite struct {
 	path  string
-	lock  *os.File // nil if read only
-	write *sql.DB  // one connection; nil if read only
-	conn  *sql.Conn
-	read  *sql.DB
+	lock  *os.File  // nil if read only
+	write *sql.DB   // one connection; nil if read only
+	conn  *sql.Conn // that one connection, held from Open to Close
+	read  *sql.DB   // any number of connections, read only
+	older int       // the version of a file that was opened for reading and is older than ours; 0 if it is not
 
-	mu   sync.Mutex // of Apply and Close
-	stmt map[string]*sql.Stmt
-	args []any // scratch space of putAttempts
+	mu   sync.Mutex           // of Apply and Close
+	stmt map[string]*sql.Stmt // by text, on conn
+	args []any                // scratch space of putAttempts
 }
 
 var _ scheduler.Store = (*SQLite)(nil)
@@ -45,6 +49,7 @@ func Open(dir string) (*SQLite, error) {
 	if err != nil {
 		return nil, err
 	}
+	// The lock is ours from here on; every way out gives it back.
 	s := &SQLite{path: filepath.Join(folder, "state.db"), lock: lock, stmt: map[string]*sql.Stmt{}}
 	if err := s.openWrite(); err != nil {
 		s.Close()
@@ -69,7 +74,27 @@ func OpenRead(dir string) (*SQLite, error) {
 		_ = s.read.Close()
 		s.read = open(s.path, "mode=ro&immutable=1")
 	}
+	if err := s.findVersion(); err != nil {
+		_ = s.read.Close()
+		return nil, err
+	}
 	return s, nil
+}
+
+// findVersion asks for the version of a file that is only read, and so is not brought forward. The header was looked at already, but what the log
+// holds may be newer.
+func (s *SQLite) findVersion() error {
+	var version int
+	if err := s.read.QueryRow("PRAGMA user_version").Scan(&version); err != nil {
+		return fmt.Errorf("%s: %w", s.path, err)
+	}
+	if version > len(migrations) {
+		return newer(s.path, version, len(migrations))
+	}
+	if version < len(migrations) {
+		s.older = version
+	}
+	return nil
 }
 
 // hasLog tells whether there is a log that has to be read with the state.
@@ -78,12 +103,14 @@ func (s *SQLite) hasLog() bool {
 	return err == nil && info.Size() > 0
 }
 
+// open only prepares: the first use connects. how is what is added to the URI, such as mode=ro.
 func open(path, how string) *sql.DB {
 	// The path is given as a file: URI, in which ?, # and % are escaped.
 	abs, err := filepath.Abs(path)
 	if err != nil {
 		abs = path
 	}
+	// 10 s of patience: another process may be in the middle of a checkpoint, or `comfyc status` of its first look.
 	uri := url.URL{Scheme: "file", OmitHost: true, Path: filepath.ToSlash(abs)}
 	db, err := sql.Open("sqlite", uri.String()+"?_pragma=busy_timeout(10000)&"+how)
 	if err != nil {
@@ -92,12 +119,15 @@ func open(path, how string) *sql.DB {
 	return db
 }
 
+// openWrite goes from looking to writing: the header, then the whole file (quick_check), then migrations, then the log. Up to the migrations the file
+// is as it was, whatever is found.
 func (s *SQLite) openWrite() error {
 	ctx := context.Background()
 	exists, err := checkHeader(s.path)
 	if err != nil {
 		return err
 	}
+	// FULL syncs the log at each commit; NORMAL would lose the last commits with the power, and with them the ids of jobs that are paid for.
 	s.write = open(s.path, "_txlock=immediate&_pragma=synchronous(FULL)")
 	s.write.SetMaxOpenConns(1)
 	if s.conn, err = s.write.Conn(ctx); err != nil {
@@ -116,12 +146,14 @@ func (s *SQLite) openWrite() error {
 		return fmt.Errorf("%s: %w", s.path, err)
 	}
 	s.read = open(s.path, "mode=ro")
+	// The file's content is SQLite's matter; that its name is in the folder after a power cut is ours.
 	return syncDir(filepath.Dir(s.path))
 }
 
 // check looks for damage, before anything is written.
 func (s *SQLite) check(ctx context.Context) error {
 	var verdict string
+	// quick_check reads all pages but does not compare indexes with tables; 1: the first fault is enough.
 	if err := s.conn.QueryRowContext(ctx, "PRAGMA quick_check(1)").Scan(&verdict); err != nil {
 		return damaged(s.path, err)
 	}
@@ -189,6 +221,7 @@ func (s *SQLite) Apply(ctx context.Context, changes []scheduler.Change) error {
 		_, err = s.exec(ctx, "COMMIT")
 	}
 	if err != nil {
+		// Also when ctx is done: a transaction left open would be part of the next Apply.
 		s.conn.ExecContext(context.WithoutCancel(ctx), "ROLLBACK")
 		return fmt.Errorf("%s: %w", s.path, err)
 	}
@@ -209,7 +242,7 @@ func (s *SQLite) applyAll(ctx context.Context, changes []scheduler.Change) error
 	return err
 }
 
-// exec runs a statement that is prepared once.
+// exec runs a statement that is prepared once. There are about ten different ones, so the map needs no bound.
 func (s *SQLite) exec(ctx context.Context, query string, args ...any) (sql.Result, error) {
 	st := s.stmt[query]
 	if st == nil {
@@ -231,6 +264,7 @@ func query[T any](ctx context.Context, s *SQLite, scan func(row) (T, error), que
 			yield(none, fmt.Errorf("%s: %w", s.path, err))
 			return
 		}
+		// Whoever breaks off the loop gets here too; an open reader would keep the log from being cut.
 		defer rows.Close()
 		for rows.Next() {
 			row, err := scan(rows)

@@ -216,24 +216,40 @@ func TestFixtures(t *testing.T) {
 		}
 		os.MkdirAll(filepath.Join(dir, Dir), 0o777)
 		os.WriteFile(filepath.Join(dir, Dir, "state.db"), old, 0o666)
+		// First by who only looks, which changes nothing; then by a run, which brings it forward.
+		r, err := OpenRead(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		checkFixture(t, version, r)
+		r.Close()
+		if now, _ := os.ReadFile(filepath.Join(dir, Dir, "state.db")); !bytes.Equal(now, old) {
+			t.Errorf("version %d: reading changed the file", version)
+		}
 		s := mustOpen(t, dir)
-		m, err := s.Meta(ctx)
-		m.Updated = time.Time{}
-		if want := (scheduler.Meta{Name: "fox", Plan: "abc", Renders: 12, Started: noon, Last: 8, SpentUSD: m.SpentUSD}); err != nil || m != want || m.SpentUSD < 0.0359 || m.SpentUSD > 0.0361 {
-			t.Errorf("version %d: %+v, %v", version, m, err)
-		}
-		open := collect(t, s.Attempts(ctx))
-		want := fullAttempt(7)
-		want.Submitted, want.Token = noon, "" // stored in microseconds; the files were made without tokens
-		if len(open) != 2 || !reflect.DeepEqual(open[0], want) {
-			t.Errorf("version %d: attempts %+v", version, open)
-		}
-		records := collect(t, s.Records(ctx))
-		if len(records) != 8 || !reflect.DeepEqual(records[5], fullRecord(5)) || records[6].State != scheduler.Active {
-			t.Errorf("version %d: records %+v", version, records)
-		}
+		checkFixture(t, version, s)
 		rec := fullRecord(7)
 		apply(t, s, scheduler.Change{Record: &rec})
+	}
+}
+
+// checkFixture finds what was written when the files of testdata were made.
+func checkFixture(t *testing.T, version int, s *SQLite) {
+	t.Helper()
+	m, err := s.Meta(ctx)
+	m.Updated = time.Time{}
+	if want := (scheduler.Meta{Name: "fox", Plan: "abc", Renders: 12, Started: noon, Last: 8, SpentUSD: m.SpentUSD}); err != nil || m != want || m.SpentUSD < 0.0359 || m.SpentUSD > 0.0361 {
+		t.Errorf("version %d: %+v, %v", version, m, err)
+	}
+	open := collect(t, s.Attempts(ctx))
+	want := fullAttempt(7)
+	want.Submitted, want.Token = noon, "" // stored in microseconds; the files were made without tokens
+	if len(open) != 2 || !reflect.DeepEqual(open[0], want) {
+		t.Errorf("version %d: attempts %+v", version, open)
+	}
+	records := collect(t, s.Records(ctx))
+	if len(records) != 8 || !reflect.DeepEqual(records[5], fullRecord(5)) || records[6].State != scheduler.Active {
+		t.Errorf("version %d: records %+v", version, records)
 	}
 }
 

@@ -66,6 +66,13 @@ func conformance(t *testing.T, s scheduler.Store, reopen func(scheduler.Store) s
 	if err := s.Apply(ctx, nil); err != nil {
 		t.Fatal(err)
 	}
+	rec := fullRecord(1)
+	if err := s.Apply(ctx, []scheduler.Change{{Record: &rec}, {}}); err == nil {
+		t.Fatal("an empty change was taken")
+	}
+	for range s.Records(ctx) {
+		t.Fatal("a refused list was taken in part")
+	}
 	for _, step := range []struct {
 		name string
 		do   func(*testing.T, scheduler.Store)
@@ -131,11 +138,18 @@ func conformActive(t *testing.T, s scheduler.Store) {
 	a := fullAttempt(10)
 	a.State = scheduler.AttemptSubmitting
 	a.Renders = []scheduler.RenderRef{{Index: 7, ID: id("7")}, {Index: 5, ID: id("5")}}
-	apply(t, s, scheduler.Change{Attempt: &a})
+	hedge := a
+	hedge.Number, hedge.CostUSD, hedge.Remote = 11, nil, "hedge"
+	apply(t, s, scheduler.Change{Attempt: &a}, scheduler.Change{Attempt: &hedge})
 	var got []string
 	for _, r := range collect(t, s.Records(ctx)) {
 		got = append(got, fmt.Sprint(r.Render, r.State))
+		if r.Remote == "hedge" {
+			t.Error("a hedge is told of, and not the attempt that it stands beside")
+		}
 	}
+	hedge.State = scheduler.AttemptCollected
+	apply(t, s, scheduler.Change{Attempt: &hedge})
 	if want := []string{"3 active", "5 done", "7 active", "9 failed"}; !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
@@ -143,7 +157,7 @@ func conformActive(t *testing.T, s scheduler.Store) {
 
 func conformTotals(t *testing.T, s scheduler.Store) {
 	m, err := s.Meta(ctx)
-	if err != nil || m.Last != 10 || m.SpentUSD < 0.01349 || m.SpentUSD > 0.01351 {
+	if err != nil || m.Last != 11 || m.SpentUSD < 0.01349 || m.SpentUSD > 0.01351 {
 		t.Errorf("%+v, %v", m, err)
 	}
 }
@@ -155,6 +169,23 @@ func conformOrder(t *testing.T, s scheduler.Store) {
 	got := collect(t, s.Records(ctx))
 	if !slices.IsSortedFunc(got, func(a, b scheduler.Record) int { return a.Render - b.Render }) || got[0].Render != -1 {
 		t.Errorf("not by index: %+v", got)
+	}
+	// Renders that are no more in the plan and still run beside it: each by itself, whatever has ended.
+	for _, name := range []string{"a", "8", "b", "c"} {
+		a := fullAttempt(12)
+		a.Renders = []scheduler.RenderRef{{Index: -1, ID: id(name)}}
+		apply(t, s, scheduler.Change{Attempt: &a})
+		active := 0
+		for _, r := range collect(t, s.Records(ctx)) {
+			if r.Render == -1 && r.State == scheduler.Active && r.ID == id(name) {
+				active++
+			}
+		}
+		if want := map[bool]int{true: 0, false: 1}[name == "8"]; active != want {
+			t.Errorf("%s: %d records are active, want %d", name, active, want)
+		}
+		a.State = scheduler.AttemptCollected
+		apply(t, s, scheduler.Change{Attempt: &a})
 	}
 	for range s.Records(ctx) { // a reader may stop
 		break

@@ -32,6 +32,7 @@ type server struct {
 	stop *os.File
 }
 
+// Each server is started by the first test that asks, and its error is remembered: without Postgres all tests skip at once.
 var (
 	start  = sync.OnceValues(func() (*server, error) { return run(false) })
 	synced = sync.OnceValues(func() (*server, error) { return run(true) })
@@ -123,6 +124,7 @@ func run(durable bool) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
+	// fsync=off and full_page_writes=off make commits quicker; what a power cut would break is thrown away anyway.
 	settings := []string{"-D", filepath.Join(dir, "data"), "-k", dir, "-p", strconv.Itoa(port), "-c", "listen_addresses=127.0.0.1", "-c", "shared_buffers=64MB"}
 	if !durable {
 		settings = append(settings, "-c", "fsync=off", "-c", "full_page_writes=off")
@@ -155,6 +157,8 @@ func (s *server) launch(dir string, server []string) error {
 		return err
 	}
 	defer r.Close()
+	// The shell's read ends when the pipe's other end closes, which the kernel does for a process that was killed as well. QUIT ends a
+	// Postgres at once, without a checkpoint.
 	script := `"$@" >"` + dir + `/log" 2>&1 & read -r _; kill -QUIT $(head -1 "` + dir + `/data/postmaster.pid"); wait; rm -rf "` + dir + `"`
 	cmd := exec.Command("sh", append([]string{"-c", script, "sh"}, server...)...)
 	cmd.Stdin = r
@@ -170,6 +174,7 @@ func (s *server) launch(dir string, server []string) error {
 // wait waits until the server takes connections.
 func (s *server) wait(dir string) error {
 	var last error
+	// 15 s and more: a busy machine needs seconds for the first start.
 	for range 300 {
 		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 		conn, err := pgx.Connect(ctx, s.base+"postgres")
