@@ -1,3 +1,10 @@
+// Reading what a model wrote. Models do not keep to a form, but a wrong text would be rendered and paid for: so what is read generously is the
+// wrapping, and what is not clearly a list of texts is refused. For example, for two texts
+//
+//	{"prompts": ["a", "b"]}   ["a", "b"]   [{"prompt": "a"}, {"prompt": "b"}]   1. a⏎2. b   <think>…</think> before any of them
+//
+// all give "a" and "b". More texts than were asked for are cut; fewer are an error.
+
 package chat
 
 import (
@@ -44,6 +51,7 @@ func read(data []byte, count int) ([]string, error) {
 		return nil, &compiler.AskError{Code: "expansion_refused", Message: "the model refused: " + excerpt(choice.Message.Refusal)}
 	case choice.FinishReason == "content_filter":
 		return nil, &compiler.AskError{Code: "expansion_refused", Message: "a content filter of the endpoint cut the answer off"}
+	// Before the text is looked at: a list that was cut off may still read as a shorter list.
 	case choice.FinishReason == "length":
 		e := junk("the answer was cut off at its longest")
 		e.Hint = "raise max-tokens, or ask for fewer texts"
@@ -64,6 +72,7 @@ func contentOf(raw json.RawMessage) string {
 		Text string `json:"text"`
 	}
 	_ = json.Unmarshal(raw, &parts) // anything else is no text
+	// [{"type": "text", "text": "…"}, …]; parts of other types have no text.
 	for _, p := range parts {
 		text += p.Text
 	}
@@ -72,13 +81,19 @@ func contentOf(raw json.RawMessage) string {
 
 // What a model puts around its answer: its thoughts, and a fence.
 var (
-	thoughts = regexp.MustCompile(`(?s)^\s*<think(ing)?>.*?</think(ing)?>`)
+	thinking = regexp.MustCompile(`(?i)<think(ing)?>`)
+	thought  = regexp.MustCompile(`(?is)^.*</think(ing)?>`)
 	fence    = regexp.MustCompile("(?s)^\\s*```[a-zA-Z]*\\s*\n(.*?)\n?\\s*```\\s*$")
 )
 
 // texts reads the texts of a message.
 func texts(content string, count int) ([]string, error) {
-	content = strings.TrimSpace(thoughts.ReplaceAllString(content, ""))
+	// All before the last end is thoughts: the templates of some models write the opening tag themselves, so that it is not in the answer, and
+	// thoughts often hold drafts that look like an answer.
+	content = strings.TrimSpace(thought.ReplaceAllString(content, ""))
+	if thinking.MatchString(content) {
+		return nil, junk("the model's thoughts have no end: %s", excerpt(content))
+	}
 	if m := fence.FindStringSubmatch(content); m != nil {
 		content = strings.TrimSpace(m[1])
 	}
@@ -156,6 +171,7 @@ func lines(content string, count int) (out []string) {
 			out = append(out, strings.Trim(strings.TrimPrefix(line, m), `"*`))
 		}
 	}
+	// One bare line for one text; an opening brace is JSON that broke off.
 	if len(out) < count && count == 1 && !strings.Contains(content, "\n") && !apology.MatchString(content) && !strings.ContainsAny(content[:1], "{[") {
 		return []string{strings.Trim(content, `"`)}
 	}

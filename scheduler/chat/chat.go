@@ -36,7 +36,7 @@ import (
 
 // Asker implements compiler.Asker.
 type Asker struct {
-	Dir      string       // where answers are kept: the batch's folder
+	Dir      string       // where answers are kept: the batch's folder, never ""
 	Deps     dialect.Deps // the environment, key files and allowed keys
 	Parallel int          // calls at once; 4 if 0
 	// Progress, if it is set, is told how many of all questions have been answered, from one goroutine at a time.
@@ -64,10 +64,12 @@ func (a *Asker) Ask(ctx context.Context, questions []compiler.Question, answered
 		if ctx.Err() != nil {
 			break
 		}
+		// Go blocks while all places are taken, so the loop looks at ctx before each question.
 		calls.Go(func() {
 			texts, err := a.one(ctx, &questions[i])
 			mu.Lock()
 			defer mu.Unlock()
+			// What was answered before the interruption is kept: it is paid for.
 			if ctx.Err() != nil && err != nil {
 				return // interrupted: that is no fault of the endpoint
 			}
@@ -86,6 +88,7 @@ func (a *Asker) one(ctx context.Context, q *compiler.Question) ([]string, error)
 	if err != nil {
 		return nil, failed(err)
 	}
+	// A 400 or 422 for the format means that nothing was generated, so the second try is no second payment.
 	answer, err := a.patiently(ctx, client, q, true)
 	if status := statusOf(err); status == http.StatusBadRequest || status == http.StatusUnprocessableEntity {
 		answer, err = a.patiently(ctx, client, q, false)
@@ -100,11 +103,13 @@ func (a *Asker) one(ctx context.Context, q *compiler.Question) ([]string, error)
 func (a *Asker) patiently(ctx context.Context, client *call.Client, q *compiler.Question, formatted bool) (answer call.Answer, err error) {
 	left := longest
 	for waits := 0; ; waits++ {
+		// Paid: a lost answer is an error and not asked again, since the tokens may have been billed.
 		answer, err = client.Do(ctx, call.Request{Op: "ask", Method: http.MethodPost, Path: path(q.Endpoint.URL), Body: body(q, formatted), Limit: maxAnswer, Timeout: q.Timeout, Paid: true})
 		var e *scheduler.Error
 		if !errors.As(err, &e) || e.Kind != scheduler.Busy || waits == maxWaits {
 			return answer, err
 		}
+		// 1, 2, 4 s, or what the endpoint asks for; a wait that does not fit into the minute is not begun.
 		wait := max(e.RetryAfter, time.Second<<waits)
 		if left -= wait; left < 0 {
 			return answer, err
@@ -129,7 +134,8 @@ func statusOf(err error) int {
 // versioned is the end of a base URL that names the API's version, as https://api.example.com/openai/v1 does.
 var versioned = regexp.MustCompile(`/v[0-9]+$`)
 
-// path is what is behind the endpoint's URL.
+// path is what is behind the endpoint's URL: nothing for https://h/v1/chat/completions, /chat/completions for https://h/openai/v1, and
+// /v1/chat/completions for https://h.
 func path(base string) string {
 	switch base = strings.TrimRight(base, "/"); {
 	case strings.HasSuffix(base, "/chat/completions"):
@@ -149,6 +155,7 @@ type message struct {
 // body writes the request. Nothing is in it that the API's simplest servers do not know, but for the format of the answer.
 func body(q *compiler.Question, formatted bool) []byte {
 	request := map[string]any{
+		// The order for the form goes at the end of the system's text, where models heed it best, and stays when response_format is left out.
 		"model": q.Model, "max_tokens": q.MaxTokens, "seed": q.Seed, "stream": false,
 		"messages": []message{{"system", q.Instruction + "\n\n" + order(q.Count)}, {"user", q.Prompt}},
 	}
@@ -189,8 +196,10 @@ func failed(err error) error {
 	return out
 }
 
-// Keep implements compiler.Asker: the file is written whole under another name, synced, and renamed.
+// Keep implements compiler.Asker: the file is written whole under another name, synced, and renamed, and then the folder is synced: the answer was
+// paid for, and without its name in the folder a power cut would lose it.
 func (a *Asker) Keep(name string, data []byte) error {
+	// In the same folder, as a rename is atomic within one file system only. The dot hides it from patterns such as *.json.
 	f, err := os.CreateTemp(a.Dir, "."+name+"-*")
 	if err != nil {
 		return err
@@ -202,6 +211,18 @@ func (a *Asker) Keep(name string, data []byte) error {
 	}
 	if err != nil {
 		_ = os.Remove(f.Name())
+		return err
 	}
-	return err
+	return syncDir(a.Dir)
+}
+
+// syncDir makes the names in a folder durable, as far as the system can.
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	_ = d.Sync() // not every file system can
+	return nil
 }

@@ -17,6 +17,7 @@ func Client(cfg compiler.EndpointConfig, deps Deps) (*call.Client, error) {
 	if err != nil {
 		return nil, err
 	}
+	// No AllowHosts: such a client fetches no outputs from elsewhere. It never sends a bucket's keys, so there are no Secrets either.
 	client, err := call.New(call.Options{Endpoint: cfg.Name, Base: cfg.URL, Key: key, KeyName: keyName, Transport: deps.Transport, Timeout: deps.Timeout})
 	if err != nil {
 		return nil, refuse(cfg, "%s", err)

@@ -2,6 +2,10 @@
 // may go where the endpoint's URL points, and hands over to the package that speaks the endpoint's language.
 //
 // Nothing here does I/O but for reading a key's file. The endpoints may be used by any number of goroutines, and need no closing.
+//
+// Example: {name: n1, type: novita} with NOVITA_ENDPOINT_ID=abc and NOVITA_APP_NAME=flux in the environment becomes the endpoint
+// https://async.novita.ai/v1/abc-flux with the key from NOVITA_API_KEY, 64 jobs in flight and 4 MiB per job. The same entry with
+// url: http://localhost:9999/x gets no key, since that host is not Novita's, unless key_env names one.
 package dialect
 
 import (
@@ -42,6 +46,8 @@ type Deps struct {
 }
 
 // language is one type of endpoints.
+// A new platform is one package, one line in languages, and the name in the schema of the configuration. The functions are values, not
+// methods, so that the table shows at a glance where two types differ.
 type language struct {
 	name   string
 	limits compiler.Limits
@@ -71,6 +77,7 @@ var languages = []language{
 
 // previewLimits are wide: a preview shows what a batch would make, not what a platform refuses.
 var previewLimits = compiler.Limits{
+	// The rates are there only because a limit of 0 would be filled in as "not configured"; no emulator is ever held back by them.
 	InFlight:     32,
 	SubmitPer10s: 1_000_000,
 	StatusPer10s: 1_000_000,
@@ -120,12 +127,14 @@ func Open(cfg compiler.EndpointConfig, deps Deps) (scheduler.Endpoint, error) {
 	if err != nil {
 		return nil, err
 	}
+	// WithDefaults has refused unknown types, so l is not nil from here on.
 	l := find(cfg.Type)
 	if cfg.Type == "preview" {
 		if deps.Transport, err = previewTransport(cfg, deps); err != nil {
 			return nil, err
 		}
 	}
+	// The order matters for what a user reads: a wrong type before a missing URL, that before a missing key, that before a bucket.
 	key, keyName, err := readKey(cfg, l, deps)
 	if err != nil {
 		return nil, err
@@ -134,6 +143,7 @@ func Open(cfg compiler.EndpointConfig, deps Deps) (scheduler.Endpoint, error) {
 	if err != nil {
 		return nil, err
 	}
+	// The bucket's keys travel inside of jobs, so a remote may quote them back in an error: they are redacted like the endpoint's own key.
 	client, err := call.New(call.Options{Endpoint: cfg.Name, Base: cfg.URL, Key: key, KeyName: keyName, Secrets: secrets(bucket),
 		AllowHosts: cfg.AllowHosts, Transport: deps.Transport, InFlight: cfg.Limits.InFlight, Timeout: deps.Timeout})
 	if err != nil {
@@ -168,6 +178,7 @@ func previewTransport(cfg compiler.EndpointConfig, deps Deps) (http.RoundTripper
 
 // properties are what the rest of the program sees of a configuration.
 func properties(cfg compiler.EndpointConfig, deps Deps) scheduler.Properties {
+	// A native server gives back the files of all output nodes whatever image it runs in, so cfg.Worker says nothing about it.
 	p := scheduler.Properties{Name: cfg.Name, Type: cfg.Type, GPU: cfg.GPU, Worker: cfg.Worker,
 		Preview: cfg.Type == "preview", Price: cfg.Price, Limits: cfg.Limits, OneOutput: cfg.Type != "comfyui" && worker.Find(cfg.Worker).OneOutput,
 		Workers: cfg.Workers, Terms: cfg.Terms, Execution: cfg.Terms.Execution}
@@ -194,6 +205,7 @@ func WithDefaults(cfg compiler.EndpointConfig, getenv func(string) string) (comp
 		return cfg, refuse(cfg, "no url is configured%s", urlAdvice(cfg.Type))
 	}
 	cfg.URL = strings.TrimRight(cfg.URL, "/")
+	// The usual variable is taken by itself only for the platform's own hosts: a batch that names another URL does not get the key along.
 	if u, err := url.Parse(cfg.URL); err == nil && cfg.KeyEnv == "" && cfg.KeyFile == "" && home(l.key, strings.ToLower(u.Hostname())) {
 		cfg.KeyEnv = l.key // elsewhere, such as on an emulator, there is no key unless one is named
 	}
@@ -210,6 +222,7 @@ func Limits(name string) compiler.Limits {
 }
 
 // fillLimits takes the type's limit for each that is not configured. There is no way to configure "none": platforms have limits.
+// A negative one counts as not configured too; the schema refuses it before.
 func fillLimits(l, d compiler.Limits) compiler.Limits {
 	return compiler.Limits{
 		InFlight:     either(l.InFlight, d.InFlight),

@@ -61,10 +61,41 @@ func TestEmulated(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 			defer cancel()
 			through(ctx, t, ep, emulated(pixels))
 		})
+	}
+}
+
+// TestEmulatedModels: an emulated server on which every model exists says so before the submission too, and one with a list of them keeps to it.
+func TestEmulatedModels(t *testing.T) {
+	prompt := func(class, input, model string) *compiler.Job {
+		return &compiler.Job{Prompt: []byte(`{"1":{"class_type":"` + class + `","inputs":{"` + input + `":"` + model + `"}}}`)}
+	}
+	for _, tc := range []struct {
+		models []string
+		job    *compiler.Job
+		fits   bool
+	}{
+		{nil, prompt("CheckpointLoaderSimple", "ckpt_name", "any.safetensors"), true},
+		{nil, prompt("LoraLoader", "lora_name", "any.safetensors"), true},
+		{[]string{"m.safetensors"}, prompt("CheckpointLoaderSimple", "ckpt_name", "m.safetensors"), true},
+		{[]string{"m.safetensors"}, prompt("CheckpointLoaderSimple", "ckpt_name", "any.safetensors"), false},
+		{[]string{}, prompt("CheckpointLoaderSimple", "ckpt_name", "any.safetensors"), false},
+	} {
+		e, err := emulator.New(emulator.Config{Endpoints: []emulator.Endpoint{{Name: "ep", Dialects: []emulator.Dialect{emulator.ComfyUI}, Models: tc.models}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ep, err := dialect.Open(compiler.EndpointConfig{Name: "ep", Type: "comfyui", URL: "http://emulator.test/native/ep"}, dialect.Deps{Transport: e.RoundTripper()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := ep.(scheduler.Preparer).Prepare(t.Context(), tc.job); (err == nil) != tc.fits {
+			t.Errorf("models %q, %s: %v", tc.models, tc.job.Prompt, err)
+		}
+		e.Close()
 	}
 }
 
@@ -146,7 +177,7 @@ func TestEmulatedWorkers(t *testing.T) {
 			}
 			job := &compiler.Job{OutputNode: "9", Prompt: []byte(`{"1":{"class_type":"EmptyImage","inputs":{"width":1,"height":1,"batch_size":1,"color":255}},
 				"9":{"class_type":"SaveImage","inputs":{"images":["1",0],"filename_prefix":"r1"}}}`)}
-			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 			defer cancel()
 			if !c.problem {
 				through(ctx, t, ep, job)

@@ -1,3 +1,6 @@
+// Which key may go where. There are two ways in which a secret leaves this machine: as the bearer token of every call (mayGo), and as
+// text inside of a job, for the bucket (mayTravel). Both are decided before the secret is read, so a refused one is never in memory.
+
 package dialect
 
 import (
@@ -28,6 +31,7 @@ func readKey(cfg compiler.EndpointConfig, l *language, deps Deps) (key, name str
 		return "", "", err
 	}
 	if cfg.KeyEnv != "" {
+		// Trimmed, since `export KEY=$(cat file)` and editors leave line ends behind, and a line end in a header would end the header.
 		if key = strings.TrimSpace(deps.Getenv(name)); key == "" {
 			return "", "", noKey(cfg, "the variable %s is not set; it must hold the key of the endpoint", name)
 		}
@@ -40,6 +44,7 @@ func readKey(cfg compiler.EndpointConfig, l *language, deps Deps) (key, name str
 			return "", "", noKey(cfg, "the key file %s is empty", name)
 		}
 	}
+	// Caught here and not by net/http, whose error would print the header's value, and with it the key.
 	if len(key) > maxKey || strings.IndexFunc(key, notInKey) >= 0 {
 		return "", "", noKey(cfg, "what %s holds is no key: it has spaces, line breaks or other characters that a key does not have", name)
 	}
@@ -53,6 +58,7 @@ func readBucket(cfg compiler.EndpointConfig, deps Deps) (*jobs.Bucket, error) {
 	if b == nil {
 		return nil, nil
 	}
+	// Only RunPod documents s3Config beside the input. Novita's workers take their bucket from variables of the endpoint's settings.
 	if cfg.Type != "runpod" && cfg.Type != "serverless" {
 		return nil, refuse(cfg, "an endpoint of type %s takes no bucket with its jobs; set it up in the endpoint's own settings", cfg.Type)
 	}
@@ -96,10 +102,11 @@ func mayGo(cfg compiler.EndpointConfig, l *language, name string, allowed map[st
 		return refuse(cfg, "the url is no http or https address")
 	}
 	host := strings.ToLower(u.Hostname())
+	// A key file is never "usual": its path may be any file of the user's, /etc/shadow included, so it needs the user's word in any case.
 	if u.Scheme == "https" && cfg.KeyEnv != "" && home(name, host) {
 		return nil
 	}
-	if u.Scheme != "https" && !local(host) && home(name, host) {
+	if u.Scheme != "https" && home(name, host) {
 		return noKey(cfg, "the key from %s is not sent to %s without encryption: write https", name, host)
 	}
 	return allowedTo(cfg, u, name, allowed)
@@ -128,6 +135,7 @@ func allowedTo(cfg compiler.EndpointConfig, u *url.URL, name string, allowed map
 			return nil
 		}
 	}
+	// The message holds the very option that would allow it, to be copied.
 	return noKey(cfg, "the key from %s may not go to %s: put the endpoint into your own configuration, or allow it with --allow-key %s=%s", name, host, name, host)
 }
 
@@ -141,7 +149,8 @@ func home(name, host string) bool {
 	return false
 }
 
-// hostMatches holds a host against a pattern: a name, a name with port, or "*.domain" for all below it.
+// hostMatches holds a host against a pattern: a name, a name with port, or "*.domain" for all below it, which leaves out the domain
+// itself: "*.example.com" takes a.example.com and a.b.example.com, neither example.com nor badexample.com.
 func hostMatches(host, hostPort, pattern string) bool {
 	if below, ok := strings.CutPrefix(pattern, "*."); ok {
 		return strings.HasSuffix(host, "."+below)

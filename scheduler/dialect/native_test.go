@@ -78,6 +78,8 @@ func nativeOp(r *http.Request) string {
 type comfyServer struct {
 	t       *testing.T
 	old     bool              // no /api/jobs, and prompt ids of its own
+	missing string            // what is said of a route that is not there
+	hidden  bool              // nor is there /queue
 	jobs    map[string]string // id → status
 	answer  string            // to POST /prompt, "" for the usual
 	status  int
@@ -117,8 +119,9 @@ func (s *comfyServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		content, _ := io.ReadAll(file)
 		s.uploads = append(s.uploads, header.Filename+"="+string(content))
 		io.WriteString(w, `{"name":"`+strings.Replace(header.Filename, "taken", "taken (1)", 1)+`","subfolder":"","type":"input"}`)
-	case s.old && strings.HasPrefix(path, "/api/jobs/"):
+	case s.old && strings.HasPrefix(path, "/api/jobs/"), s.hidden:
 		w.WriteHeader(404)
+		io.WriteString(w, s.missing)
 	case strings.HasSuffix(path, "/cancel"):
 		s.jobs[id] = "cancelled"
 		io.WriteString(w, `{"cancelled":true}`)
@@ -423,6 +426,55 @@ func TestOldServer(t *testing.T) {
 		s.jobs[id], s.calls = word, nil
 		if err := ep.Cancel(deadline(t), id); err != nil || slices.Contains(s.calls, "POST /interrupt") != interrupted {
 			t.Errorf("%s: %v after %v", word, err, s.calls)
+		}
+	}
+}
+
+// TestUnknownRoute: that a proxy does not know /api/jobs says nothing about the job, in whatever form it says so.
+func TestUnknownRoute(t *testing.T) {
+	for name, body := range map[string]string{"text": "404: Not Found", "JSON": `{"error":"route not found","status":404}`, "a list": `[]`, "detail": `{"detail":"Not Found"}`} {
+		s := &comfyServer{old: true, missing: body, jobs: map[string]string{nativeID: "in_progress"}}
+		if st, err := startComfy(t, s).Poll(deadline(t), nativeID); err != nil || st.State != scheduler.Running {
+			t.Errorf("%s: %+v, %v", name, st, err)
+		}
+		s.hidden = true
+		if st, err := startComfy(t, s).Poll(deadline(t), nativeID); kindOf(t, err) != transient {
+			t.Errorf("%s, no /queue either: %+v, %v", name, st, err)
+		}
+	}
+}
+
+// TestLostInputs: whatever loader misses its file, it is uploaded again.
+func TestLostInputs(t *testing.T) {
+	sum := sha256.Sum256([]byte("A"))
+	hash := hex.EncodeToString(sum[:])
+	for _, says := range []string{"image - Invalid image file: a.png", "file - Invalid video file: a.mp4", "audio - Invalid audio file: a.mp3", "latent - Invalid latent file: a.latent", "model_file - Invalid 3D model file: a.glb"} {
+		s := &comfyServer{}
+		ep := startComfy(t, s)
+		job := testJob()
+		job.Files = []compiler.InputFile{{Name: "a", Path: "A", SHA256: hash, Size: 1}}
+		if _, err := ep.Submit(deadline(t), job, scheduler.Terms{}); err != nil {
+			t.Fatal(err)
+		}
+		s.status, s.answer = 400, `{"error":{"type":"x","message":"m"},"node_errors":{"1":{"errors":[{"type":"custom_validation_failed","message":"m","details":"`+says+`"}]}}}`
+		if _, err := ep.Submit(deadline(t), job, scheduler.Terms{}); kindOf(t, err) != transient {
+			t.Errorf("%s: %v", says, err)
+		}
+		s.answer = ""
+		if _, err := ep.Submit(deadline(t), job, scheduler.Terms{}); err != nil || len(s.uploads) != 2 {
+			t.Errorf("%s: not uploaded again: %v, %q", says, err, s.uploads)
+		}
+	}
+}
+
+// TestBadNodesOfOneClass: the server is asked once for a class, however many nodes of it lack something.
+func TestBadNodesOfOneClass(t *testing.T) {
+	s := &comfyServer{}
+	ep := startComfy(t, s)
+	job := &compiler.Job{Prompt: []byte(`{"1":{"class_type":"No","inputs":{}},"2":{"class_type":"No","inputs":{}},"3":{"class_type":"No","inputs":{}}}`)}
+	for n := 1; n <= 2; n++ {
+		if err := ep.Prepare(deadline(t), job); kindOf(t, err) != scheduler.MissingModel || len(s.calls) != n {
+			t.Errorf("%d calls, %v; want %d", len(s.calls), err, n)
 		}
 	}
 }

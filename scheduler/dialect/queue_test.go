@@ -33,6 +33,24 @@ func TestWrongID(t *testing.T) {
 	}
 }
 
+// TestNullBesideError: null, like nothing, does not hide what an error says.
+func TestNullBesideError(t *testing.T) {
+	for _, sub := range queues() {
+		for _, empty := range []string{"null", "{}", "[]", `""`} {
+			_, ep := start(t, sub, "poll", status(200, "", `{"id":"job-1","status":"COMPLETED","output":`+empty+`,"error":"CUDA out of memory"}`))
+			if st, err := ep.Poll(deadline(t), "job-1"); err != nil || st.State != scheduler.Failed || st.Err.Kind != scheduler.OutOfMemory {
+				t.Errorf("%s: output %s: %+v, %v", sub.name, empty, st, err)
+			}
+		}
+		for _, body := range []string{`{"status":null,"error":"no such worker"}`, `{"status":"","error":"no such worker"}`, `{"id":null,"status":null,"error":{"message":"no such worker"}}`} {
+			_, ep := start(t, sub, "submit", status(200, "", body))
+			if _, err := ep.Submit(deadline(t), testJob(), scheduler.Terms{}); kindOf(t, err) == uncertain || !strings.Contains(err.Error(), "no such worker") {
+				t.Errorf("%s: %s is %v", sub.name, body, err)
+			}
+		}
+	}
+}
+
 // TestOpaqueIDs: whatever an id looks like, it comes back as it was, in one segment of the path.
 func TestOpaqueIDs(t *testing.T) {
 	for _, sub := range queues() {
@@ -99,6 +117,15 @@ func TestCancelMethods(t *testing.T) {
 			if err != nil || !slices.Equal(s.calls, c.want) {
 				t.Errorf("%s with %s: calls %v, %v", c.sub.name, c.method, s.calls, err)
 			}
+		}
+	}
+	// A job that is gone, on a platform that knows one of the methods only.
+	for _, known := range []string{"GET", "POST"} {
+		_, ep := start(t, subjects[0], "cancel", func(w http.ResponseWriter, r *http.Request) {
+			w.WriteHeader(map[bool]int{true: 404, false: 405}[r.Method == known])
+		})
+		if err := ep.Cancel(deadline(t), "job-1"); err != nil {
+			t.Errorf("%s: a job that is gone: %v", known, err)
 		}
 	}
 	_, ep := start(t, subjects[0], "cancel", status(405, "", ""))

@@ -35,7 +35,7 @@ func openSync(t *testing.T, h http.HandlerFunc) scheduler.Endpoint {
 // settle polls until the call has ended.
 func settle(t *testing.T, ep scheduler.Endpoint, id string) scheduler.Status {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	for ctx.Err() == nil {
 		st, err := ep.Poll(ctx, id)

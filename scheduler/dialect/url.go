@@ -1,3 +1,6 @@
+// Where an endpoint is if its configuration has no url. The variables are those that the platforms' own SDKs and their examples read,
+// so that whoever has run one of those needs to set nothing.
+
 package dialect
 
 import (
@@ -35,7 +38,8 @@ func comfyuiURL(func(string) string) string { return comfyui.Base }
 // noURL is for services that anybody may run anywhere.
 func noURL(func(string) string) string { return "" }
 
-// previewURL is where the in-memory emulator is; the name never reaches a network.
+// previewURL is where the in-memory emulator is; the name never reaches a network, and should it do so by a mistake, .invalid is
+// guaranteed not to resolve (RFC 2606).
 func previewURL(func(string) string) string { return "http://preview.comfyc.invalid/v1/preview" }
 
 // urlAdvice says how to give a URL.

@@ -17,10 +17,10 @@ import (
 
 // bucket is a job's s3Config: where a worker that heeds it puts the images. It holds secrets, which are kept with the job and shown nowhere.
 type bucket struct {
-	Key    string `json:"accessId"`
+	Key    string `json:"accessId"` // the id of the access key, not secret by itself
 	Secret string `json:"accessSecret"`
 	Name   string `json:"bucketName"`
-	URL    string `json:"endpointUrl"`
+	URL    string `json:"endpointUrl"` // without the bucket's name, which comes first in the path
 }
 
 // readBucket reads an s3Config, nil if it is none or has gaps, as a worker then answers without it.
@@ -36,7 +36,8 @@ func readBucket(raw []byte) *bucket {
 	return &b
 }
 
-// region is how a worker guesses it from the service's host; "us-east-1" where that does not tell.
+// region is how a worker guesses it from the service's host; "us-east-1" where that does not tell. "https://b.s3.eu-west-1.amazonaws.com" gives
+// eu-west-1. A wrong region makes the signature wrong.
 func (b *bucket) region() string {
 	if _, after, found := strings.Cut(b.URL, ".s3."); found {
 		if name, _, ok := strings.Cut(after, ".amazonaws.com"); ok {
@@ -55,6 +56,7 @@ func (e *Emulator) put(ctx context.Context, b *bucket, job string, s saved) (str
 	if !ok {
 		return "", fmt.Errorf("the image is not kept any more")
 	}
+	// What follows holds data itself, so the vault may let go of its own.
 	e.vault.release(s.blob)
 	address := strings.TrimRight(b.URL, "/") + "/" + url.PathEscape(b.Name) + "/" + job + "/" + e.ids.hex(8) + path.Ext(s.filename)
 	ctx, cancel := context.WithTimeout(ctx, uploadTimeout)
@@ -64,6 +66,7 @@ func (e *Emulator) put(ctx context.Context, b *bucket, job string, s saved) (str
 		return "", err
 	}
 	req.Header.Set("Content-Type", mediaType(s.filename))
+	// The signature then covers the header only, as the workers' own library has it over https.
 	req.Header.Set("X-Amz-Content-Sha256", "UNSIGNED-PAYLOAD")
 	client := http.Client{Transport: e.config.Transport}
 	resp, err := client.Do(signer.SignV4(*req, b.Key, b.Secret, "", b.region()))

@@ -58,6 +58,8 @@ const (
 )
 
 // Endpoint is one emulated endpoint. Where a field says "the platform's", that is the documented value of the first of its Dialects.
+// Durations and sizes follow one rule: 0 is what is documented or usual, a negative limit is none. What a test leaves out is as strict as the
+// real platform, so that a client which passes here does not fail there.
 type Endpoint struct {
 	Name     string    // letters, digits, dots, dashes
 	Dialects []Dialect // none means all
@@ -84,6 +86,7 @@ type Endpoint struct {
 	TTL              time.Duration // from submit to the end; 0 means 24 h; a job's own policy wins
 	Retention        time.Duration // of finished results; 0 means the platform's
 
+	// The rates hold for the whole endpoint, in a window of 10 s that slides by seconds.
 	QueueLimit   int   // jobs that may wait; more are refused with 429; 0 means no limit
 	JobBytes     int64 // of one request's body; 0 means the platform's, negative no limit
 	OutputBytes  int64 // of one job's output; beyond it the job is COMPLETED without output; 0 and negative as above
@@ -94,7 +97,8 @@ type Endpoint struct {
 	Faults []Fault
 }
 
-// ExecutionTime says how long a job takes on a worker. The zero value means as long as the work takes on this machine. A job never takes
+// ExecutionTime says how long a job takes on a worker. A lognormal with a median of 14.56 s and a 95th percentile of 38.95 s, cut at 78.1 s, is
+// what was published for flux1-dev on an RTX 4090. The zero value means as long as the work takes on this machine. A job never takes
 // less than its rendering does.
 type ExecutionTime struct {
 	Fixed time.Duration

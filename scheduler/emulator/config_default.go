@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-// platform holds what the platforms document of themselves.
+// platform holds what the platforms document of themselves. The sizes are bytes: of the body of a /run, of a /runsync, and of the output that a
+// status answer carries. syncRetention is for results of /runsync. 0 means no limit is documented.
 type platform struct {
 	runBytes, syncBytes, outputBytes int64
 	retention, syncRetention         time.Duration
@@ -16,11 +17,16 @@ type platform struct {
 	queueWord                        string
 }
 
+// platforms as documented; 0 where nothing is. Novita writes its sizes in MiB, RunPod in MB. RunPod's rates are per 10 s: 1000 submits, 2000 status calls, 100 cancels. A ComfyUI server takes
+// bodies up to 100 MiB and forgets results with its history, for which a day stands here.
 var platforms = map[Dialect]platform{
 	Novita:  {4 << 20, 4 << 20, 4 << 20, 6 * time.Hour, 6 * time.Hour, 0, 0, 0, "PENDING"},
-	RunPod:  {10 << 20, 20 << 20, 20 << 20, 30 * time.Minute, time.Minute, 1000, 2000, 100, "IN_QUEUE"},
+	RunPod:  {10_000_000, 20_000_000, 20_000_000, 30 * time.Minute, time.Minute, 1000, 2000, 100, "IN_QUEUE"},
 	ComfyUI: {100 << 20, 100 << 20, 0, 24 * time.Hour, 24 * time.Hour, 0, 0, 0, "pending"},
 }
+
+// purgesPer10s is how many calls of purge-queue RunPod documents.
+const purgesPer10s = 2
 
 // maxBody bounds every body, whatever a configuration says.
 const maxBody = 256 << 20
@@ -30,6 +36,7 @@ func (c Config) withDefaults() (Config, error) {
 	if len(c.Endpoints) == 0 {
 		c.Endpoints = []Endpoint{{Name: "preview"}}
 	}
+	// Zero and negative alike: an emulator without a bound would fill the memory of a long test.
 	if c.Memory <= 0 {
 		c.Memory = 512 << 20
 	}
@@ -39,6 +46,7 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Parallel <= 0 {
 		c.Parallel = runtime.GOMAXPROCS(0)
 	}
+	// The caller's list stays as it was, as the defaults are filled in by pointers.
 	c.Endpoints = slices.Clone(c.Endpoints)
 	seen := map[string]bool{}
 	for i := range c.Endpoints {
@@ -89,7 +97,8 @@ func (ep *Endpoint) fill() error {
 	return checkFaults(ep.Faults)
 }
 
-// maxWorkers is never less than MinWorkers; a ComfyUI server is one process.
+// maxWorkers is never less than MinWorkers; a ComfyUI server is one process, which runs one prompt after the other. 3 is what RunPod
+// gives a new endpoint.
 func (ep *Endpoint) maxWorkers() int {
 	n := ep.MaxWorkers
 	if n <= 0 {
@@ -101,6 +110,7 @@ func (ep *Endpoint) maxWorkers() int {
 	return max(n, ep.MinWorkers, 1)
 }
 
+// orDuration keeps a negative one, which means none or at once.
 func orDuration(d, zero time.Duration) time.Duration {
 	if d == 0 {
 		return zero
@@ -116,7 +126,7 @@ func orLimit(n, zero int64) int64 {
 	return max(n, 0)
 }
 
-// goodName tells whether a name can stand in a path as it is.
+// goodName tells whether a name can stand in a path as it is. It also becomes a part of worker ids and of the seed of faults.
 func goodName(name string) bool {
 	return name != "" && len(name) <= 100 && strings.IndexFunc(name, func(r rune) bool {
 		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_.", r))
@@ -133,7 +143,7 @@ const (
 	formEcho
 )
 
-// formOf reads a worker image's name.
+// formOf reads a worker image's name. "runpod/worker-comfyui:4.1.0" is the old form, ":5.5.0-flux1-dev", ":latest" and no tag the new one.
 func formOf(image string) (form, error) {
 	name, tag, _ := strings.Cut(image, ":")
 	switch {

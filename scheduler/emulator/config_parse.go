@@ -80,6 +80,7 @@ func ParsePreview(v *source.Value) (Config, []diag.Diagnostic) {
 
 // check looks at what no single value shows, once all of them are readable.
 func (r *reader) check(v *source.Value, c Config) []diag.Diagnostic {
+	// A value that could not be read was left at zero, and would be blamed once more for what it now seems to be.
 	if len(r.list) == 0 {
 		if _, err := c.withDefaults(); err != nil {
 			r.add(diag.Errorf("schema", diag.Of(v), "%s", err))
@@ -102,6 +103,7 @@ func (r *reader) fields(ep *Endpoint) fields {
 		"worker":   r.text(&ep.Worker),
 		"outputs":  r.text((*string)(&ep.Outputs)),
 		"models": func(v *source.Value) {
+			// An empty list means that no model is there, no list that all are.
 			ep.Models = []string{}
 			r.texts(v, func(s string) { ep.Models = append(ep.Models, s) })
 		},
@@ -124,6 +126,7 @@ func (r *reader) fields(ep *Endpoint) fields {
 	}
 }
 
+// execution reads "14.56s", or an object for a distribution.
 func (r *reader) execution(v *source.Value, t *ExecutionTime) {
 	if v.Kind != source.Object {
 		r.duration(&t.Fixed)(v)
@@ -132,6 +135,7 @@ func (r *reader) execution(v *source.Value, t *ExecutionTime) {
 	r.object(v, "an execution time", fields{"fixed": r.duration(&t.Fixed), "median": r.duration(&t.Median), "p95": r.duration(&t.P95), "max": r.duration(&t.Max)})
 }
 
+// faults checks each rule where it stands, so that a finding points at the rule and not at the endpoint.
 func (r *reader) faults(v *source.Value, ep *Endpoint) {
 	if v.Kind != source.Array {
 		r.wrong(v, "a list of faults")

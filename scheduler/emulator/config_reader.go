@@ -1,3 +1,6 @@
+// Reading settings, one method per kind of value. Each gives a function that takes the value, so that the tables of keys in config_parse.go say
+// in one line what a key is called, what it may be and where it goes. The first mistake does not end the reading: all are told at once.
+
 package emulator
 
 import (
@@ -134,6 +137,7 @@ func (r *reader) limit(to *int) func(*source.Value) {
 // duration reads "1m30s", or a number of seconds.
 func (r *reader) duration(to *time.Duration) func(*source.Value) {
 	return func(v *source.Value) {
+		// 1e9 s are 31 years; a Duration ends at 292.
 		if n, ok := v.Float(); ok && n >= 0 && n < 1e9 {
 			*to = time.Duration(n * float64(time.Second))
 			return
@@ -147,6 +151,7 @@ func (r *reader) duration(to *time.Duration) func(*source.Value) {
 	}
 }
 
+// units are looked for in this order: the longest ends come first, as "4MiB" ends in "B" too.
 var units = []struct {
 	name  string
 	bytes float64

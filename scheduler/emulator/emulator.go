@@ -52,7 +52,7 @@ func New(c Config) (*Emulator, error) {
 	return e, nil
 }
 
-// open makes an endpoint of its settings, with the workers that are always on.
+// open makes an endpoint of its settings, with the workers that are always on. Nobody else knows it yet, so no lock is taken.
 func (e *Emulator) open(settings Endpoint) *endpoint {
 	f, _ := formOf(settings.Worker) // was checked with the configuration
 	ep := &endpoint{Endpoint: settings, em: e, form: f, jobs: map[string]*job{}, requests: map[Op]int{}}
@@ -77,6 +77,7 @@ func (ep *endpoint) speaks(d Dialect) bool {
 
 // Close stops all jobs and listeners and waits until nothing of the emulator runs any more. It may be called again.
 func (e *Emulator) Close() error {
+	// First the context, so that renderings and held answers end; then the clocks, so that nothing begins anew; then all is waited for.
 	e.close.Do(func() {
 		e.stop()
 		for _, ep := range e.endpoints {
@@ -99,6 +100,7 @@ type call struct {
 
 // Handle answers one request. It blocks as a long poll or a slow answer does, until ctx or the emulator ends.
 func (e *Emulator) Handle(ctx context.Context, r *Request) *Response {
+	// The dialect is in the first part of the path, as the real services' versions are: a client is pointed here by its base URL alone.
 	switch first, rest, _ := strings.Cut(strings.TrimPrefix(r.Path, "/"), "/"); first {
 	case "v1", "v2", "native":
 		dialect := map[string]Dialect{"v1": Novita, "v2": RunPod, "native": ComfyUI}[first]
@@ -129,6 +131,7 @@ func (ep *endpoint) handle(ctx context.Context, r *Request, d Dialect, path stri
 	if ep.Key != "" && r.Authorization != "Bearer "+ep.Key {
 		return refuse(401, "unauthorized")
 	}
+	// The key comes first, as no platform counts what it does not let in. Then the rates, then faults: a fault never strikes what was refused.
 	fault, wait := ep.admit(op, len(r.Body))
 	c.fault = fault
 	var resp *Response
@@ -137,6 +140,7 @@ func (ep *endpoint) handle(ctx context.Context, r *Request, d Dialect, path stri
 		resp = refuse(429, "too many requests")
 		resp.RetryAfter = time.Duration(wait) * time.Second
 		return ep.sent(resp)
+	// Nothing is carried out: to the job this request never happened.
 	case fault != nil && !fault.handled():
 		return ep.sent(fault.answer())
 	case f == nil:
@@ -166,6 +170,7 @@ func (ep *endpoint) admit(op Op, body int) (fault *Fault, wait int) {
 	if op == other || len(ep.Faults) == 0 {
 		return nil, 0
 	}
+	// Refused requests have no number: fault rules count what got through, so that At: [3] strikes the third whatever the rates do.
 	ep.requests[op]++
 	if fault = ep.dice.request(op, ep.requests[op]); fault != nil {
 		ep.counters.Faults++
@@ -199,6 +204,7 @@ func (f *Fault) answer() *Response {
 // spoil lets a fault strike an answer.
 func (f *Fault) spoil(c *call, r *Response) *Response {
 	switch f.Kind {
+	// The job was taken, and the client cannot know: the case for which paid submissions must not be repeated.
 	case LostAnswer:
 		return &Response{Drop: DropClose}
 	case Reset, HTTPStatus, HTML:
@@ -209,6 +215,7 @@ func (f *Fault) spoil(c *call, r *Response) *Response {
 		c.sleep(f.Delay)
 	case SlowBody:
 		r.BodyDelay = f.Delay
+	// Blanks before the last brace: still JSON, but longer than any client should read.
 	case Oversize:
 		if n := len(r.Body); n > 0 {
 			r.Body = append(append(append([]byte(nil), r.Body[:n-1]...), bytes.Repeat([]byte(" "), 64<<20)...), r.Body[n-1])
@@ -228,6 +235,7 @@ func (c *call) sleep(d time.Duration) {
 	}
 }
 
+// orStatus takes a fault's status, or the usual one of its kind if the rule names none.
 func orStatus(n, zero int) int {
 	if n == 0 {
 		return zero

@@ -18,28 +18,31 @@ type endpoint struct {
 	mu          sync.Mutex
 	closed      bool
 	dice        dice
-	requests    map[Op]int
-	submits     rate
+	requests    map[Op]int // that got through key and rates, for the numbers of faults
+	submits     rate       // each of the three has a window of its own
 	polls       rate
 	cancels     rate
-	pool        pool
-	jobs        map[string]*job
-	waiting     []*job // in the order of their turns
-	patient     int    // of those, the ones for which no worker is started
-	dispatching bool
-	running     int
-	finished    []*job // oldest first
-	counters    Counters
-	tally       tally
+	purges      rate            // of RunPod's, within those
+	pool        pool            // the workers
+	jobs        map[string]*job // all that are known, by id: waiting, running and finished
+	waiting     []*job          // in the order of their turns
+	patient     int             // of those, the ones for which no worker is started
+	dispatching bool            // dispatch is at work further up the stack
+	running     int             // jobs on workers
+	finished    []*job          // oldest first
+	counters    Counters        // since the start; never reset
+	tally       tally           // what was run how often
 
 	images gallery // has a lock of its own
 	server *server // of the native dialect, nil if it is not spoken
 }
 
-// locked calls f under the lock, unless the emulator is closed. Timers and renderings come back through it.
+// locked calls f under the lock, unless the emulator is closed. Timers and renderings come back through it: a timer that was stopped too late
+// finds the endpoint closed, or its job in another state, and does nothing.
 func (ep *endpoint) locked(f func()) {
 	ep.mu.Lock()
 	defer ep.mu.Unlock()
+	// One lock for all that an endpoint knows makes each request one step, as seen from outside.
 	if !ep.closed {
 		f()
 	}
@@ -48,6 +51,7 @@ func (ep *endpoint) locked(f func()) {
 // accept puts a new job into the queue.
 func (ep *endpoint) accept(j *job) {
 	ep.counters.Accepted++
+	// Numbers are in the order of acceptance, which is all that job faults depend on besides the seed.
 	j.number = ep.counters.Accepted
 	j.accepted = time.Now()
 	j.faults = ep.dice.job(j.number)
@@ -62,6 +66,7 @@ func (ep *endpoint) accept(j *job) {
 func (ep *endpoint) enqueue(j *job) {
 	j.state = queued
 	at := len(ep.waiting)
+	// Linear from the end: nearly always the place is the last one. `front: true` gives a negative number, and so the first place.
 	for j.native != nil && at > 0 && ep.waiting[at-1].native != nil && ep.waiting[at-1].native.number > j.native.number {
 		at--
 	}
@@ -79,6 +84,7 @@ func (ep *endpoint) left(j *job, by int) {
 }
 
 // grow starts workers for the jobs that wait and are worth one.
+// Jobs that are patient (policy.lowPriority) wait for a worker that others have started.
 func (ep *endpoint) grow() { ep.pool.grow(len(ep.waiting) - ep.patient - ep.room()) }
 
 // room counts the jobs that ready workers can still take.
@@ -104,6 +110,7 @@ func (ep *endpoint) dispatch() {
 			return
 		}
 		j := ep.waiting[0]
+		// The array behind the slice lives on, and would keep the job.
 		ep.waiting[0] = nil
 		ep.waiting = ep.waiting[1:]
 		ep.left(j, -1)
@@ -113,16 +120,15 @@ func (ep *endpoint) dispatch() {
 	}
 }
 
-// unqueue takes a job out of the queue; false if it is not there.
-func (ep *endpoint) unqueue(j *job) bool {
-	for i, w := range ep.waiting {
+// unqueue takes a job out of the queue. It looks from the end, from which a purge takes them.
+func (ep *endpoint) unqueue(j *job) {
+	for i, w := range slices.Backward(ep.waiting) {
 		if w == j {
-			ep.waiting = append(ep.waiting[:i:i], ep.waiting[i+1:]...)
+			ep.waiting = slices.Delete(ep.waiting, i, i+1)
 			ep.left(j, -1)
-			return true
+			return
 		}
 	}
-	return false
 }
 
 // leave takes a job off its worker.
@@ -132,6 +138,9 @@ func (ep *endpoint) leave(j *job) {
 		b.busy--
 		ep.running--
 		j.worker = nil
+		if j.native != nil {
+			ep.server.running = slices.DeleteFunc(ep.server.running, func(r *job) bool { return r == j })
+		}
 		ep.pool.rest(b)
 	}
 }
@@ -152,6 +161,7 @@ func (ep *endpoint) end(j *job, s state) bool {
 		j.expiry = nil
 	}
 	ep.remember(j)
+	// Wakes the long polls; they look at the job again, under the lock.
 	if j.done != nil {
 		close(j.done)
 		j.done = nil
@@ -159,6 +169,7 @@ func (ep *endpoint) end(j *job, s state) bool {
 	if j.native != nil {
 		ep.server.ended(j)
 	}
+	// The body is written now: later the job may be retried, and its end would be another.
 	if j.webhook != "" {
 		ep.em.notify(ep, j.webhook, ep.status(j, nil))
 	}
@@ -171,10 +182,12 @@ func (ep *endpoint) end(j *job, s state) bool {
 func (ep *endpoint) remember(j *job) {
 	ep.finished = append(ep.finished, j)
 	now := time.Now()
+	// Not by a timer: what is over its time is dropped when the next job ends, or refused when it is asked for.
 	for len(ep.finished) > 1 && (len(ep.finished) > keepJobs || ep.finished[0].gone(now)) {
 		old := ep.finished[0]
 		ep.finished[0] = nil
 		ep.finished = ep.finished[1:]
+		// A job that was retried stands in the list twice, and may be running now.
 		if old.state.final() && (old.gone(now) || len(ep.finished) >= keepJobs) {
 			ep.forget(old)
 		}
@@ -218,6 +231,7 @@ func (ep *endpoint) purge() (removed int) {
 
 // again puts a failed or timed-out job back into the queue, as RunPod's retry does.
 func (ep *endpoint) again(j *job) bool {
+	// work is dropped when a job is COMPLETED, so a success has nothing to run again with.
 	if j.state != failed && j.state != timedOut || j.work == nil && ep.form != formEcho {
 		return false
 	}

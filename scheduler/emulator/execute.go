@@ -24,8 +24,10 @@ func (ep *endpoint) start(j *job, b *box) {
 	}
 	ep.count(j)
 	if j.native != nil {
+		ep.server.running = append(ep.server.running, j)
 		ep.server.started(j)
 	}
+	// Neither output nor end: only the execution time-out, which was set above, gets the job off its worker.
 	if j.has(Hang) != nil {
 		return
 	}
@@ -35,6 +37,7 @@ func (ep *endpoint) start(j *job, b *box) {
 	}
 	ctx, stop := context.WithCancel(ep.em.ctx)
 	j.stop = stop
+	// A retry begins another run of the same job; a rendering of the old one that comes back late is known by its number.
 	run, w := j.runs, j.work
 	ep.em.work.Add(1)
 	go func() {
@@ -55,12 +58,14 @@ func (ep *endpoint) count(j *job) {
 	case ep.form == formEcho:
 		sum := sha256.Sum256(j.echo)
 		ep.tally.run(hex.EncodeToString(sum[:]), nil)
+	// A job that fails before it begins is no run of a prompt, though the platform bills its seconds.
 	case j.work.problem == nil:
 		ep.tally.run(j.work.picture, j.work.prefixes)
 	}
 }
 
-// due ends the run with an outcome when its time is over, which it often is.
+// due ends the run with an outcome when its time is over, which it often is. The result is kept back for the rest of the drawn time, so that a
+// fast machine seems as slow as the emulated GPU; a slow one cannot be hidden.
 func (ep *endpoint) due(j *job, o outcome) {
 	rest := j.span - time.Since(j.started)
 	if j.native != nil {
@@ -104,6 +109,7 @@ func (ep *endpoint) finish(j *job, o outcome) {
 	if o.err != "" {
 		s, j.err, j.fails = failed, o.err, o.fails
 	}
+	// As the platforms do it: no error, just COMPLETED and nothing.
 	if j.has(NoOutput) != nil || ep.OutputBytes > 0 && int64(len(o.output)) > ep.OutputBytes {
 		o.output = nil
 	}

@@ -20,6 +20,8 @@ type route struct {
 }
 
 // queueRoutes are Novita's documented calls, which are RunPod's too.
+// A route is methods, path, whether an id follows, what it counts as, and who answers. Cancel is open to GET and POST, since Novita documents
+// the one and its SDK uses the other. purge-queue counts as a cancel for rates and faults.
 var queueRoutes = []route{
 	{"POST", "run", false, Submit, (*call).run},
 	{"GET", "status", true, Status, (*call).status},
@@ -83,7 +85,7 @@ type envelope struct {
 	Bucket jsontext.Value `json:"s3Config"`
 }
 
-// lenient reads JSON as Python does.
+// lenient reads JSON as Python does: of two members of one name the last counts, and bytes that are no UTF-8 pass.
 var lenient = jsonv2.JoinOptions(jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
 
 // run is the submit that does not wait.
@@ -118,6 +120,7 @@ func (c *call) submit(sync bool) (*job, *Response) {
 		return nil, refuse(413, "the request's body is larger than "+strconv.FormatInt(limit, 10)+" bytes")
 	}
 	var env envelope
+	// Before the lock: large bodies are read in parallel. Input stays raw; its mistakes are the worker's to find, when the job runs.
 	if err := jsonv2.Unmarshal(c.Body, &env, lenient); err != nil {
 		return nil, refuse(400, "the request's body is not the JSON of a job")
 	}
@@ -145,6 +148,7 @@ func (c *call) job(env *envelope, sync bool) *job {
 	p := platforms[c.dialect]
 	j := &job{id: c.ep.em.ids.uuid(), dialect: c.dialect, base: c.Base, webhook: env.Webhook,
 		executionTimeout: c.ep.ExecutionTimeout, ttl: c.ep.TTL, retention: orDuration(c.ep.Retention, p.retention)}
+	// RunPod's ids look like "…-e1", and those of runsync begin with "sync-". Clients must take both for opaque.
 	if c.dialect == RunPod {
 		j.id += "-e1"
 	}
@@ -167,7 +171,7 @@ func millis(n float64) time.Duration {
 	return time.Duration(min(n, 7*24*3600*1000)) * time.Millisecond
 }
 
-// full refuses a job when the queue is at its limit or the emulator is closed.
+// full refuses a job when the queue is at its limit (429, Retry-After: 1) or the emulator is closed (503).
 func (ep *endpoint) full() *Response {
 	if ep.closed {
 		return refuse(503, "the emulator is closed")
@@ -189,6 +193,7 @@ func (c *call) known(f func(j *job) *Response) *Response {
 		return refuse(503, "the emulator is closed")
 	}
 	j := c.ep.find(c.id)
+	// An endpoint may speak several dialects, but a job is known to the one in which it came.
 	if j == nil || j.dialect != c.dialect {
 		return refuse(404, "job not found")
 	}
@@ -209,10 +214,19 @@ func (c *call) cancel() *Response {
 	})
 }
 
-// purge cancels what waits; what runs goes on.
+// purge cancels what waits; what runs goes on. On RunPod it has a limit of its own, which an endpoint without a limit of cancels has not.
 func (c *call) purge() *Response {
 	c.ep.mu.Lock()
 	defer c.ep.mu.Unlock()
+	if c.dialect == RunPod && c.ep.CancelPer10s > 0 {
+		c.ep.purges.limit = purgesPer10s
+		if wait, ok := c.ep.purges.take(time.Now()); !ok {
+			c.ep.counters.RateLimited++
+			r := refuse(429, "too many requests")
+			r.RetryAfter = time.Duration(wait) * time.Second
+			return r
+		}
+	}
 	dst := appendNumber([]byte{'{'}, "removed", int64(c.ep.purge()))
 	return answer(200, appendField(dst, "status", "completed", '}'))
 }

@@ -26,13 +26,14 @@ type upload struct {
 	expires time.Time
 }
 
+// uploadLife is that of worker-comfyui's presigned addresses; the 604800 in their query is the same in seconds.
 const uploadLife = 7 * 24 * time.Hour
 
 func newFiles(e *Emulator) files {
 	return files{em: e, secret: []byte(e.ids.hex(32)), known: map[string]upload{}}
 }
 
-// link uploads an image and gives its presigned address.
+// link uploads an image and gives its presigned address: /files/JOB/8HEX.png?X-Amz-Algorithm=…&X-Amz-Signature=….
 func (f *files) link(base, job string, s saved) string {
 	key := job + "/" + f.em.ids.hex(8) + path.Ext(s.filename)
 	f.mu.Lock()
@@ -60,9 +61,11 @@ func (f *files) handle(r *Request) *Response {
 	if err != nil {
 		return xmlError(400, "InvalidArgument")
 	}
+	// S3 refuses two ways of signing at once; a client that sends its platform's key along to a bucket is caught by this.
 	if r.Authorization != "" {
 		return xmlError(400, "InvalidArgument") // a key that was sent where it does not belong
 	}
+	// The method is a part of what is signed, so HEAD gives 403 as it does on S3. X-Amz-Expires is not signed here: files.known decides.
 	if r.Method != "GET" || !hmac.Equal([]byte(query.Get("X-Amz-Signature")), []byte(f.sign(key))) {
 		return xmlError(403, "SignatureDoesNotMatch")
 	}
@@ -85,6 +88,7 @@ func xmlError(status int, code string) *Response {
 	return &Response{Status: status, Type: "application/xml", Body: []byte(`<?xml version="1.0" encoding="UTF-8"?>` + "\n<Error><Code>" + code + "</Code></Error>")}
 }
 
+// mediaType goes by the name's end, as a bucket without a declared type does.
 func mediaType(name string) string {
 	switch strings.ToLower(path.Ext(name)) {
 	case ".png":

@@ -35,6 +35,7 @@ func (c *call) wait() time.Duration {
 func (c *call) await(j *job, d time.Duration) *Response {
 	c.ep.mu.Lock()
 	if !j.state.final() {
+		// The channel is taken under the lock and waited for without it; after that the job may have ended, been purged or been retried.
 		done := j.wait()
 		c.ep.mu.Unlock()
 		c.until(done, d)

@@ -1,3 +1,6 @@
+// What can go wrong, and when. Whether a rule strikes depends on the seed, the endpoint's name, the rule's place in the list and the number of the
+// request or job: not on time or on the order of goroutines. So a run that failed can be repeated, as long as requests come in the same order.
+
 package emulator
 
 import (
@@ -60,6 +63,7 @@ type Fault struct {
 	At    []int
 	Times int // at most so many times; 0 means no bound
 
+	// These say how, for the kinds that name them; the others pay no heed.
 	Delay      time.Duration
 	RetryAfter time.Duration
 	Status     int
@@ -118,6 +122,7 @@ type dice struct {
 
 // newDice mixes the endpoint's name into the seed, so that two endpoints with equal rules do not fail together.
 func newDice(seed uint64, name string, faults []Fault) dice {
+	// FNV: it is the same on all machines and in all versions, as a test's expectations need it.
 	h := fnv.New64a()
 	h.Write([]byte(name))
 	return dice{seed: seed ^ h.Sum64(), faults: faults, struck: make([]int, len(faults))}

@@ -1,3 +1,6 @@
+// Results as the worker images hand them over. What is lost here is lost in reality: worker-comfyui tells neither node nor subfolder of a file, and
+// of temporary images nothing; below 5.0.0 it gives one picture however many there are; Novita's worker gives one node's.
+
 package emulator
 
 import (
@@ -54,12 +57,14 @@ func (f form) comfyui(o *outcome, d delivery) {
 	}
 	out = append(out, ']')
 	switch {
+	// Nothing was saved and something failed: FAILED, with the texts in output.details.
 	case images == 0 && len(problems) > 0:
 		o.output, o.err = details(problems), "Job processing failed"
 		return
 	case images == 0:
 		o.output = []byte(`{"status":"success_no_images","images":[]}`)
 		return
+	// A partial success: COMPLETED with `errors`, which a client that looks at the status only does not see.
 	case len(problems) > 0:
 		out = append(append(out, `,"errors":`...), list(problems)...)
 	}
@@ -163,7 +168,7 @@ func (d delivery) value(s saved) []byte {
 	return append(base64.StdEncoding.AppendEncode(out, data), '"')
 }
 
-// cut leaves the last image of an output out.
+// cut leaves the last image of an output out, and tells nobody: that is how a branch that fails ComfyUI's validation looks from outside.
 func (f form) cut(output []byte) []byte {
 	var fields struct {
 		Images []jsontext.Value `json:"images"`

@@ -15,21 +15,21 @@ import (
 // same files again. Unlike in reality all workers of an endpoint share it. It has a lock of its own.
 type gallery struct {
 	mu    sync.Mutex
-	next  map[string]int
-	cache map[string]*cached
-	order []string // of the cache, oldest first
+	next  map[string]int     // the number of the next file, by prefix; from 1
+	cache map[string]*cached // by work.key
+	order []string           // of the cache, oldest first
 }
 
 // saved is a file that a run saved.
 type saved struct {
 	node, filename, subfolder, folder string // folder: output or temp
-	blob                              *blob
+	blob                              *blob  // nil data once memory has dropped it
 }
 
 // cached is what a prompt gave.
 type cached struct {
 	files    []saved
-	executed int
+	executed int // nodes of the run that made them
 }
 
 // keepPrompts is how many prompts the cache knows; the files' bytes are bounded by Config.Memory.
@@ -86,6 +86,7 @@ func (g *gallery) reserve(prefix string) int {
 	return n
 }
 
+// SaveImage writes PREFIX_00001_.png: five digits, more only beyond 99,999.
 var numbered = regexp.MustCompile(`^(.*)_(\d{5,9})_\.\w+$`)
 
 // keep notes the numbers that a run used, and its files for the same prompt again if nothing failed.
@@ -103,6 +104,7 @@ func (g *gallery) keep(w *work, r *result) {
 			}
 		}
 	}
+	// ComfyUI caches per node, so what failed runs again; here it is the whole prompt or nothing.
 	if len(r.fails) > 0 {
 		return
 	}
@@ -119,7 +121,7 @@ func (g *gallery) keep(w *work, r *result) {
 	}
 }
 
-// key is what the cache knows a job by.
+// key is what the cache knows a job by: all that makes its files, and which outputs were asked for.
 func (w *work) key() string { return fmt.Sprint(w.files, w.targets) }
 
 // find gives what an identical prompt made, if all of its files are still there.

@@ -20,6 +20,7 @@ func newIDs(seed uint64) ids {
 	if seed == 0 {
 		crand.Read(key[:]) // never fails
 	} else {
+		// ChaCha8 gives the same stream in every version of Go, so recorded ids stay right.
 		copy(key[:], fmt.Sprintf("%032d", seed))
 	}
 	return ids{src: rand.NewChaCha8(key)}

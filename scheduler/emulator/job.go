@@ -8,6 +8,7 @@ import (
 )
 
 // state is where a job stands.
+// The final ones come last, as final counts on.
 type state uint8
 
 const (
@@ -38,7 +39,7 @@ type job struct {
 	work    *work  // nil once it is not needed any more
 	echo    []byte // the input of an endpoint that gives it back
 	base    string // scheme and host by which the client reaches the emulator, for URLs
-	webhook string
+	webhook string // "" for none
 	faults  []*Fault
 	native  *nativeJob // nil for other dialects
 	patient bool       // of low priority: no worker is started for it alone
@@ -46,16 +47,16 @@ type job struct {
 	executionTimeout, ttl, retention time.Duration
 	accepted, started, finished      time.Time
 
-	worker *box
-	box    string        // the worker's id, also after the end
-	runs   int           // times it was started
-	span   time.Duration // drawn execution time of this run
-	stop   context.CancelFunc
-	alarms []*time.Timer // of this run
-	expiry *time.Timer   // of the ttl
+	worker *box               // nil unless it runs
+	box    string             // the worker's id, also after the end
+	runs   int                // times it was started
+	span   time.Duration      // drawn execution time of this run
+	stop   context.CancelFunc // ends the rendering of this run
+	alarms []*time.Timer      // of this run
+	expiry *time.Timer        // of the ttl
 
-	output  *blob // JSON, nil if none
-	err     string
+	output  *blob  // JSON, nil if none
+	err     string // "" unless it failed
 	fails   []worker.NodeError
 	drained bool          // the stream has given its output
 	done    chan struct{} // closed at a final state, nil while nobody waits
@@ -101,6 +102,7 @@ func (j *job) execution() time.Duration {
 
 // silence stops the clocks and the rendering of the current run.
 func (j *job) silence() {
+	// A timer that fires at this very moment waits for the lock, and then finds another run or a final state.
 	for _, t := range j.alarms {
 		t.Stop()
 	}
@@ -113,6 +115,7 @@ func (j *job) silence() {
 
 // wait gives a channel that is closed when the job is final.
 func (j *job) wait() <-chan struct{} {
+	// Made when somebody asks: most jobs of a batch are never waited for.
 	if j.done == nil {
 		j.done = make(chan struct{})
 		if j.state.final() {

@@ -12,24 +12,26 @@ import (
 // server is what an endpoint that speaks the native dialect has besides: folders, history, listeners. The endpoint's lock guards it.
 type server struct {
 	ep      *endpoint
-	numbers int
+	numbers int              // of prompts so far; the next one's place in the queue
 	folders map[string]*blob // "type/subfolder/name"
 	history []*job           // oldest first
 	ears    []*ear
+	running []*job // prompts on workers
 }
 
 // nativeJob is what a prompt has besides a job.
+// prompt and extra are kept as trees: /queue and /history give them back as they came, their numbers included.
 type nativeJob struct {
-	number   float64 // its place in the queue: lower ones first
-	client   string
-	front    bool
+	number   float64       // its place in the queue: lower ones first
+	client   string        // client_id: whose websocket is told; "" for nobody
+	front    bool          // before all that wait
 	extra    *source.Value // extra_data, with create_time
 	outputs  []string      // the output nodes that will run
 	order    []string      // of the nodes, as they run
 	prompt   *source.Value
-	created  time.Time
-	saved    []saved
-	messages []message
+	created  time.Time // when it was sent
+	saved    []saved   // files, once it has run
+	messages []message // for /history, in the order in which they were told
 }
 
 // message is one line of a run's story: what the websocket says and the history keeps.
@@ -76,6 +78,7 @@ var nativeRoutes = []route{
 // nativeRoute finds a native call. The server's jobs are under /api only; unknown paths get an empty 404.
 func (ep *endpoint) nativeRoute(method, path string) (Op, face, string) {
 	path = strings.TrimSuffix(path, "/")
+	// The frontend calls everything under /api; API clients mostly do not.
 	if rest, ok := strings.CutPrefix(path, "api/"); ok && !strings.HasPrefix(rest, "jobs") {
 		path = rest
 	}
@@ -93,6 +96,7 @@ func (ep *endpoint) nativeRoute(method, path string) (Op, face, string) {
 // sameOrigin refuses what a page of another site sends, as ComfyUI does.
 func sameOrigin(f face) face {
 	return func(c *call) *Response {
+		// Against pages of other sites that post to a server on localhost; programs send no Origin.
 		if c.Origin != "" && c.Host != "" && !strings.HasSuffix(c.Origin, "//"+c.Host) {
 			return &Response{Status: 403}
 		}
@@ -133,6 +137,7 @@ func stamp() int64 { return time.Now().UnixMilli() }
 // ended closes the story of a prompt, puts it into the history, and tells everybody how long the queue is.
 func (s *server) ended(j *job) {
 	n := j.native
+	// So a prompt that is cancelled while it waits is 404 afterwards, as on the real server.
 	if j.started.IsZero() {
 		delete(s.ep.jobs, j.id) // it was deleted from the queue: there is no trace of it
 		s.status()
@@ -142,6 +147,7 @@ func (s *server) ended(j *job) {
 	case j.state == completed:
 		s.tell(j, true, "execution_success", map[string]any{"prompt_id": j.id, "timestamp": stamp()})
 	case j.state == cancelled:
+		// What finished before the interruption is on the disk, but not in the history.
 		n.saved = nil
 		node := ""
 		if len(n.order) > 0 {
@@ -160,6 +166,7 @@ func (s *server) ended(j *job) {
 		s.ep.forget(s.history[0])
 	}
 	s.status()
+	// Last of all: a client that hears this finds the prompt in the history.
 	s.tell(j, false, "executing", map[string]any{"node": nil, "prompt_id": j.id})
 }
 
@@ -181,6 +188,7 @@ func (s *server) forget(j *job) {
 	s.history = slices.DeleteFunc(s.history, func(h *job) bool { return h == j })
 }
 
+// shut closes the listeners' channels, which ends their connections.
 func (s *server) shut() {
 	for _, e := range s.ears {
 		close(e.messages)

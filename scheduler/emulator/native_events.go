@@ -21,6 +21,7 @@ const earDepth = 1024
 // listen adds a listener and greets it.
 func (s *server) listen(client string) *ear {
 	e := &ear{client: client, messages: make(chan []byte, earDepth)}
+	// A second listener with the same id gets everything too; ComfyUI would replace the first.
 	s.ears = append(s.ears, e)
 	s.say(e, "status", map[string]any{"status": s.execInfo(), "sid": client})
 	return e
@@ -42,6 +43,7 @@ func (s *server) say(e *ear, name string, data any) {
 	}
 	select {
 	case e.messages <- text:
+	// The lock is held while messages are sent, so a listener must never be waited for.
 	default:
 		s.deafen(e)
 	}
@@ -61,6 +63,7 @@ func (s *server) tell(j *job, note bool, name string, data map[string]any) {
 		if err != nil { // the values here can always be written
 			panic(err)
 		}
+		// What is noted is told again by /history, under status.messages.
 		j.native.messages = append(j.native.messages, message{name, text})
 	}
 	for _, e := range slices.Clone(s.ears) {
@@ -85,6 +88,7 @@ func (s *server) rendered(j *job, o outcome, rest time.Duration) {
 	s.tell(j, true, "execution_cached", map[string]any{"nodes": cachedNodes, "prompt_id": j.id, "timestamp": stamp()})
 	steps := s.steps(j, o)
 	for i, step := range steps {
+		// The rendering itself is over by now. The story of its nodes is spread evenly over the time that the job still seems to take.
 		at := rest * time.Duration(i) / time.Duration(max(len(steps), 1))
 		if at <= 0 {
 			step()

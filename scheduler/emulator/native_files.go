@@ -12,6 +12,7 @@ import (
 	"strings"
 )
 
+// folderTypes are the `type` of a file: where in the server's tree it lies.
 var folderTypes = []string{"input", "output", "temp"}
 
 // keep puts files into the server's folders.
@@ -19,6 +20,7 @@ func (s *server) keep(list []saved) {
 	for _, f := range list {
 		s.folders[f.folder+"/"+f.subfolder+"/"+f.filename] = f.blob
 	}
+	// Names whose bytes the vault has dropped already. Those that it still has stay, and Config.Memory bounds them.
 	if len(s.folders) > keepJobs {
 		for key, b := range s.folders {
 			if _, ok := s.ep.em.vault.get(b); !ok {
@@ -50,6 +52,7 @@ func (c *call) view() *Response {
 	if !ok {
 		return &Response{Status: 404}
 	}
+	// An output that was fetched may go first when memory is short; an input will be needed by prompts to come.
 	if folder != "input" && c.Method != "HEAD" {
 		c.ep.em.vault.release(b)
 	}
@@ -58,7 +61,7 @@ func (c *call) view() *Response {
 	return out
 }
 
-// climbs tells whether a subfolder leaves its folder.
+// climbs tells whether a subfolder leaves its folder, or is not written in its shortest form: "a/../b" does, "a/b" does not.
 func climbs(sub string) bool {
 	clean := path.Clean("/" + sub)
 	return strings.HasPrefix(sub, "/") || sub != "" && "/"+strings.Trim(sub, "/") != clean
@@ -75,6 +78,7 @@ func (c *call) upload() *Response {
 		folder = "input"
 	}
 	switch {
+	// 500, as the real server joins the name to a path that is not there.
 	case !slices.Contains(folderTypes, folder), strings.Contains(name, "/"):
 		return crash()
 	case climbs(sub), strings.Contains(name, ".."):

@@ -54,44 +54,38 @@ func (c *call) objectInfo() *Response {
 	out := map[string]json.RawMessage{}
 	for _, name := range names {
 		class, ok := catalogue.Class(name)
+		// An unknown class gives {} and 200, not 404.
 		if !ok || worker.Supports(name) == worker.None {
 			continue
 		}
-		out[name] = raw(definition(class, c.ep.Models))
+		out[name] = raw(stocked(class, c.ep.Models).ObjectInfo())
 	}
 	return native(200, out)
 }
 
-// definition writes a class as /object_info does.
-func definition(class *nodes.Class, models []string) *source.Value {
-	groups := map[nodes.Group]*source.Value{nodes.Required: object(), nodes.Optional: object(), nodes.Hidden: object()}
-	for i := range class.Inputs {
-		in := &class.Inputs[i]
-		groups[in.Group].Members = append(groups[in.Group].Members, source.Member{Key: in.Name, Value: inputSpec(in, models)})
-	}
-	input := object("required", groups[nodes.Required])
-	for _, g := range []struct {
-		name  string
-		group nodes.Group
-	}{{"optional", nodes.Optional}, {"hidden", nodes.Hidden}} {
-		if len(groups[g.group].Members) > 0 {
-			input.Members = append(input.Members, source.Member{Key: g.name, Value: groups[g.group]})
+// stocked is a class as a worker has it whose models are these: they stand in every open list. Where every name exists (nil), a list of them
+// cannot be written, so such an input has none: an empty one would say that no model is there.
+func stocked(class *nodes.Class, models []string) *nodes.Class {
+	out := *class
+	out.Inputs = slices.Clone(class.Inputs)
+	for i := range out.Inputs {
+		switch in := &out.Inputs[i]; {
+		case !in.Open:
+		case models == nil:
+			in.OldList, in.Spec = false, without(in.Spec, "options")
+		case in.OldList:
+			in.Options = texts(models).Items
 		}
 	}
-	var types, names, lists []*source.Value
-	for _, out := range class.Outputs {
-		types, names = append(types, source.NewString(out.Type)), append(names, source.NewString(out.Name))
-		lists = append(lists, source.NewBool(out.List))
-	}
-	return object("input", input, "output", source.NewArray(types...), "output_is_list", source.NewArray(lists...), "output_name", source.NewArray(names...),
-		"name", source.NewString(class.Name), "display_name", source.NewString(class.Title()), "description", source.NewString(""),
-		"python_module", source.NewString(class.Module), "category", source.NewString(class.Category), "output_node", source.NewBool(class.OutputNode))
+	return &out
 }
 
-// inputSpec writes an input: its type, or its options, and the rest. An open list takes the configured models.
-func inputSpec(in *nodes.Input, models []string) *source.Value {
-	if in.Group == nodes.Hidden {
-		return source.NewString(in.Type)
+// without is an object that lacks one key; nil stays nil.
+func without(object *source.Value, key string) *source.Value {
+	if object == nil {
+		return nil
 	}
-	return config(in, models)
+	out := *object
+	out.Members = slices.DeleteFunc(slices.Clone(object.Members), func(m source.Member) bool { return m.Key == key })
+	return &out
 }

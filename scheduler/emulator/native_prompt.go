@@ -18,6 +18,7 @@ func (c *call) prompt() *Response {
 	if limit := orLimit(c.ep.JobBytes, platforms[ComfyUI].runBytes); limit > 0 && int64(len(c.Body)) > limit {
 		return &Response{Status: 413, Type: "text/plain; charset=utf-8", Body: []byte("Maximum request body size exceeded")}
 	}
+	// Cloned, as the tree points into its text and outlives the request.
 	body, err := source.ParseJSON(source.NewFile("prompt", slices.Clone(c.Body)), promptLimits)
 	if err != nil {
 		return crash()
@@ -32,6 +33,7 @@ func (c *call) prompt() *Response {
 	}
 	number := body.Get("number")
 	extra := body.Get("extra_data")
+	// Python would raise on float(number), and aiohttp answers 500 with plain text.
 	if number != nil && number.Kind != source.Number || extra != nil && extra.Kind != source.Object {
 		return crash()
 	}
@@ -39,6 +41,7 @@ func (c *call) prompt() *Response {
 	n := &nativeJob{prompt: prompt, front: flag(body.Get("front")), client: body.Get("client_id").Str(), extra: extra}
 	j.native = n
 	c.ep.mu.Lock()
+	// The lock is held for the files only: validating a large prompt takes milliseconds, in which others may go on.
 	c.ep.server.inputs(j.work, prompt)
 	c.ep.mu.Unlock()
 	v := j.work.check(prompt, partial(body.Get("partial_execution_targets")), c.ep.Models)
@@ -73,7 +76,7 @@ func (c *call) promptID(v *source.Value) (string, *Response) {
 
 func flag(v *source.Value) bool { return v != nil && v.Kind == source.Bool && v.Bool }
 
-// partial reads the wanted outputs; nil means all.
+// partial reads the wanted outputs; nil means all. An empty list is not the same: it wants none, and so gives prompt_no_outputs.
 func partial(v *source.Value) []string {
 	if v == nil || v.Kind != source.Array {
 		return nil
@@ -148,6 +151,7 @@ func (s *server) enter(j *job, number *source.Value) {
 	if f, ok := number.Float(); ok {
 		n.number = f
 	} else {
+		// Ascending numbers give the queue's order; `front` turns the sign, which puts a prompt before all that wait, the last such one first.
 		n.number = float64(s.numbers)
 		if n.front {
 			n.number = -n.number
@@ -188,6 +192,7 @@ func runOrder(prompt *source.Value, outputs []string) (order []string) {
 		seen[id] = true
 		if in := nodes[id].Get("inputs"); in != nil {
 			for _, m := range in.Members {
+				// The first item of a link [id, slot]; of anything else it is "", which names no node.
 				visit(m.Value.Index(0).Str())
 			}
 		}

@@ -43,11 +43,7 @@ func (s *server) execInfo() map[string]any {
 
 // live lists the prompts on workers and in the queue, in their order.
 func (s *server) live() (running, pending []*job) {
-	for _, j := range s.ep.jobs {
-		if j.native != nil && j.state == inProgress {
-			running = append(running, j)
-		}
-	}
+	running = slices.Clone(s.running)
 	slices.SortFunc(running, func(a, b *job) int { return a.number - b.number })
 	for _, j := range s.ep.waiting {
 		if j.native != nil {
@@ -82,7 +78,7 @@ func (c *call) changeQueue() *Response {
 	c.ep.mu.Lock()
 	defer c.ep.mu.Unlock()
 	_, pending := c.ep.server.live()
-	for _, j := range pending {
+	for _, j := range slices.Backward(pending) { // from the queue's end, where taking a job out moves no other
 		if a.Clear || slices.Contains(a.Delete, j.id) {
 			c.ep.end(j, cancelled)
 		}
@@ -137,6 +133,7 @@ func (c *call) historyAll() *Response {
 	c.ep.mu.Lock()
 	defer c.ep.mu.Unlock()
 	jobs := c.ep.server.history
+	// offset counts from the oldest, and is applied before max_items.
 	if n, err := strconv.Atoi(c.param("offset")); err == nil && n > 0 {
 		jobs = jobs[min(n, len(jobs)):]
 	}
@@ -158,6 +155,7 @@ func (c *call) historyOne() *Response {
 	c.ep.mu.Lock()
 	defer c.ep.mu.Unlock()
 	out := map[string]any{}
+	// Unknown and unfinished look the same: 200 and {}.
 	if j := c.ep.find(c.id); j != nil && j.native != nil && j.state.final() {
 		id := j.id
 		if c.fault != nil && c.fault.Kind == WrongID {
@@ -194,6 +192,7 @@ func (c *call) interrupt() *Response {
 	defer c.ep.mu.Unlock()
 	running, _ := c.ep.server.live()
 	for _, j := range running {
+		// A bare interrupt stops whoever's prompt is running.
 		if a.PromptID == "" || a.PromptID == j.id {
 			c.ep.end(j, cancelled)
 		}
@@ -312,6 +311,7 @@ func (c *call) jobsCancel() *Response {
 	}
 	c.ep.mu.Lock()
 	defer c.ep.mu.Unlock()
+	// What is unknown or over is passed over: the answer says only whether anything was stopped.
 	n := 0
 	for _, id := range a.JobIDs {
 		if j := c.ep.find(id); j != nil && j.native != nil && c.ep.end(j, cancelled) {

@@ -17,6 +17,7 @@ import (
 	"github.com/fasthttp/websocket"
 
 	"github.com/comfyc/comfyc/compiler/source"
+	"github.com/comfyc/comfyc/nodes"
 )
 
 // recordedNative are the recorded exchanges whose answers do not depend on what went before, and the keys of theirs that are not the emulator's.
@@ -363,5 +364,77 @@ func TestObjectInfo(t *testing.T) {
 	}
 	if one.Get("CheckpointLoaderSimple").Get("output").Index(0).Str() != "MODEL" {
 		t.Errorf("%s", one.AppendJSON(nil))
+	}
+}
+
+// Where every model exists, no list says otherwise: not the older form's, nor the newer one's.
+func TestObjectInfoOfAllModels(t *testing.T) {
+	c := direct1(t, start(t, Config{Endpoints: []Endpoint{{Name: "ep", Dialects: []Dialect{ComfyUI}}}}))
+	open := 0
+	for _, m := range c.state("/object_info").Members {
+		class, _ := nodes.BuiltIn().Class(m.Key)
+		for i := range class.Inputs {
+			in := &class.Inputs[i]
+			if !in.Open {
+				continue
+			}
+			open++
+			if spec := m.Value.Get("input").Get(in.Group.String()).Get(in.Name); spec.Index(0).Str() != "COMBO" || spec.Index(1).Get("options") != nil {
+				t.Errorf("%s of %s: %s", in.Name, m.Key, spec.AppendJSON(nil))
+			}
+		}
+	}
+	if open < 5 {
+		t.Errorf("%d inputs are open", open)
+	}
+}
+
+// TestQueueStates: what /queue shows follows prompts from their beginning to each kind of end.
+func TestQueueStates(t *testing.T) {
+	timed(t, Endpoint{Dialects: []Dialect{ComfyUI}, Execution: ExecutionTime{Fixed: time.Minute}}, func(t *testing.T, e *Emulator, c *client) {
+		ep := e.byName["ep"]
+		check := func(running, pending int) {
+			t.Helper()
+			ep.locked(func() {
+				if r, p := ep.server.live(); len(r) != running || len(p) != pending {
+					t.Errorf("%d run and %d wait, want %d and %d", len(r), len(p), running, pending)
+				}
+			})
+		}
+		for range 4 {
+			if r := c.do("POST", "/native/ep/prompt", `{"prompt":{"1":{"class_type":"EmptyImage","inputs":{"width":8,"height":8,"batch_size":1,"color":0}},"2":{"class_type":"SaveImage","inputs":{"images":["1",0],"filename_prefix":"a"}}}}`); r.status != 200 {
+				t.Fatalf("%d %s", r.status, r.text)
+			}
+		}
+		check(1, 3)
+		time.Sleep(90 * time.Second) // the first is done
+		check(1, 2)
+		c.do("POST", "/native/ep/interrupt", "")
+		check(1, 1)
+		c.do("POST", "/native/ep/queue", `{"clear":true}`)
+		check(1, 0)
+		time.Sleep(2 * time.Minute)
+		check(0, 0)
+	})
+}
+
+// TestFramePieces: a client's frame may come byte by byte, whatever form its length has.
+func TestFramePieces(t *testing.T) {
+	for _, size := range []int{0, 5, 125, 126, 300, 1 << 15} {
+		w := &wire{closed: make(chan struct{})}
+		text := bytes.Repeat([]byte("x"), size)
+		sent := frame(0x89, text)
+		at := len(sent) - size // a client's frame has a mask before its text; this one changes nothing
+		sent = slices.Concat(sent[:at], make([]byte, 4), text)
+		sent[1] |= 0x80
+		w.pongs = make(chan []byte, 1)
+		for i := range sent {
+			if n, err := w.Write(sent[i : i+1]); n != 1 || err != nil {
+				t.Fatalf("%d bytes, at %d: %v", size, i, err)
+			}
+		}
+		if got := <-w.pongs; !bytes.Equal(got, text) {
+			t.Errorf("%d bytes came as %d", size, len(got))
+		}
 	}
 }

@@ -8,9 +8,9 @@ import (
 // box is one emulated worker of an endpoint.
 type box struct {
 	id    string
-	ready bool // false during the cold start
-	busy  int  // jobs on it
-	since time.Time
+	ready bool        // false during the cold start
+	busy  int         // jobs on it
+	since time.Time   // billed from here on
 	alarm *time.Timer // of the cold start, or of idling
 }
 
@@ -19,7 +19,7 @@ type box struct {
 type pool struct {
 	ep      *endpoint
 	boxes   []*box
-	started int
+	started int     // in all, for their ids
 	seconds float64 // of workers that have stopped
 }
 
@@ -40,6 +40,7 @@ func (p *pool) add(now time.Time) *box {
 
 // free gives the ready worker with room that has most to do already, so that others may become idle; nil if there is none.
 func (p *pool) free() *box {
+	// Packing jobs onto few workers is what the platforms do, and what lets the others reach their idle timeout.
 	var best *box
 	for _, b := range p.boxes {
 		if b.ready && b.busy < p.ep.Concurrency && (best == nil || b.busy > best.busy) {
@@ -52,6 +53,7 @@ func (p *pool) free() *box {
 // grow starts workers for jobs that wait.
 func (p *pool) grow(waiting int) {
 	for _, b := range p.boxes {
+		// A worker that is still starting is promised to as many jobs as it will take.
 		if !b.ready {
 			waiting -= p.ep.Concurrency
 		}
@@ -68,6 +70,7 @@ func (p *pool) grow(waiting int) {
 
 // rest lets a worker with nothing to do wait for its end.
 func (p *pool) rest(b *box) {
+	// The last MinWorkers stay for good; which ones those are is left to chance.
 	if b.busy > 0 || !b.ready || len(p.boxes) <= p.ep.MinWorkers {
 		return
 	}
@@ -87,6 +90,7 @@ func (p *pool) rest(b *box) {
 func (p *pool) remove(b *box) {
 	for i := range p.boxes {
 		if p.boxes[i] == b {
+			// Billed from the decision to start it to its end, the cold start and the idling included.
 			p.seconds += time.Since(b.since).Seconds()
 			p.boxes = append(p.boxes[:i], p.boxes[i+1:]...)
 			return

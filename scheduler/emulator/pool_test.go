@@ -169,6 +169,27 @@ func TestQueueLimit(t *testing.T) {
 	})
 }
 
+// RunPod allows two purges in 10 s, Novita names no limit, and an endpoint may have none.
+func TestPurgeLimit(t *testing.T) {
+	for _, tc := range []struct {
+		path  string
+		limit int
+		want  []int
+	}{{"/v2", 0, []int{200, 200, 429}}, {"/v1", 0, []int{200, 200, 200}}, {"/v2", -1, []int{200, 200, 200}}} {
+		timed(t, Endpoint{Worker: "echo", CancelPer10s: tc.limit}, func(t *testing.T, e *Emulator, c *client) {
+			for i, want := range tc.want {
+				if r := c.do("POST", tc.path+"/ep/purge-queue", ""); r.status != want {
+					t.Errorf("%s, limit %d, call %d: %d %s", tc.path, tc.limit, i+1, r.status, r.text)
+				}
+			}
+			time.Sleep(11 * time.Second)
+			if r := c.do("POST", tc.path+"/ep/purge-queue", ""); r.status != 200 {
+				t.Errorf("later: %d %s", r.status, r.text)
+			}
+		})
+	}
+}
+
 func TestLognormal(t *testing.T) {
 	timed(t, Endpoint{Worker: "echo", MaxWorkers: 2000, Execution: ExecutionTime{Median: 14 * time.Second, P95: 39 * time.Second, Max: 78 * time.Second}, SubmitPer10s: -1, StatusPer10s: -1}, func(t *testing.T, e *Emulator, c *client) {
 		var ids []string

@@ -23,10 +23,12 @@ func fingerprint(prompt *source.Value, inputs map[string]*content) (files, pictu
 		h2.Write(head)
 		for _, in := range sorted(node.Value.Get("inputs")) {
 			text := in.Value.AppendJSON(source.AppendQuoted(nil, in.Key))
+			// Two jobs may upload different files under one name.
 			if c := inputs[in.Value.Str()]; c != nil {
 				text = append(text, c.sum[:]...)
 			}
 			h1.Write(text)
+			// The same picture under another name costs the same: a test that counts double payments must see them as one.
 			if in.Key != "filename_prefix" {
 				h2.Write(text)
 			}

@@ -4,17 +4,19 @@ import "time"
 
 // rate counts requests of the last 10 s, in ten buckets of 1 s. Its owner's lock guards it.
 type rate struct {
-	limit   int // 0 means none
-	buckets [10]int
-	last    int64 // the second of the newest bucket
-	total   int
+	limit   int     // 0 means none
+	buckets [10]int // by second modulo ten
+	last    int64   // the second of the newest bucket
+	total   int     // the sum of the buckets
 }
 
-// take counts a request, or says in how many seconds there is room again. Refused requests do not count.
+// take counts a request, or says in how many seconds there is room again. Refused requests do not count. Whole seconds make the window up to
+// one second too strict, never too lenient.
 func (r *rate) take(now time.Time) (wait int, ok bool) {
 	if r.limit == 0 {
 		return 0, true
 	}
+	// Buckets of seconds that have passed since the last request are emptied; at most all ten.
 	second := now.Unix()
 	for steps := min(second-r.last, int64(len(r.buckets))); steps > 0; steps-- {
 		slot := &r.buckets[(second-steps+1)%int64(len(r.buckets))]

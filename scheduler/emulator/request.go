@@ -53,6 +53,7 @@ const (
 	DropHalf              // closed after half of the body
 )
 
+// jsonType is that of every answer of the queue dialects: the async Python client refuses any other.
 const jsonType = "application/json"
 
 // answer is a JSON answer.
@@ -77,6 +78,7 @@ func file(r *Request, name string, data []byte) *Response {
 	text, asked := strings.CutPrefix(r.Range, "bytes=")
 	text, open := strings.CutSuffix(text, "-")
 	from, err := strconv.Atoi(text)
+	// A range that is not understood, or of another version of the file, gets the whole with 200, as RFC 9110 allows.
 	if !asked || !open || err != nil || from < 0 || r.IfRange != "" && r.IfRange != out.ETag {
 		return out
 	}

@@ -18,6 +18,7 @@ func (e *Emulator) Serve(ln net.Listener) error {
 	s := &frontend{e: e, ln: ln, conns: map[net.Conn]bool{}}
 	s.http = &fasthttp.Server{
 		Handler: s.handle, Name: "comfyc-emulator", NoDefaultDate: true, NoDefaultContentType: true,
+		// No read timeout: idle keep-alive connections stay open, as the SDKs count on.
 		MaxRequestBodySize: maxBody, Concurrency: 1 << 20, ReadBufferSize: 16 << 10, ErrorHandler: tooLarge,
 		Logger: quiet{},
 	}
@@ -60,6 +61,7 @@ type frontend struct {
 	conns  map[net.Conn]bool
 }
 
+// accept serves each connection in a goroutine of its own until the listener is closed; the error is that of Accept, never nil.
 func (s *frontend) accept() error {
 	for {
 		c, err := s.ln.Accept()
@@ -72,7 +74,10 @@ func (s *frontend) accept() error {
 		}
 		go func() {
 			defer s.open.Done()
-			s.http.ServeConn(tracked{c, s}) // what goes wrong with one connection is the client's to see
+			t := tracked{c, s, new(func())}
+			if s.http.ServeConn(t) != nil && *t.unused != nil { // what goes wrong with one connection is the client's to see
+				(*t.unused)()
+			}
 		}()
 	}
 }
@@ -104,6 +109,8 @@ func (s *frontend) shut() {
 type tracked struct {
 	net.Conn
 	s *frontend
+	// unused is what is to be done if the connection was to be handed to a websocket and broke before.
+	unused *func()
 }
 
 // Close implements net.Conn.
@@ -126,7 +133,9 @@ func (s *frontend) handle(ctx *fasthttp.RequestCtx) {
 		s.upgrade(ctx, ep)
 		return
 	}
+	// fasthttp does not tell that a client has gone, so a held answer ends with its own time or the emulator.
 	resp := s.e.Handle(s.e.ctx, r)
+	// A server cannot break its own answer half-way, so the bytes are written by hand.
 	if resp.Drop != Whole || resp.BodyDelay > 0 {
 		s.hijack(ctx, func(c net.Conn) { s.breakOff(c, resp) })
 		return
@@ -193,6 +202,7 @@ func linger(c net.Conn) {
 	for {
 		switch inner := c.(type) {
 		case *net.TCPConn:
+			// Close then sends RST and throws away what was not sent.
 			inner.SetLinger(0)
 			return
 		case tracked:

@@ -106,7 +106,7 @@ func TestCloseWhileBusy(t *testing.T) {
 	begin := time.Now()
 	e.Close()
 	asking.Wait()
-	if d := time.Since(begin); d > 5*time.Second {
+	if d := time.Since(begin); d > time.Minute {
 		t.Errorf("Close took %v", d)
 	}
 	if r := direct1(t, e).do("POST", "/v2/ep/run", `{"input":{}}`); r.status != 503 {

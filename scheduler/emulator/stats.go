@@ -34,6 +34,8 @@ type EndpointStats struct {
 	WorkersStarted int     `json:"workers_started"` // cold starts, and the ones that are always on
 	WorkerSeconds  float64 `json:"worker_seconds"`  // cold starts, work and idling
 	CostUSD        float64 `json:"cost_usd"`
+	// Struck counts how often each of the endpoint's faults struck, in the order of its configuration.
+	Struck []int `json:"struck,omitempty"`
 	// Prompts counts the runs of each distinct prompt, save prefixes and titles left out; sorted by hash.
 	Prompts []PromptCount `json:"prompts,omitempty"`
 	// Prefixes counts the runs of each filename_prefix of a saving node, so that fused renders are told apart; sorted.
@@ -110,6 +112,7 @@ func (c *Counters) request(op Op) {
 }
 
 // tally counts runs by prompt and by prefix.
+// Two bounded maps: an endless test with ever new prompts must not fill the memory.
 type tally struct {
 	prompts, prefixes map[string]int
 	uncounted         int
@@ -139,6 +142,7 @@ func (e *Emulator) Stats() Stats {
 	return s
 }
 
+// stats copies everything under the lock, so that the numbers of one answer belong together.
 func (ep *endpoint) stats() EndpointStats {
 	ep.mu.Lock()
 	defer ep.mu.Unlock()
@@ -146,7 +150,7 @@ func (ep *endpoint) stats() EndpointStats {
 	s := EndpointStats{
 		Name: ep.Name, GPU: ep.GPU, Counters: ep.counters, Queued: len(ep.waiting), Running: ep.running,
 		Workers: len(ep.pool.boxes), BusyWorkers: busy, WorkersStarted: ep.pool.started,
-		WorkerSeconds: ep.pool.billed(time.Now()), Uncounted: ep.tally.uncounted,
+		WorkerSeconds: ep.pool.billed(time.Now()), Uncounted: ep.tally.uncounted, Struck: slices.Clone(ep.dice.struck),
 	}
 	s.CostUSD = s.WorkerSeconds * ep.Price
 	for _, hash := range slices.SortedFunc(maps.Keys(ep.tally.prompts), cmp.Compare) {

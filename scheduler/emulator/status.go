@@ -20,6 +20,7 @@ func appendField(dst []byte, name, value string, end byte) []byte {
 	return dst
 }
 
+// appendNumber adds a number field. Answers are written by hand and not by encoding/json, as an echo endpoint gives 20,000 of them a second.
 func appendNumber(dst []byte, name string, n int64) []byte {
 	if k := len(dst); k > 0 && dst[k-1] != '{' {
 		dst = append(dst, ',')
@@ -34,7 +35,11 @@ func appendRaw(dst []byte, name string, raw []byte) []byte {
 	return append(append(dst, "\":"...), raw...)
 }
 
-// status is the JSON of a job as the platforms show it. Milliseconds.
+// status is the JSON of a job as the platforms show it, for example
+//
+//	{"delayTime":12,"executionTime":14560,"id":"…-e1","output":{"images":[…]},"status":"COMPLETED","workerId":"0a1b…-w1"}
+//
+// Times are milliseconds; executionTime is there once the job has ended, delayTime once it was started.
 func (ep *endpoint) status(j *job, f *Fault) []byte {
 	id, word := j.id, j.state.word(platforms[j.dialect].queueWord)
 	if f != nil && f.Kind == WrongID {
@@ -60,6 +65,7 @@ func (ep *endpoint) status(j *job, f *Fault) []byte {
 	switch {
 	case j.output != nil && j.state.final():
 		dst = appendRaw(dst, "output", output)
+		// The client has it now; asked again it is still there, unless memory was needed.
 		ep.em.vault.release(j.output)
 	case j.state == inProgress && j.has(Progress) != nil:
 		dst = appendRaw(dst, "output", []byte(`{"progress":50}`))

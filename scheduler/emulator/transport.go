@@ -33,6 +33,7 @@ func (d direct) RoundTrip(req *http.Request) (*http.Response, error) {
 		r.Host = req.URL.Host
 	}
 	if req.Body != nil {
+		// One byte more than allowed, so that the size limits refuse it and do not take a part for the whole.
 		body, err := io.ReadAll(io.LimitReader(req.Body, maxBody+1))
 		req.Body.Close()
 		if err != nil {
@@ -45,13 +46,14 @@ func (d direct) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	wrote(req.Context())
 	resp := d.e.Handle(req.Context(), r)
+	// The client has hung up. What was asked for is done all the same, as on a real server.
 	if err := req.Context().Err(); err != nil {
 		return nil, err
 	}
 	return resp.http(req)
 }
 
-// wrote tells a client that traces its requests that this one is on its way.
+// wrote tells a client that traces its requests that this one is on its way: without it every lost answer would count as "was it sent at all?".
 func wrote(ctx context.Context) {
 	if t := httptrace.ContextClientTrace(ctx); t != nil {
 		if t.WroteHeaders != nil {

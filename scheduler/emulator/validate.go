@@ -21,7 +21,7 @@ type verdict struct {
 // promptFail is an error about the whole prompt.
 type promptFail struct {
 	kind, message, details string
-	extra                  *source.Value
+	extra                  *source.Value // extra_info; nil is {}
 }
 
 // nodeFail is the errors of one node.
@@ -34,12 +34,12 @@ type nodeFail struct {
 // checker walks one prompt.
 type checker struct {
 	nodes  map[string]*source.Value
-	have   func(image string) bool
-	models []string // nil: any
-	fails  map[string]*nodeFail
-	order  []string
-	state  map[string]int // 1 being looked at, 2 good, 3 bad
-	path   []string
+	have   func(image string) bool // tells whether an input file is there
+	models []string                // nil: any
+	fails  map[string]*nodeFail    // by node
+	order  []string                // of fails, as they were found
+	state  map[string]int          // 1 being looked at, 2 good, 3 bad
+	path   []string                // from the output node down to here, for cycles
 }
 
 // validate looks at a prompt as ComfyUI does before it takes it. targets are the outputs that are wanted, nil for all.
@@ -69,6 +69,7 @@ func validate(prompt *source.Value, targets []string, have func(string) bool, mo
 	for _, id := range c.order {
 		v.nodes = append(v.nodes, *c.fails[id])
 	}
+	// One good output is enough for 200; the others' errors stand beside it in node_errors.
 	if len(v.good) == 0 {
 		v.whole = &promptFail{kind: "prompt_outputs_failed_validation", message: "Prompt outputs failed validation"}
 	}
@@ -111,6 +112,7 @@ func object(pairs ...any) *source.Value {
 
 // walk tells whether a node and all that it needs is good, for one output node.
 func (c *checker) walk(id, output string) bool {
+	// Each node is checked once, however many outputs need it; a bad one then only gets a further dependent.
 	switch c.state[id] {
 	case 1:
 		c.cycle(id, output)
@@ -183,6 +185,7 @@ func listed(names []string) string {
 
 // link checks a list, which is always taken for a link.
 func (c *checker) link(id, output, name string, v *source.Value) bool {
+	// A plain list can never be a value: ComfyUI takes every list for [node, slot].
 	if len(v.Items) != 2 {
 		c.fail(id, output, promptFail{"bad_linked_input", "Bad linked input, must be a length-2 list of [node_id, slot_index]", name,
 			c.about(id, name, "received_value", v)})

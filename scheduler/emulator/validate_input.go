@@ -94,8 +94,10 @@ func coerced(kind string, v *source.Value) (number float64, why string) {
 		number, _ = v.Float()
 		return number, ""
 	case source.Bool:
+		// True counts as 1.
 		return map[bool]float64{true: 1}[v.Bool], ""
 	case source.String:
+		// Python takes " 7 ", "+5" and "1_0"; int() refuses "20.5" and "1e3", float() takes both and "nan".
 		text := strings.ReplaceAll(strings.TrimSpace(v.Text), "_", "")
 		number, err := strconv.ParseFloat(text, 64)
 		if err != nil || kind == "INT" && (strings.ContainsAny(text, ".eEnN") || math.IsInf(number, 0)) {
@@ -137,7 +139,8 @@ func (c *checker) option(id, output string, in *nodes.Input, v *source.Value) {
 		c.about(id, in.Name, "received_value", v)})
 }
 
-// types checks that a link's two ends have one type.
+// types checks that a link's two ends have one type. "*" and lists such as "IMAGE,MASK" are let pass, as are the types of newer nodes
+// (COMFY_…), whose rules are not told here.
 func (c *checker) types(id, output, name string, link *source.Value) {
 	in := c.defined(id, name)
 	from, ok := nodes.BuiltIn().Class(c.nodes[link.Items[0].Str()].Get("class_type").Str())

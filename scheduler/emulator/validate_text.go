@@ -49,6 +49,7 @@ func (v *verdict) refusal() string {
 		fmt.Fprintf(&b, "\n• Node %s (errors): %s\n• Node %[1]s (dependent_outputs): %[3]s\n• Node %[1]s (class_type): %[4]s",
 			n.id, python(e.Get("errors")), python(e.Get("dependent_outputs")), n.class)
 	}
+	// worker-comfyui adds this by looking for these words.
 	if text := b.String(); strings.Contains(text, "ckpt_name") && strings.Contains(text, "not in []") {
 		b.WriteString("\n\nNo checkpoint models appear to be available. Please check your model installation.")
 	}
@@ -75,6 +76,7 @@ func python(v *source.Value) string {
 	})
 }
 
+// pythonQuoted prefers ' and takes " for a text that holds ' only, as repr does.
 func pythonQuoted(s string) string {
 	quote := "'"
 	if strings.Contains(s, "'") && !strings.Contains(s, `"`) {

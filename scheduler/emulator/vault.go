@@ -8,20 +8,20 @@ type vault struct {
 	mu      sync.Mutex
 	limit   int64 // of all
 	fetched int64 // of what was fetched
-	fresh   shelf
-	spare   shelf
+	fresh   shelf // what nobody has fetched
+	spare   shelf // what may go first
 }
 
 // shelf is a queue of blobs, oldest first.
 type shelf struct {
-	used  int64
-	blobs []*blob
+	used  int64   // bytes of the live blobs that are on this shelf
+	blobs []*blob // dead ones too, until they are the oldest
 }
 
 // blob is something kept. Its data is never changed, so that a reader may go on after it was dropped.
 type blob struct {
 	data []byte // nil once dropped
-	on   *shelf
+	on   *shelf // where it counts now
 }
 
 // size is what a blob counts for: its bytes and about what it costs to know of it.
@@ -32,6 +32,7 @@ func (b *blob) size() int64 {
 	return int64(len(b.data)) + 64
 }
 
+// add puts a blob behind all others: shelves are in the order of arrival.
 func (s *shelf) add(b *blob) {
 	b.on = s
 	s.used += b.size()
@@ -44,6 +45,7 @@ func (s *shelf) shift() {
 		s.used -= b.size()
 		b.data = nil
 	}
+	// Else the array would hold it until it is copied.
 	s.blobs[0] = nil
 	s.blobs = s.blobs[1:]
 }
@@ -59,6 +61,7 @@ func (s *shelf) tidy(limit int64, keep int) {
 func (v *vault) put(data []byte) *blob {
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	// nil stands for "dropped"; an empty file is something else.
 	if data == nil {
 		data = []byte{}
 	}

@@ -17,6 +17,7 @@ const (
 
 // notify posts a final status to a job's webhook, if that is allowed.
 func (e *Emulator) notify(ep *endpoint, url string, body []byte) {
+	// A job's webhook is dropped without a word, as a platform that offers none does.
 	if !e.config.Webhooks {
 		return
 	}

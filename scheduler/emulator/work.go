@@ -19,14 +19,14 @@ import (
 
 // work is what a worker needs for one job. It is read-only.
 type work struct {
-	prompt         []byte // API form, as it came
-	inputs         map[string]*content
-	targets        []string // output nodes to run
-	outputNode     string   // of Novita's worker
-	bucket         *bucket  // the job's s3Config, nil if there is none
+	prompt         []byte              // API form, as it came
+	inputs         map[string]*content // by the names that the graph loads; nil for none
+	targets        []string            // output nodes to run
+	outputNode     string              // of Novita's worker
+	bucket         *bucket             // the job's s3Config, nil if there is none
 	extra          map[string]json.RawMessage
-	files, picture string // fingerprints
-	prefixes       []string
+	files, picture string   // fingerprints
+	prefixes       []string // filename_prefix of each saving node, for the statistics
 	problem        *problem // why it cannot run at all
 }
 
@@ -39,7 +39,7 @@ type problem struct {
 // content is an input file. Equal contents are shared by all jobs that hold them.
 type content struct {
 	sum  [sha256.Size]byte
-	data []byte
+	data []byte // never changed
 }
 
 // contents finds equal contents again as long as somebody holds them.
@@ -78,6 +78,7 @@ func (c *contents) forget(sum [sha256.Size]byte) {
 func (ep *endpoint) read(input jsontext.Value) *work {
 	w := &work{}
 	in, err := source.ParseJSON(source.NewFile("input", input), promptLimits)
+	// The worker takes its input as JSON text as well.
 	if err == nil && in.Kind == source.String {
 		in, err = source.ParseJSON(source.NewFile("input", []byte(in.Text)), promptLimits)
 	}
@@ -90,6 +91,8 @@ func (ep *endpoint) read(input jsontext.Value) *work {
 		return w.fail("Missing 'workflow' parameter")
 	}
 	workflow := in.Get("workflow")
+	// The bytes themselves and not the tree printed anew: a test sees what was sent, to the last blank. Copied, so that images of megabytes that
+	// came with it can be freed.
 	w.prompt = append([]byte(nil), in.File.Data[workflow.Start:workflow.End]...)
 	w.outputNode = in.Get("output_node_id").Str()
 	if ep.form == formNovita && w.outputNode == "" {
@@ -167,6 +170,7 @@ func decodeImage(name string, image *source.Value) ([]byte, error) {
 		return nil, fmt.Errorf("Unexpected error processing image: %s is no text", name)
 	}
 	text := image.Text
+	// Whatever stands before the first comma, as the worker does it: "data:image/png;base64,".
 	if _, after, found := strings.Cut(text, ","); found {
 		text = after
 	}

@@ -3,6 +3,7 @@ package emulator
 import (
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/fasthttp/websocket"
@@ -32,12 +33,16 @@ func (s *frontend) upgrade(ctx *fasthttp.RequestCtx, ep *endpoint) {
 		client = s.e.ids.hex(32)
 	}
 	s.open.Add(1)
+	done := sync.OnceFunc(s.open.Done)
+	if t, ok := ctx.Conn().(tracked); ok {
+		*t.unused = done
+	}
 	err := upgrader.Upgrade(ctx, func(c *websocket.Conn) {
-		defer s.open.Done()
+		defer done()
 		s.talk(c, ep, client)
 	})
 	if err != nil { // the upgrader has answered
-		s.open.Done()
+		done()
 	}
 }
 

@@ -109,9 +109,11 @@ func (w *wire) take() (op byte, data []byte, ok bool) {
 	}
 	size, head := int(b[1]&0x7f), 2
 	switch {
-	case size == 126 && len(b) >= 4:
+	case size == 126 && len(b) < 4:
+		return 0, nil, false // the length itself is not there yet
+	case size == 126:
 		size, head = int(binary.BigEndian.Uint16(b[2:])), 4
-	case size >= 126: // a listener has nothing so long to say
+	case size == 127: // a length of 64 bits: a listener has nothing so long to say
 		w.Close()
 		return 0, nil, false
 	}

@@ -40,6 +40,8 @@ type Options struct {
 }
 
 // Client calls one endpoint.
+// api speaks to Base's origin and carries the key; outputs opens what workers point to and never carries it. Both share one transport for
+// what lies on Base's origin, so outputs there ride on the connections of the calls.
 type Client struct {
 	options Options
 	base    *url.URL
@@ -53,6 +55,7 @@ func New(o Options) (*Client, error) {
 	if err != nil || base.Host == "" || (base.Scheme != "http" && base.Scheme != "https") {
 		return nil, fmt.Errorf("the url %q is no http or https address", Redact(o.Base))
 	}
+	// A password in a URL would show in every error, and a query would swallow the paths that are appended to it.
 	if base.User != nil || base.RawQuery != "" || base.Fragment != "" {
 		return nil, fmt.Errorf("the url %q must not hold a name, a password, a query or a fragment", Redact(o.Base))
 	}
@@ -105,6 +108,7 @@ func (c *Client) Do(ctx context.Context, r Request) (Answer, error) {
 	if timeout == 0 {
 		timeout = c.options.Timeout
 	}
+	// A deadline that has passed already must not make a paid call Uncertain: that it was never begun is certain.
 	if err := ctx.Err(); err != nil {
 		return Answer{}, c.lost(r, err, connected) // nothing was sent
 	}
@@ -112,10 +116,15 @@ func (c *Client) Do(ctx context.Context, r Request) (Answer, error) {
 	defer cancel()
 	response, step, err := c.send(ctx, r)
 	if err != nil {
+		if step == writing && ctx.Err() != nil {
+			// The way there may be dead without a word. What goes next goes over a new connection: so it is known not to have been sent if there is none.
+			c.api.CloseIdleConnections()
+		}
 		return Answer{}, c.lost(r, err, step)
 	}
 	defer response.Body.Close()
 	answer := Answer{Status: response.StatusCode, Header: response.Header}
+	// The status is looked at before the body's own trouble: a 429 whose text broke off is still a 429.
 	answer.Body, err = readBody(response, limit)
 	if failed := c.refused(r, answer); failed != nil {
 		return answer, failed
@@ -123,6 +132,7 @@ func (c *Client) Do(ctx context.Context, r Request) (Answer, error) {
 	if err != nil {
 		return answer, c.lost(r, err, writing)
 	}
+	// readBody reads one byte beyond the limit: that is how "exactly at the limit" is told from "more".
 	if int64(len(answer.Body)) > limit {
 		return answer, c.oversize(r, limit)
 	}
@@ -151,11 +161,12 @@ func (c *Client) JSON(ctx context.Context, r Request, v any) (Answer, error) {
 	return answer, nil
 }
 
-// Up gives a client for the same origin, with the same key, whose paths are below the parent of Base's last segment.
+// Up gives a client for the same origin, with the same key, whose paths are below the parent of Base's last segment: from
+// https://api.runpod.ai/v2/abc/runsync to https://api.runpod.ai/v2/abc. The connections are shared.
 func (c *Client) Up() *Client {
 	up := *c
 	base := *c.base
-	base.Path, base.RawPath = path.Dir(base.Path), ""
+	base.Path, base.RawPath = strings.TrimRight(path.Dir(base.Path), "/"), "" // at the root Dir leaves a slash, and paths bring their own
 	up.base = &base
 	return &up
 }
@@ -178,6 +189,7 @@ func (c *Client) send(ctx context.Context, r Request) (*http.Response, step, err
 	}
 	traced, progress := trace(ctx, r.Written)
 	var body io.Reader
+	// A POST without a body goes out with Content-Length: 0, as the platforms' SDKs send /cancel and /purge-queue.
 	if len(r.Body) > 0 {
 		body = bytes.NewReader(r.Body)
 	}
@@ -197,6 +209,7 @@ func (c *Client) headers(request *http.Request, r Request) {
 		contentType = "application/json"
 	}
 	request.Header.Set("Content-Type", contentType)
+	// The second half is for ComfyUI's own routes, some of which answer with plain text or nothing at all.
 	request.Header.Set("Accept", "application/json, */*;q=0.5")
 	request.Header.Set("User-Agent", "comfyc")
 	c.authorize(request)
@@ -204,6 +217,7 @@ func (c *Client) headers(request *http.Request, r Request) {
 
 // authorize adds the key if the request goes to the endpoint's own origin.
 func (c *Client) authorize(request *http.Request) {
+	// Checked per request and not once per client: OpenFrom builds its address by appending, and a path cannot be trusted to stay one.
 	if c.options.Key != "" && origin(request.URL) == origin(c.base) {
 		request.Header.Set("Authorization", "Bearer "+c.options.Key)
 	}

@@ -303,6 +303,29 @@ func TestFetchGuard(t *testing.T) {
 	body.Close()
 }
 
+// TestAllowHosts: a host may be named with and without a port, and an IPv6 address in brackets or bare.
+func TestAllowHosts(t *testing.T) {
+	listener, err := net.Listen("tcp", "[::1]:0")
+	if err != nil {
+		t.Skipf("this machine has no IPv6: %v", err)
+	}
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "x") }))
+	s.Listener.Close()
+	s.Listener = listener
+	s.Start()
+	t.Cleanup(s.Close)
+	port := itoa(listener.Addr().(*net.TCPAddr).Port)
+	for host, want := range map[string]bool{"::1": true, "[::1]": true, "[::1]:" + port: true, "[::1]:1": false, "::1]:" + port: false, "127.0.0.1": false} {
+		body, err := client(t, "http://127.0.0.1:1", Options{AllowHosts: []string{host}}).Fetch(t.Context(), s.URL)
+		if err == nil {
+			body.Close()
+		}
+		if (err == nil) != want {
+			t.Errorf("%s: %v", host, err)
+		}
+	}
+}
+
 func TestPrivate(t *testing.T) {
 	for text, want := range map[string]bool{
 		"127.0.0.1": true, "10.1.2.3": true, "172.16.0.1": true, "192.168.1.1": true, "169.254.169.254": true, "100.64.0.1": true, "0.0.0.0": true,

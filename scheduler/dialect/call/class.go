@@ -1,3 +1,12 @@
+// What an error of a call means. The scale that counts is what is known about a paid call:
+//
+//	nothing was sent           Unreachable, Transient   sent again, as a new attempt
+//	the remote said no         Rejected, Unauthorized   never sent there again
+//	the remote said not now    Busy                     sent again when told, or after a pause
+//	nobody knows               Uncertain                asked for (Finder, webhook), else held for the user
+//
+// When in doubt it is Uncertain: a render that is looked for costs time, one that is sent twice costs money.
+
 package call
 
 import (
@@ -89,16 +98,21 @@ func neverReached(status int) bool {
 
 // statusKind classes every status but 2xx.
 func statusKind(r Request, a Answer) scheduler.Kind {
+	// 413 with Retry-After is "no room just now" by RFC 9110; without it the job is too large for good. A 503 that names a time was
+	// sent by a limiter, one that does not may come from a gateway behind which the job was taken.
 	waits := a.Header.Get("Retry-After") != ""
 	switch s := a.Status; {
 	case s == 401 || s == 403:
 		return scheduler.Unauthorized
+	// 408: the server gave up waiting for the request; 425: it would not risk early data. Neither carried anything out.
 	case s == 408 || s == 425 || s == 429, waits && (s == 413 || s == 503):
 		return scheduler.Busy
 	case neverReached(s):
 		return scheduler.Transient
+	// The method or the protocol is not spoken there: said before anything was done, and no repetition changes it.
 	case s == 501 || s == 505:
 		return scheduler.Rejected
+	// 303 "see other" answers a POST that was carried out. A 1xx as a final answer is no HTTP at all.
 	case s >= 500, s == 303, s < 200:
 		return lostAnswer(r)
 	case s == 404 && isHTML(a):
@@ -163,7 +177,8 @@ func (c *Client) redirectText(a Answer) string {
 	return "a redirect to " + to.Scheme + "://" + to.Host + " is not followed; if that is the endpoint, write it as url"
 }
 
-// oversize: asking again would bring the same answer.
+// oversize is the error of an answer beyond its bound. Asking again would bring the same one, so it is final; of a paid call it is open
+// whether the job was taken, as the id may stand beyond the bound.
 func (c *Client) oversize(r Request, limit int64) error {
 	kind := scheduler.Rejected
 	if r.Paid {
@@ -204,6 +219,7 @@ func retryAfter(h http.Header, now time.Time) time.Duration {
 		return 0
 	}
 	if seconds, err := strconv.ParseFloat(text, 64); err == nil {
+		// Compared before the conversion: "1e300" would overflow a Duration and come out negative.
 		if seconds >= maxRetryAfter.Seconds() {
 			return maxRetryAfter
 		}

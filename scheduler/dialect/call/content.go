@@ -17,6 +17,8 @@ func (c *Client) Decode(text string) (io.ReadCloser, error) {
 		}
 		text = content
 	}
+	// The first sign that only one alphabet has decides; a text with signs of both fails while it is read. "Raw" and the trimmed
+	// padding take what is padded, what is not, and what was padded wrongly; the decoder itself skips \r and \n.
 	encoding := base64.RawStdEncoding
 	if strings.ContainsAny(text, "-_") {
 		encoding = base64.RawURLEncoding

@@ -1,3 +1,6 @@
+// Downloads of outputs. They are large, come from anywhere, and may be repeated, so they differ from calls of the API: no key beyond the
+// own origin, no bound on the total time but one on silence (Options.Stall, 60 s), and they can go on from a byte (HTTP Range).
+
 package call
 
 import (
@@ -47,6 +50,7 @@ func (c *Client) stream(ctx context.Context, address string, client *http.Client
 		c.authorize(request)
 	}
 	body := newPatient(cancel, c.options.Stall)
+	// From here on the stall timer runs; every way out closes body, which stops it and frees the context.
 	response, err := client.Do(request)
 	if err != nil {
 		body.Close()
@@ -76,6 +80,7 @@ func askFrom(request *http.Request, from scheduler.Resume) {
 // partOf says where an answer begins and how to ask for the rest of it. ok is false if it is a part that was not asked for. A part that
 // is right becomes a 200 for whoever looks at the status next.
 func partOf(response *http.Response, asked scheduler.Resume) (at scheduler.Resume, ok bool) {
+	// A weak ETag (W/"…") says "as good as", not "the same bytes", and If-Range ignores it by RFC 9110. A date is second best.
 	if etag := response.Header.Get("ETag"); etag != "" && !strings.HasPrefix(etag, "W/") {
 		at.Match = etag
 	} else {
@@ -84,6 +89,7 @@ func partOf(response *http.Response, asked scheduler.Resume) (at scheduler.Resum
 	if response.StatusCode != http.StatusPartialContent || asked.From == 0 || asked.Match == "" {
 		return at, true
 	}
+	// A server that ignores If-Range or counts differently would splice two files into one; better to begin anew.
 	if !strings.HasPrefix(response.Header.Get("Content-Range"), fmt.Sprintf("bytes %d-", asked.From)) {
 		return at, false
 	}
@@ -96,6 +102,7 @@ func (c *Client) onward(request *http.Request, via []*http.Request) error {
 	if len(via) > maxRedirects {
 		return fmt.Errorf("more than %d redirects", maxRedirects)
 	}
+	// Signed addresses are as good as a key for their file; what left encrypted does not go on in clear.
 	if request.URL.Scheme == "http" && via[len(via)-1].URL.Scheme == "https" {
 		return errors.New("a redirect from https to http is not followed")
 	}
@@ -128,6 +135,7 @@ func (c *Client) fetchRefused(response *http.Response) error {
 	a.Body, _ = io.ReadAll(io.LimitReader(response.Body, 16<<10))
 	kind, text := scheduler.Transient, fmt.Sprintf("HTTP %d", a.Status)
 	switch s := a.Status; {
+	// Login pages and captive portals answer 200. No output is HTML: ComfyUI serves saved .html under /view as a download too.
 	case ok:
 		text = "a web page came where a file belongs"
 	case s == 401 || s == 403 || s == 404 || s == 410:
@@ -176,6 +184,7 @@ func (p *patient) reason(err error) error {
 // Read gives the body another while.
 func (p *patient) Read(b []byte) (int, error) {
 	n, err := p.ReadCloser.Read(b)
+	// Only bytes count as a sign of life; a Read of nothing would let a stuck connection live for ever.
 	if n > 0 {
 		p.timer.Reset(p.stall)
 	}

@@ -1,3 +1,7 @@
+// The guarded dialer. An address from outside may point into the machine's own network: to a database on localhost, a router, or
+// 169.254.169.254 where clouds hand out credentials. The name alone does not tell (anybody may let evil.example resolve to 127.0.0.1),
+// so the decision falls on the address that is about to be dialed, after the resolver and for each redirect anew.
+
 package call
 
 import (
@@ -49,13 +53,19 @@ type guard struct {
 func newGuard(base *url.URL, api http.RoundTripper, hosts []string) *guard {
 	g := &guard{own: origin(base), api: api, allowed: map[string]bool{}}
 	for _, host := range hosts {
-		g.allowed[strings.ToLower(strings.Trim(host, "[]"))] = true
+		// "[::1]" is "::1", as Hostname has it; with a port ("[::1]:8080") the brackets belong to it.
+		if inner, ok := strings.CutPrefix(host, "["); ok && strings.HasSuffix(inner, "]") {
+			host = strings.TrimSuffix(inner, "]")
+		}
+		g.allowed[strings.ToLower(host)] = true
 	}
 	g.open = newTransport(16)
 	dialer := &net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second, Control: refusePrivate}
 	g.closed = transport(16, dialer.DialContext)
+	// A proxy's address would be dialed in place of the output's, and pass the check for it.
 	g.closed.Proxy = nil
 	for _, t := range []*http.Transport{g.open, g.closed} {
+		// The API's transport has none, since a synchronous call may hold its answer back for minutes.
 		t.ResponseHeaderTimeout = 30 * time.Second
 	}
 	return g
@@ -78,6 +88,8 @@ func (g *guard) RoundTrip(request *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
+	// With a proxy the check can only be made here, against this machine's resolver; the proxy resolves again. That gap is the price
+	// of networks that let nothing out but through a proxy.
 	if proxy == nil {
 		return g.closed.RoundTrip(request)
 	}
@@ -134,11 +146,14 @@ func (e *PrivateError) Error() string {
 // reserved are the ranges besides those that net/netip knows which are not the public internet, or which carry an IPv4 address that
 // may be private: RFC 6890, 6598, 6052, 3056, 4380.
 var reserved = []netip.Prefix{
+	// "This network": Linux takes 0.0.0.0 for localhost.
 	netip.MustParsePrefix("0.0.0.0/8"),
+	// Carrier-grade NAT, which overlay networks such as Tailscale use too.
 	netip.MustParsePrefix("100.64.0.0/10"),
 	netip.MustParsePrefix("192.0.0.0/24"),
 	netip.MustParsePrefix("198.18.0.0/15"),
 	netip.MustParsePrefix("240.0.0.0/4"),
+	// NAT64 (both lines), Teredo and 6to4 carry an IPv4 address inside; it is not unpacked, all of them are refused.
 	netip.MustParsePrefix("64:ff9b::/96"),
 	netip.MustParsePrefix("64:ff9b:1::/48"),
 	netip.MustParsePrefix("2001::/32"),
@@ -149,6 +164,7 @@ var reserved = []netip.Prefix{
 // Private tells whether an address lies outside the public internet: loopback, private, link-local (where clouds keep their metadata),
 // shared, multicast, or reserved.
 func Private(ip netip.Addr) bool {
+	// ::ffff:127.0.0.1 is 127.0.0.1, and a zone ("fe80::1%eth0") would keep prefixes from matching.
 	ip = ip.Unmap().WithZone("")
 	if !ip.IsValid() || !ip.IsGlobalUnicast() || ip.IsPrivate() {
 		return true

@@ -6,7 +6,8 @@ import (
 	"sync/atomic"
 )
 
-// step is how far a request got before it failed.
+// step is how far a request got before it failed. Only a transport that calls httptrace's hooks tells it (net/http's does); one that does
+// not, such as an in-memory one, leaves untraced, which counts as "may have arrived".
 type step int32
 
 // The steps, in their order.
@@ -27,7 +28,8 @@ func (p *progress) step() step { return step(p.at.Load()) }
 func (p *progress) set(s step) { p.at.Store(int32(s)) }
 
 // trace watches a request. The transport asks for a second connection only after the first proved dead before anything was
-// written, so a new beginning resets the steps.
+// written, so a new beginning resets the steps. The first header written to the buffer counts as sent, though it may never have been
+// flushed: the safe side of the doubt.
 func trace(ctx context.Context, written func()) (context.Context, *progress) {
 	p := &progress{}
 	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{

@@ -48,6 +48,7 @@ func (c *Client) Listen(ctx context.Context, path string, opened func(), hear fu
 		}
 		return err
 	}
+	// Reads know no context: closing the connection is what wakes the reader up when ctx is done.
 	s := &socket{conn: conn, r: bufio.NewReader(conn)}
 	defer conn.Close()
 	defer context.AfterFunc(ctx, func() { conn.Close() })()
@@ -78,6 +79,7 @@ func (c *Client) upgrade(ctx context.Context, path string) (io.ReadWriteCloser, 
 		return nil, c.Fail("watch", scheduler.Rejected, "the websocket's address cannot be read")
 	}
 	var key [16]byte
+	// The server's answer to this nonce (Sec-WebSocket-Accept) guards browsers against caches; here TLS and the origin do, so it is not checked.
 	rand.Read(key[:]) // never fails
 	c.headers(request, r)
 	request.Header.Set("Connection", "Upgrade")
@@ -133,6 +135,7 @@ func (s *socket) heard() {
 // send writes a control frame; a client's frames are masked.
 func (s *socket) send(op byte, data []byte) error {
 	data = data[:min(len(data), writeLimit)]
+	// One byte FIN and opcode, one byte mask bit and length (below 126, so no longer form is needed), four bytes of mask.
 	frame := make([]byte, 6, 6+len(data))
 	frame[0], frame[1] = 0x80|op, 0x80|byte(len(data))
 	rand.Read(frame[2:6])
@@ -155,6 +158,7 @@ func (s *socket) next() ([]byte, error) {
 			return nil, err
 		}
 		s.heard()
+		// Control frames may stand between the parts of a text (RFC 6455, 5.4), so they leave kind and text alone.
 		if op >= opClose {
 			if err := s.control(op, size); err != nil {
 				return nil, err
@@ -215,6 +219,7 @@ func (s *socket) control(op byte, size uint64) error {
 
 // payload reads a frame's data onto a text, or past it.
 func (s *socket) payload(kind byte, text []byte, size uint64) ([]byte, error) {
+	// A picture's parts are thrown away as they come: 64 MiB bounds one frame, and no memory is taken for any of them.
 	if kind != opText {
 		if size > maxBinary {
 			return nil, fmt.Errorf("a message of %d bytes", size)

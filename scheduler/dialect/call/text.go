@@ -13,10 +13,11 @@ import (
 // maxText bounds a text of a remote in an error, in bytes.
 const maxText = 2000
 
-// The patterns of secrets, and of what is read out of web pages.
+// The patterns of secrets, and of what is read out of web pages. token takes the beginnings of well-known keys: sk (Novita, OpenAI), rpa and
+// rps (RunPod), hf (Hugging Face), comfyui (ComfyUI accounts), cmfy (our own service). RE2 takes linear time, so a hostile text costs no more than its length.
 var (
 	bearer    = regexp.MustCompile(`(?i)\b(bearer|basic)\s+[\w.~+/=-]+`)
-	token     = regexp.MustCompile(`\b(sk|rpa|rps|ck|hf|comfyui|key)[_-][A-Za-z0-9_-]{8,}`)
+	token     = regexp.MustCompile(`\b(sk|rpa|rps|ck|hf|comfyui|cmfy|key)[_-][A-Za-z0-9_-]{8,}`)
 	address   = regexp.MustCompile(`(?i)\bhttps?://[^\s"'<>\\]+`)
 	secret    = regexp.MustCompile(`(?i)\b(api[_-]?key|access[_-]?key|secret|token|password|authorization|x-amz-[a-z-]+)(["']?\s*[=:]\s*["']?)[^\s"'&,;}]+`)
 	pageTitle = regexp.MustCompile(`(?is)<title[^>]*>(.*?)</title>`)
@@ -36,6 +37,7 @@ func Redact(text string) string {
 func bareURL(text string) string {
 	u, err := url.Parse(text)
 	if err != nil {
+		// Not a URL that Go can read, such as one with a stray %: what may be secret in it stands before the @ or after the ?.
 		cut, _, _ := strings.Cut(text, "?")
 		if _, rest, found := strings.Cut(cut, "@"); found {
 			return "[redacted]@" + rest
@@ -52,11 +54,13 @@ func bareURL(text string) string {
 // Clean makes a remote's text fit to be shown: without secrets, the endpoint's own key above all, without control characters, and at
 // most 2,000 bytes long.
 func (c *Client) Clean(text string) string {
+	// The exact secrets first, before anything is cut: half a key would match no pattern.
 	for _, secret := range append(c.options.Secrets[:len(c.options.Secrets):len(c.options.Secrets)], c.options.Key) {
 		if secret != "" {
 			text = strings.ReplaceAll(text, secret, "[redacted]")
 		}
 	}
+	// The patterns then shorten the text further (URLs lose their queries), so four times the bound is enough to fill it.
 	if len(text) > 4*maxText {
 		text = text[:4*maxText]
 	}
@@ -69,6 +73,7 @@ func printable(text string) string {
 		switch {
 		case r == '\n', r == '\t':
 			return r
+		// ESC begins the sequences by which a text could move the cursor or set the title; bytes that are no UTF-8 arrive as U+FFFD.
 		case r == unicode.ReplacementChar, !unicode.IsPrint(r):
 			return -1
 		}
@@ -86,14 +91,10 @@ func shorten(text string, limit int) string {
 
 // said is what an answer says in one short line: its JSON's error or message, a page's title, or its beginning.
 func said(a Answer) string {
-	body := a.Body
-	if len(body) > 16<<10 {
-		body = body[:16<<10]
-	}
-	text := string(body)
+	text := string(a.Body[:min(len(a.Body), 16<<10)])
 	if isHTML(a) {
 		text = pageText(text)
-	} else if found := jsonText(a.Body); found != "" {
+	} else if found := jsonText(a.Body[:min(len(a.Body), maxJSON)], maxDepth); found != "" {
 		text = found
 	}
 	return shorten(strings.Join(strings.Fields(printable(Redact(text))), " "), 200)
@@ -116,18 +117,26 @@ func pageText(page string) string {
 	return html.UnescapeString(markup.ReplaceAllString(page, " "))
 }
 
-// jsonText finds the text in the usual members of an error's JSON.
-func jsonText(body []byte) string {
+// Bounds of an error's JSON: its bytes (a longer one is cut, and so is no JSON any more), and how far its members are looked into, as each level is
+// parsed once more. ComfyUI's refusal of a large graph has some ten thousand bytes.
+const (
+	maxJSON  = 128 << 10
+	maxDepth = 8
+)
+
+// jsonText finds the text in the usual members of an error's JSON, at most so many levels deep.
+func jsonText(body []byte, levels int) string {
 	var object map[string]json.RawMessage
-	if json.Unmarshal(body, &object) != nil {
+	if levels == 0 || json.Unmarshal(body, &object) != nil {
 		return ""
 	}
+	// Who says it so: RunPod and ComfyUI `error`, AWS-like APIs `message`, FastAPI `detail`, Kubernetes `reason`, RFC 9457 `title`.
 	for _, key := range []string{"error", "message", "detail", "reason", "title"} {
 		var text string
 		if json.Unmarshal(object[key], &text) == nil && text != "" {
 			return text
 		}
-		if inner := jsonText(object[key]); inner != "" {
+		if inner := jsonText(object[key], levels-1); inner != "" {
 			return inner
 		}
 	}

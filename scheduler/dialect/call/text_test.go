@@ -19,6 +19,7 @@ func TestRedact(t *testing.T) {
 		"api_key=abcdef, next":                         "api_key=[redacted], next",
 		`{"token": "abc"}`:                             `{"token": "[redacted]"}`,
 		"with hf_abcdefghijk inside":                   "with [redacted] inside",
+		"our own cmfy_0Xa9Zk3QpLm7 here":               "our own [redacted] here",
 		"no url here? yes":                             "no url here? yes",
 	} {
 		if got := Redact(text); got != want {
@@ -34,6 +35,23 @@ func TestClean(t *testing.T) {
 	}
 	if got := c.Clean(strings.Repeat("é", 5000)); len(got) > maxText+4 || !utf8.ValidString(got) {
 		t.Errorf("%d bytes, valid: %v", len(got), utf8.ValidString(got))
+	}
+}
+
+// An answer of nothing but brackets is not parsed again at each of its levels, and one that is too long for an error is cut.
+func TestSaid(t *testing.T) {
+	deep := func(n int) string { return strings.Repeat(`{"error":`, n) + `"at last"` + strings.Repeat("}", n) }
+	for body, want := range map[string]string{
+		deep(1):    "at last",
+		deep(8):    "at last",
+		deep(9):    `{"error":{"error"`,
+		deep(9000): `{"error":{"error"`,
+		`{"a":"` + strings.Repeat("x", 60<<10) + `","detail":"at last"}`:  "at last",
+		`{"a":"` + strings.Repeat("x", 200<<10) + `","detail":"at last"}`: `{"a":"xxxx`,
+	} {
+		if got := said(Answer{Body: []byte(body)}); !strings.HasPrefix(got, want) || len(got) > 210 {
+			t.Errorf("said(%.40s) = %q, want %q", body, got, want)
+		}
 	}
 }
 

@@ -20,6 +20,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -46,6 +47,8 @@ var Limits = compiler.Limits{
 }
 
 // Endpoint implements scheduler.Endpoint, and scheduler's Stater, Checker, Preparer, Finder and Watcher.
+// What it keeps is a convenience of one process: after a restart uploads are looked for on the server, progress is not told, and the reasons
+// for nodes that were left out are lost. Nothing that decides about money is kept here.
 type Endpoint struct {
 	client     *call.Client
 	properties scheduler.Properties
@@ -65,6 +68,7 @@ type Endpoint struct {
 
 // New makes an Endpoint.
 func New(client *call.Client, p scheduler.Properties, o worker.Options) *Endpoint {
+	p.ByURL, p.Uploads = true, true
 	return &Endpoint{client: client, properties: p, options: o, uploads: newUploads(), classes: newClasses(), id: strings.ToLower(rand.Text()),
 		said: map[string][]string{}, sizes: map[string]int{}}
 }
@@ -78,6 +82,7 @@ func (e *Endpoint) Submit(ctx context.Context, job *compiler.Job, terms schedule
 	if err != nil {
 		return "", err
 	}
+	// Without a token the id is still a fresh one: the same id twice would be taken twice, and run twice.
 	id := ID(cmp.Or(terms.Token, rand.Text()))
 	body, err := e.body(job, id, names)
 	if err != nil {
@@ -88,6 +93,7 @@ func (e *Endpoint) Submit(ctx context.Context, job *compiler.Job, terms schedule
 
 // prepared uploads what is missing, once the size is known to be right, and gives the names that the server chose.
 func (e *Endpoint) prepared(ctx context.Context, job *compiler.Job) (map[string]string, error) {
+	// Written once for its size alone: an upload of minutes for a job that is refused in the end helps nobody.
 	if _, err := e.body(job, "", nil); err != nil {
 		return nil, err
 	}
@@ -99,12 +105,14 @@ func (e *Endpoint) prepared(ctx context.Context, job *compiler.Job) (map[string]
 func (e *Endpoint) body(job *compiler.Job, id string, names map[string]string) ([]byte, error) {
 	prompt, err := worker.Rename(job.Prompt, e.options.Aliases)
 	if err == nil {
+		// A second pass and not one merged table: an alias may name a model like an input file.
 		prompt, err = worker.Rename(prompt, names)
 	}
 	if err != nil {
 		return nil, e.client.Fail("submit", scheduler.Rejected, "%s", err)
 	}
 	var drawing []byte
+	// Without extra_pnginfo the PNG holds the prompt, but not the drawing that the editor opens.
 	if job.Workflow != nil && id != "" {
 		drawing = job.Workflow()
 	}
@@ -129,6 +137,7 @@ type promptAnswer struct {
 
 // post makes the paid call. An old server gives the prompt an id of its own; then that one counts.
 func (e *Endpoint) post(ctx context.Context, job *compiler.Job, id string, body []byte) (string, error) {
+	// A 200 may still be a partial success: outputs that the server refused are named in node_errors, and the rest runs.
 	r := call.Request{Op: "submit", Method: http.MethodPost, Path: "/prompt", Body: body, Paid: true, Timeout: time.Minute}
 	var a promptAnswer
 	got, err := e.client.JSON(ctx, r, &a)
@@ -138,6 +147,7 @@ func (e *Endpoint) post(ctx context.Context, job *compiler.Job, id string, body 
 	switch {
 	case a.ID == "":
 		return "", e.client.Senseless(r, "the answer to the submission holds no prompt id")
+	// It will be put into paths and kept in the store, so it must be a UUID. Servers before prompt_id was taken draw one of their own.
 	case a.ID != id && !canonical(a.ID):
 		return "", e.client.Senseless(r, "the answer to the submission holds a prompt id that cannot be used")
 	}
@@ -146,9 +156,14 @@ func (e *Endpoint) post(ctx context.Context, job *compiler.Job, id string, body 
 	return a.ID, nil
 }
 
+// invalidFile finds what the loaders' own validators say of a file that is not in the input folder: LoadImage, LoadVideo, LoadAudio, LoadLatent and
+// Load3D, and nodes of packs in the same words.
+var invalidFile = regexp.MustCompile(`Invalid [\w ]{1,20} file: `)
+
 // refused reads why the server did not take a prompt. A file that was uploaded earlier may have been deleted since.
 func (e *Endpoint) refused(job *compiler.Job, a call.Answer, err error) error {
 	failed, ok := err.(*scheduler.Error)
+	// The validation's verdict comes with 400 alone. A 500 is an exception of the server's, whose text names no node.
 	if !ok || a.Status != http.StatusBadRequest {
 		return err
 	}
@@ -157,7 +172,8 @@ func (e *Endpoint) refused(job *compiler.Job, a call.Answer, err error) error {
 		return err
 	}
 	failed.Kind, failed.Message, failed.NodeErrors = why.Kind, e.client.Clean(why.Message), e.clean(why.NodeErrors)
-	if strings.Contains(string(a.Body), "Invalid image file") && e.uploads.forget(job.Files) {
+	// forget answers false if none of the files came from here: then the file is simply missing.
+	if invalidFile.Match(a.Body) && e.uploads.forget(job.Files) {
 		failed.Kind = scheduler.Transient
 		failed.Message = "the server has lost an input that was uploaded before; it will be uploaded again: " + failed.Message
 	}
@@ -185,11 +201,13 @@ func (e *Endpoint) note(id string, nodes int, answer []byte) {
 	slices.Sort(problems)
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	// Dropping all is simpler than dropping the oldest; what is lost is a progress bar, or why a node was left out.
 	if len(e.sizes) >= maxNotes {
 		clear(e.sizes)
+		clear(e.said) // of prompts among those
 	}
 	e.sizes[id] = nodes
-	if len(problems) > 0 && len(e.said) < maxNotes {
+	if len(problems) > 0 {
 		e.said[id] = problems
 	}
 }
@@ -213,6 +231,7 @@ func (e *Endpoint) Cancel(ctx context.Context, remote string) error {
 	r := call.Request{Op: "cancel", Method: http.MethodPost, Path: "/api/jobs/" + url.PathEscape(remote) + "/cancel", Timeout: 10 * time.Second}
 	a, err := e.client.Do(ctx, r)
 	switch a.Status {
+	// Either the route is not there or the id is not known; the old way is right for both, and harmless for the second.
 	case http.StatusNotFound, http.StatusMethodNotAllowed:
 		return e.cancelOld(ctx, remote)
 	case http.StatusBadRequest, http.StatusConflict, http.StatusGone, http.StatusUnprocessableEntity:
@@ -234,6 +253,8 @@ func (e *Endpoint) cancelOld(ctx context.Context, remote string) error {
 	} else if err != nil {
 		return err
 	}
+	// Between this look and the interrupt the prompt may end and another begin. Servers that read prompt_id from the body are safe from
+	// that; on older ones somebody else's run may be hit, which is why the look comes as late as possible.
 	state, err := e.queued(ctx, "cancel", remote)
 	if err != nil || state != scheduler.Running {
 		return err
@@ -268,6 +289,7 @@ func (e *Endpoint) Stats(ctx context.Context) (scheduler.Stats, error) {
 	if err != nil {
 		return scheduler.Stats{}, err
 	}
+	// queue_remaining counts the one that runs as well.
 	running := min(remaining, 1)
 	return scheduler.Stats{Queued: remaining - running, Running: running, Workers: 1, Busy: running, Completed: -1, Failed: -1}, nil
 }

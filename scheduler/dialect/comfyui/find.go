@@ -10,18 +10,20 @@ import (
 	"github.com/comfyc/comfyc/scheduler/dialect/call"
 )
 
-// ID is the id under which the attempt with a token is sent: a UUID of the kind that is made by the application's own rule (RFC 9562,
-// version 8), in the canonical form that the server insists on. The token cannot be read out of it.
+// ID is the id under which the attempt with a token is sent, always the same for the same token: a UUID of the kind that is made by the
+// application's own rule (RFC 9562, version 8), in the canonical form that the server insists on. The token cannot be read out of it.
 func ID(token string) string {
 	sum := sha256.Sum256([]byte("comfyc attempt\n" + token))
 	b := sum[:16]
+	// The upper four bits of byte 6 are the version, 8; the upper two of byte 8 the variant, binary 10.
 	b[6] = b[6]&0x0f | 0x80
 	b[8] = b[8]&0x3f | 0x80
 	text := hex.EncodeToString(b)
 	return text[:8] + "-" + text[8:12] + "-" + text[12:16] + "-" + text[16:20] + "-" + text[20:]
 }
 
-// canonical tells whether an id has the form of a UUID as the server writes it.
+// canonical tells whether an id has the form of a UUID as the server writes it: lower-case hex with dashes. A server answers 400
+// invalid_prompt_id to any other spelling.
 func canonical(id string) bool {
 	if len(id) != 36 {
 		return false
@@ -49,6 +51,8 @@ func (e *Endpoint) Find(ctx context.Context, token string) (scheduler.Found, err
 		return scheduler.Found{}, err
 	case st.State != scheduler.Gone:
 		return scheduler.Found{Arrival: scheduler.Arrived, Remote: id}, nil
+	// Only a server that was seen to take an id of ours can be trusted to know it; ownIDs is learned with the first submission, so
+	// right after a restart of this process an old server cannot tell either.
 	case e.noJobs.Load() && !e.ownIDs.Load():
 		return scheduler.Found{Arrival: scheduler.CannotTell}, nil
 	}

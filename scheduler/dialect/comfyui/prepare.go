@@ -3,6 +3,7 @@ package comfyui
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/url"
 	"slices"
@@ -16,16 +17,18 @@ import (
 	"github.com/comfyc/comfyc/scheduler/dialect/worker"
 )
 
-// Prepare implements scheduler.Preparer: the job is held against what the server says that it has, and its input files are uploaded.
+// Prepare implements scheduler.Preparer: the job is held against what the server says that it has, and its input files are uploaded. A server that
+// cannot be asked what it has (a proxy may hide it) gets the job all the same, and says itself what it lacks.
 func (e *Endpoint) Prepare(ctx context.Context, job *compiler.Job) error {
-	if err := e.fits(ctx, job); err != nil {
+	var failed *scheduler.Error
+	if err := e.fits(ctx, job); errors.As(err, &failed) && (failed.Kind == scheduler.MissingModel || failed.Status == 0) {
 		return err
 	}
 	_, err := e.prepared(ctx, job)
 	return err
 }
 
-// maxClasses bounds the definitions that are kept.
+// maxClasses bounds the definitions that are kept. ComfyUI has some 900 by itself, packs add to that.
 const maxClasses = 8192
 
 // classes keeps what the server said about node classes. A good verdict stands; before a bad one is given, the server is asked once more, as
@@ -79,15 +82,20 @@ func (e *Endpoint) fits(ctx context.Context, job *compiler.Job) error {
 		return e.client.Fail("check", scheduler.Rejected, "cannot read the prompt: %s", err)
 	}
 	bad := map[string]string{}
+	asked := map[string]bool{} // classes whose definitions are of this moment
+	// One class after the other: the first prompt of a kind costs a call per class, all later ones none.
 	for id, n := range nodes {
 		k, fresh, err := e.class(ctx, n.Class)
 		if err != nil {
 			return err
 		}
-		if why := k.lacks(n); why != "" && !fresh {
+		// A user who reads "lacks the model" copies it there and tries again; a verdict from memory would then be wrong for ever.
+		asked[n.Class] = asked[n.Class] || fresh
+		if why := k.lacks(n); why != "" && !asked[n.Class] {
 			if k, err = e.ask(ctx, n.Class); err != nil {
 				return err
 			}
+			asked[n.Class] = true
 		}
 		if why := k.lacks(n); why != "" {
 			bad[id] = why
@@ -126,11 +134,13 @@ func (k class) lacks(n node) string {
 	return ""
 }
 
-// has finds a value however its folders are separated: a server lists them as its system writes them.
+// has finds a value however its folders are separated: a server lists them as its system writes them, so "sd\a.safetensors" on Windows is
+// the graph's "sd/a.safetensors".
 func has(list []string, value string) bool {
 	return slices.ContainsFunc(list, func(s string) bool { return strings.ReplaceAll(s, `\`, "/") == strings.ReplaceAll(value, `\`, "/") })
 }
 
+// sortedKeys makes what is told the same each time, as a map's order is not.
 func sortedKeys(m map[string]json.RawMessage) []string {
 	keys := make([]string, 0, len(m))
 	for key := range m {
@@ -161,6 +171,7 @@ func (e *Endpoint) ask(ctx context.Context, name string) (class, error) {
 	if _, err := e.client.JSON(ctx, r, &a); err != nil {
 		return class{}, err
 	}
+	// The groups are required, optional and hidden; a closed list may stand in any of them.
 	definition, there := a[name]
 	k := class{there: there, lists: map[string][]string{}}
 	for _, group := range definition.Input {

@@ -20,9 +20,11 @@ import (
 // Poll implements scheduler.Endpoint.
 func (e *Endpoint) Poll(ctx context.Context, remote string) (scheduler.Status, error) {
 	st, err := e.status(ctx, "poll", remote)
+	// Asking again would bring the same: an answer over its limit, or a server that does not speak the method.
 	if failed, ok := err.(*scheduler.Error); ok && failed.Kind == scheduler.Rejected {
 		return scheduler.Status{State: scheduler.Failed, Err: failed}, nil
 	}
+	// What was left out at the submission explains the outputs that will be found missing.
 	if err == nil && st.State == scheduler.Completed {
 		st.Problems = append(st.Problems, e.noted(remote)...)
 	}
@@ -42,7 +44,7 @@ func (e *Endpoint) status(ctx context.Context, op, remote string) (scheduler.Sta
 			return scheduler.Status{}, e.client.Fail(op, scheduler.Transient, "the answer is about another job than %q", remote)
 		}
 		return e.read(j), nil
-	case a.Status == http.StatusGone, a.Status == http.StatusNotFound && json.Valid(a.Body):
+	case a.Status == http.StatusGone, a.Status == http.StatusNotFound && unknownJob(a.Body):
 		return e.gone(op), nil
 	case a.Status == http.StatusNotFound:
 		// The server has no such route, or a proxy says so. /queue has to show which.
@@ -50,9 +52,22 @@ func (e *Endpoint) status(ctx context.Context, op, remote string) (scheduler.Sta
 		if err == nil {
 			e.noJobs.Store(true)
 		}
+		// Neither is there: that is a proxy without its server, and no word about the job.
+		if failed, ok := err.(*scheduler.Error); ok && failed.Status == http.StatusNotFound {
+			failed.Kind = scheduler.Transient
+		}
 		return st, err
 	}
 	return scheduler.Status{}, err
+}
+
+// unknownJob tells whether a 404 is the route's own: {"error": "Job not found"}. A server without the route answers "404: Not Found" as plain text,
+// and a proxy in front of one may say the same in JSON.
+func unknownJob(body []byte) bool {
+	var a struct {
+		Error string `json:"error"`
+	}
+	return json.Unmarshal(body, &a) == nil && strings.EqualFold(a.Error, "job not found")
 }
 
 // answerLimit bounds the answer about one job.
@@ -63,7 +78,8 @@ func (e *Endpoint) gone(op string) scheduler.Status {
 	return scheduler.Status{State: scheduler.Gone, Err: e.client.Fail(op, scheduler.Lost, "the server does not know the job (any more); it may have been restarted")}
 }
 
-// job is what /api/jobs/<id> tells.
+// job is what /api/jobs/<id> tells. Outputs holds what nodes showed, by node id and kind (images, text, …); a run that was cached from end to end
+// has them like any other.
 type job struct {
 	ID      string                     `json:"id"`
 	Status  string                     `json:"status"`
@@ -97,6 +113,7 @@ func (e *Endpoint) read(j job) scheduler.Status {
 	switch st.State {
 	case scheduler.Completed:
 		st.Outputs = e.outputs(j.Outputs)
+	// One branch may have been saved before another broke: what is there was paid for.
 	case scheduler.Failed:
 		st.Err = e.failure(j.Error)
 		if st.Outputs = e.outputs(j.Outputs); len(st.Outputs) > 0 {
@@ -120,13 +137,15 @@ func (e *Endpoint) failure(x *executionError) *scheduler.Error {
 
 // between is the time between two instants of the server's clock; 0 if one of them is not told.
 func between(from, to float64) time.Duration {
+	// Beyond a week the clock was set while the job ran.
 	if from <= 0 || to <= from || to-from > 7*24*3600*1000 {
 		return 0
 	}
 	return time.Duration((to - from) * float64(time.Millisecond))
 }
 
-// oldStatus asks /queue first: a job that moves on in between is then in /history.
+// oldStatus asks /queue first: a job that moves on in between is then in /history. The other way round it could be missed in both, and a paid
+// run would count as lost.
 func (e *Endpoint) oldStatus(ctx context.Context, op, remote string) (scheduler.Status, error) {
 	state, err := e.queued(ctx, op, remote)
 	if err != nil || state != scheduler.Gone {
@@ -167,6 +186,7 @@ func (j *job) hear(raw json.RawMessage) {
 	switch name {
 	case "execution_start":
 		j.Started = at.Timestamp
+	// /history calls an interrupted run an "error"; only this message tells that somebody stopped it.
 	case "execution_interrupted":
 		j.Status = "cancelled"
 	case "execution_error":
@@ -208,6 +228,7 @@ func (e *Endpoint) output(node, kind string, i int, raw json.RawMessage) (schedu
 		Type      string `json:"type"`
 	}
 	if json.Unmarshal(raw, &file) == nil && file.Filename != "" {
+		// The address is composed here and escaped, never taken from the answer; so a file's name cannot lead to another host.
 		query := url.Values{"filename": {file.Filename}, "subfolder": {file.Subfolder}, "type": {file.Type}}
 		return scheduler.Output{Filename: file.Filename, Node: node, URL: e.client.Base() + viewPath + query.Encode()}, true
 	}

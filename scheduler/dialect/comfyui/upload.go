@@ -1,3 +1,6 @@
+// Input files are sent by POST /upload/image into the server's input folder, whatever kind they are of. The server keeps the same content under
+// the same name as it is; other content under a name that is taken becomes "name (1).png", and then the graph is sent with that name.
+
 package comfyui
 
 import (
@@ -59,6 +62,7 @@ func (e *Endpoint) upload(ctx context.Context, files []compiler.InputFile) (map[
 			if name, err = e.place(ctx, file); err != nil {
 				return nil, err
 			}
+			// A file without a hash is sent for every job: its content may have changed under the same name.
 			if file.SHA256 != "" {
 				e.uploads.names[file.SHA256] = name
 			}
@@ -78,12 +82,13 @@ func (e *Endpoint) place(ctx context.Context, file compiler.InputFile) (string, 
 	return e.send(ctx, file)
 }
 
-// hashInName is how many digits of the hash a name must hold to stand for its content.
+// hashInName is how many hex digits of the hash a name must hold to stand for its content: 64 bits, together with the file's size.
 const hashInName = 16
 
 // there asks for a file's size. Any trouble means that it has to be sent.
 func (e *Endpoint) there(ctx context.Context, file compiler.InputFile) bool {
 	query := url.Values{"filename": {file.Name}, "type": {"input"}}
+	// HEAD of /view gives a file's length without its bytes.
 	a, err := e.client.Do(ctx, call.Request{Op: "find", Method: http.MethodHead, Path: viewPath + query.Encode(), Timeout: 10 * time.Second})
 	return err == nil && a.Header.Get("Content-Length") == strconv.FormatInt(file.Size, 10)
 }
@@ -94,6 +99,7 @@ func (e *Endpoint) send(ctx context.Context, file compiler.InputFile) (string, e
 	if err != nil {
 		return "", e.client.Fail("upload", scheduler.Rejected, "%s", err)
 	}
+	// In memory as a whole: the call must be able to say its length, and inputs are pictures of some megabytes. One upload at a time bounds it.
 	var body bytes.Buffer
 	form := multipart.NewWriter(&body)
 	part, err := form.CreateFormFile("image", file.Name)

@@ -1,3 +1,7 @@
+// The server's websocket. For one prompt it says: execution_start, execution_cached, then for each node progress_state, executing, progress,
+// executed, in the end execution_success, a status, and `executing` with a null node. The last is what counts as the end: only then is the
+// run in the history, and a poll that comes earlier would not see it.
+
 package comfyui
 
 import (
@@ -77,6 +81,7 @@ func (w *watcher) hear(text []byte) {
 		}
 		return
 	}
+	// Messages about no prompt (logs, feature flags, those of custom nodes) share the socket.
 	if !canonical(m.Data.Prompt) {
 		return
 	}
@@ -104,6 +109,7 @@ func (w *watcher) hear(text []byte) {
 		w.news(m, s, 0)
 	case "progress":
 		w.news(m, s, fraction(m.Data.Value, m.Data.Max))
+	// Sent by nodes with something to show, such as SaveImage, also in a run that was cached from end to end.
 	case "executed":
 		if m.Data.Node != nil {
 			s.through(*m.Data.Node)
@@ -129,6 +135,7 @@ func (w *watcher) story(id string) *story {
 
 // through notes a node that is done.
 func (s *story) through(node string) {
+	// Expansions make new node ids while a prompt runs; a server that never ends one must not fill the memory.
 	if len(s.done) < 1<<16 {
 		s.done[node] = true
 	}
@@ -157,13 +164,14 @@ func (w *watcher) news(m event, s *story, running float64) {
 	if m.Data.Node != nil {
 		h.Node = shortID(*m.Data.Node)
 	}
+	// A remote's number may be huge, and int() of it is then undefined.
 	if m.Data.Max >= 1 && m.Data.Max < 1e9 && m.Data.Value >= 0 && m.Data.Value <= m.Data.Max {
 		h.Step, h.Steps = int(m.Data.Value), int(m.Data.Max)
 	}
 	w.tell(h)
 }
 
-// progress is below 1 until the prompt has ended.
+// progress is below 1 until the prompt has ended: nodes from expansions count as done without being among s.nodes, so the sum may pass it.
 func (s *story) progress(running float64) float64 {
 	if s.nodes == 0 {
 		return 0

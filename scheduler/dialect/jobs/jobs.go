@@ -47,7 +47,9 @@ type Endpoint struct {
 // New makes an Endpoint. The limit of a job's size is that of the properties. A bucket is told with each job, where the platform takes one; nil
 // means that the workers know by themselves where outputs go.
 func New(api API, client *call.Client, p scheduler.Properties, o worker.Options, bucket *Bucket) *Endpoint {
+	// Whoever plans asks the properties: a webhook for a platform that takes none would be waited for in vain.
 	p.TakesWebhook, p.TakesTimeouts, p.TakesPriority = api.Webhooks, api.Policies, api.Policies
+	// A bucket in the endpoint's own settings is not known here, so then the output's limit bounds the job though it need not.
 	p.ByURL = api.Policies && bucket != nil
 	return &Endpoint{api: api, client: client, properties: p, options: o, form: worker.Find(p.Worker), bucket: bucket}
 }
@@ -75,6 +77,7 @@ func (e *Endpoint) Submit(ctx context.Context, job *compiler.Job, terms schedule
 func (e *Endpoint) Body(job *compiler.Job, terms scheduler.Terms) ([]byte, error) {
 	beside, o := e.siblings(terms), e.options
 	if limit := e.properties.Limits.JobBytes; limit > 0 {
+		// 1, not 0, when the terms alone fill the job: 0 would mean no limit.
 		o.Limit = max(limit-int64(len(beside)), 1)
 	}
 	body, err := e.form.Body(job, o)
@@ -83,6 +86,7 @@ func (e *Endpoint) Body(job *compiler.Job, terms scheduler.Terms) ([]byte, error
 		failed.Err = err
 		return nil, failed
 	}
+	// {"input":{…}} loses its last brace, gets what stands beside, and is closed again: the graph, maybe megabytes, is not parsed once more.
 	return append(append(body[:len(body)-1], beside...), '}'), nil
 }
 
@@ -104,7 +108,8 @@ func (e *Endpoint) Sync(ctx context.Context, r call.Request) (id string, st sche
 func (e *Endpoint) accepted(r call.Request, a answer) (string, error) {
 	id := a.id()
 	switch text := worker.Text(a.Error); {
-	case id == "" && text != "" && len(a.Status) == 0:
+	// A 200 that carries an error and neither id nor state is a refusal in other words: nothing was queued, nothing is paid for.
+	case id == "" && text != "" && worker.Empty(a.Status):
 		return "", e.failure("submit", worker.Classify(text, nil))
 	case id == "":
 		return "", e.client.Senseless(r, "the answer to the submission holds no job id")
@@ -114,7 +119,8 @@ func (e *Endpoint) accepted(r call.Request, a answer) (string, error) {
 	return id, nil
 }
 
-// validID bounds an opaque id: it becomes a part of a path, a row's key and a line on a terminal.
+// validID bounds an opaque id: it becomes a part of a path, a row's key and a line on a terminal. "." and ".." would survive the escaping
+// and then be resolved away by a proxy: /status/.. is the endpoint itself.
 func validID(id string) bool {
 	printable := strings.IndexFunc(id, func(r rune) bool { return !unicode.IsPrint(r) || r == unicode.ReplacementChar }) < 0
 	return id != "" && len(id) <= 256 && printable && id != "." && id != ".."
@@ -137,6 +143,7 @@ func (e *Endpoint) ask(ctx context.Context, r call.Request, remote string) (sche
 	if err != nil {
 		return scheduler.Status{}, got, err
 	}
+	// An answer without an id is believed: derived services leave it out, and the path has named the job.
 	if id := a.id(); id != "" && id != remote {
 		return scheduler.Status{}, got, e.client.Senseless(r, "the answer is about the job %q, not about %q", short(id), remote)
 	}
@@ -146,7 +153,8 @@ func (e *Endpoint) ask(ctx context.Context, r call.Request, remote string) (sche
 // answerLimit leaves room above the platform's own limit, which is checked there.
 func answerLimit(l compiler.Limits) int64 { return max(2*l.OutputBytes+1<<20, 16<<20) }
 
-// unanswered makes a final state of what no further question can change.
+// unanswered makes a final state of what no further question can change: 404 and 410 in JSON (a proxy's HTML page is Transient) mean
+// Gone; 501, 505 and an answer beyond the limit mean Failed. All else stays an error, and the loop asks again.
 func (e *Endpoint) unanswered(a call.Answer, err error) (scheduler.Status, error) {
 	failed, ok := err.(*scheduler.Error)
 	if !ok || failed.Kind != scheduler.Rejected {
@@ -164,6 +172,8 @@ func (e *Endpoint) unanswered(a call.Answer, err error) (scheduler.Status, error
 // Cancel implements scheduler.Endpoint.
 func (e *Endpoint) Cancel(ctx context.Context, remote string) error {
 	var err error
+	unknown := false
+	// Cancelling twice does no harm, so trying the ways one after the other is safe, as it would not be for a submission.
 	for _, method := range e.api.CancelMethods {
 		var a call.Answer
 		r := call.Request{Op: "cancel", Method: method, Path: "/cancel/" + url.PathEscape(remote), Timeout: 10 * time.Second}
@@ -173,12 +183,17 @@ func (e *Endpoint) Cancel(ctx context.Context, remote string) error {
 		if a.Status != http.StatusNotFound && a.Status != http.StatusMethodNotAllowed {
 			return over(a, err)
 		}
-		err = over(a, err)
+		// A 404 for one method and 405 for the other: the path is there, and it is the job that is not.
+		unknown = unknown || a.Status == http.StatusNotFound
+	}
+	if unknown {
+		return nil
 	}
 	return err
 }
 
-// over turns the answers by which a platform says that there is nothing to cancel (any more) into success.
+// over turns the answers by which a platform says that there is nothing to cancel (any more) into success: the loop cancels what may
+// have ended meanwhile, and what is final needs no second try. 401, 403, 429 and 5xx stay errors.
 func over(a call.Answer, err error) error {
 	switch a.Status {
 	case http.StatusBadRequest, http.StatusNotFound, http.StatusConflict, http.StatusGone, http.StatusUnprocessableEntity:
@@ -190,6 +205,7 @@ func over(a call.Answer, err error) error {
 // Fetch implements scheduler.Endpoint.
 func (e *Endpoint) Fetch(ctx context.Context, out scheduler.Output) (io.ReadCloser, error) {
 	switch {
+	// An output that the parser could not place; its siblings are collected all the same.
 	case out.Problem != "":
 		return nil, e.client.Fail("fetch", scheduler.Rejected, "%s", out.Problem)
 	case out.URL != "":
@@ -200,7 +216,8 @@ func (e *Endpoint) Fetch(ctx context.Context, out scheduler.Output) (io.ReadClos
 	return e.client.Decode(out.Base64)
 }
 
-// answer of run and status. Every member may be missing, null or of another type.
+// answer of run and status. Every member may be missing, null or of another type, so each is kept raw and read on its own: one strange
+// member does not spoil the others. delayTime and executionTime are milliseconds, the first in the queue, the second on the worker (paid).
 type answer struct {
 	ID        json.RawMessage `json:"id"`
 	Status    json.RawMessage `json:"status"`
@@ -212,6 +229,7 @@ type answer struct {
 }
 
 // id is the job's, whether it came as text or as a number; "" if there is none.
+// json.Number keeps the digits: a float64 would round ids above 2^53 to those of other jobs.
 func (a answer) id() string {
 	var text string
 	if json.Unmarshal(a.ID, &text) == nil {

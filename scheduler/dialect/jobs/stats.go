@@ -10,6 +10,7 @@ import (
 )
 
 // statsAnswer holds both forms: Novita's /stats and RunPod's /health.
+// Pointers tell a count of 0 from one that is not given, which becomes -1.
 type statsAnswer struct {
 	Pending    *float64 `json:"pending"`
 	InProgress *float64 `json:"in_progress"`
@@ -42,6 +43,7 @@ func (e *Endpoint) Stats(ctx context.Context) (scheduler.Stats, error) {
 		Completed: number(a.Jobs.Completed),
 		Failed:    number(a.Jobs.Failed),
 	}
+	// /health gives no total. Throttled workers, which RunPod lists beside these, have no GPU, and so are not counted.
 	if w := a.Workers; s.Workers < 0 && w.Idle != nil {
 		s.Workers = number(w.Idle) + max(0, number(w.Running)) + max(0, number(w.Initializing))
 	}
@@ -70,6 +72,7 @@ func (e *Endpoint) stats(ctx context.Context, op string) (a statsAnswer, err err
 // number is the first value that was told, -1 if none was.
 func number(values ...*float64) int {
 	for _, v := range values {
+		// Beyond 1e9 it is no count of anything, and int(float) of a huge one is undefined.
 		if v != nil && *v >= 0 && *v < 1e9 {
 			return int(*v)
 		}

@@ -9,7 +9,8 @@ import (
 	"github.com/comfyc/comfyc/scheduler/dialect/worker"
 )
 
-// states are the platforms' words. PENDING is Novita's for IN_QUEUE. Case matters: a "completed" has never been seen to be final.
+// states are the platforms' words. PENDING is Novita's for IN_QUEUE. Case matters: a "completed" has never been seen to be final. A word
+// that is missing here reads as Unknown, the zero value, on which the loop polls on.
 var states = map[string]scheduler.State{
 	"IN_QUEUE":    scheduler.Queued,
 	"PENDING":     scheduler.Queued,
@@ -39,15 +40,18 @@ func (a answer) Answer() Answer {
 func (e *Endpoint) Status(a Answer) scheduler.Status {
 	s := scheduler.Status{State: states[a.State], Delay: milliseconds(a.Delay), Execution: milliseconds(a.Execution)}
 	_ = json.Unmarshal(a.Worker, &s.Worker)
+	// Shown in tables and written into the manifest, so it must be fit for a terminal.
 	s.Worker = e.client.Clean(s.Worker)
 	switch s.State {
 	case scheduler.Running:
+		// Output of a running job is the worker's progress_update, whatever it looks like: taking it for the result would end a job early.
 		s.Progress = progress(a.Output)
 	case scheduler.Completed:
 		e.completed(&s, a)
 	case scheduler.Failed:
 		s.Err = e.failure("poll", worker.Classify(failureTexts(a)))
 	case scheduler.TimedOut:
+		// Lost and not WorkerFailed: a hung worker (a websocket that broke, see package worker) is the usual cause, and another attempt mends it.
 		s.Err = e.client.Fail("poll", scheduler.Lost, "the platform's time-out ended the job; a worker may have hung, or the job takes longer than the endpoint allows")
 	}
 	return s
@@ -55,10 +59,11 @@ func (e *Endpoint) Status(a Answer) scheduler.Status {
 
 // completed reads the worker's output. A job that is COMPLETED without anything to collect has failed.
 func (e *Endpoint) completed(s *scheduler.Status, a Answer) {
-	if text := worker.Text(a.Error); text != "" && len(a.Output) == 0 {
+	if text := worker.Text(a.Error); text != "" && worker.Empty(a.Output) {
 		s.State, s.Err = scheduler.Failed, e.failure("poll", worker.Classify(text, nil))
 		return
 	}
+	// Partial results pass: what was owed and did not come is found by whoever compares with the plan, not here.
 	result := worker.Parse(a.Output)
 	if result.Failure != nil {
 		s.State, s.Err = scheduler.Failed, e.failure("poll", result.Failure)
@@ -107,7 +112,8 @@ func (e *Endpoint) failure(op string, f *worker.Failure) *scheduler.Error {
 	return failed
 }
 
-// milliseconds reads a duration; 0 for what is none. A day is the longest that a job may take anywhere.
+// milliseconds reads a duration; 0 for what is none. At most 7 days, the longest time that any platform lets a job be told, so that a
+// worker's nonsense cannot overflow sums of money.
 func milliseconds(raw []byte) time.Duration {
 	var ms float64
 	if json.Unmarshal(raw, &ms) != nil || ms < 0 || math.IsNaN(ms) {
@@ -116,7 +122,8 @@ func milliseconds(raw []byte) time.Duration {
 	return time.Duration(min(ms, float64(7*24*time.Hour/time.Millisecond)) * float64(time.Millisecond))
 }
 
-// progress reads {"progress": 0.4} or {"progress": 40} from a worker's progress update; 0 for anything else.
+// progress reads {"progress": 0.4} or {"progress": 40} from a worker's progress update; 0 for anything else. Up to 1 it is taken for a share,
+// above for percents, so the 1 of a worker that counts percents shows as the whole for a moment.
 func progress(output []byte) float64 {
 	var update struct {
 		Progress float64 `json:"progress"`

@@ -1,3 +1,7 @@
+// What stands beside `input` in a job's body. For example, with a webhook, a time-out of 90 s and a bucket, on RunPod:
+//
+//	{"input": {…}, "webhook": "https://…", "policy": {"executionTimeout": 90000}, "s3Config": {"accessId": "…", …}}
+
 package jobs
 
 import (
@@ -39,7 +43,7 @@ func (e *Endpoint) siblings(t scheduler.Terms) []byte {
 	return b
 }
 
-// own puts the user's own terms in place of the loop's.
+// own puts the user's own terms in place of the loop's. Low priority can only be added: false in a configuration is the same as not said.
 func own(t scheduler.Terms, of compiler.JobTerms) scheduler.Terms {
 	if of.Execution > 0 {
 		t.Execution = of.Execution

@@ -35,7 +35,8 @@ var api = jobs.API{
 	StatsPaths:    []string{"/stats", "/health"},
 }
 
-// New makes an endpoint.
+// New makes an endpoint. There is no webhook, no policy and no s3Config, since none is documented beside `input`; a bucket is a matter of
+// the endpoint's settings (BUCKET_ENDPOINT_URL and its like), and the platform's own execution time-out holds.
 func New(client *call.Client, p scheduler.Properties, o worker.Options) *jobs.Endpoint {
 	return jobs.New(api, client, p, o, nil)
 }

@@ -33,7 +33,8 @@ var Limits = compiler.Limits{
 	Retention:    30 * time.Minute,
 }
 
-// What is documented besides. A status-sync may wait for 90 s and more; proxies on the way end idle connections after 100 s.
+// What is documented besides. A status-sync may wait for 90 s and more; proxies on the way end idle connections after 100 s. So a wait of
+// a minute, with its slack of 10 s, stays below both.
 const (
 	execution    = 10 * time.Minute
 	cancelPer10s = 100

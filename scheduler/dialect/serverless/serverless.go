@@ -3,8 +3,8 @@
 //
 // The contract of an endpoint is made of ids and polls, so a synchronous call goes on in a goroutine of its own after Submit has
 // returned, and Poll looks at how far it is. There are at most as many goroutines as jobs in flight, and each ends with its call,
-// after 20 minutes at the latest. Results are kept in memory for the retention of the limits. What a process began, another one
-// does not know: after a restart such jobs are Gone.
+// after 20 minutes at the latest. Results are kept in memory for the retention of the limits, their pictures until a minute after Poll has
+// handed them over. What a process began, another one does not know: after a restart such jobs are Gone.
 package serverless
 
 import (
@@ -12,6 +12,7 @@ import (
 	"crypto/rand"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -24,7 +25,8 @@ import (
 	"github.com/comfyc/comfyc/scheduler/dialect/worker"
 )
 
-// Limits of a service that configures none: 20 MB is what RunPod takes for /runsync, and a minute how long it keeps results.
+// Limits of a service that configures none: 20 MB is what RunPod takes for /runsync. Retention is that of the answers in this process's memory;
+// a job that RunPod goes on with by itself (it answers IN_PROGRESS after its own wait) is kept there for a minute once it has ended.
 var Limits = compiler.Limits{
 	InFlight:     8,
 	SubmitPer10s: 1000,
@@ -40,6 +42,8 @@ const (
 	longest = 20 * time.Minute // of one synchronous call
 	// longPoll bounds a PollWait, which is a wait in this process and no call.
 	longPoll = 5 * time.Minute
+	// handed is how long pictures stay after Poll has told of them, should its answer have been dropped on the way: whoever polls keeps its own.
+	handed = time.Minute
 )
 
 // New makes an endpoint of the kind that the client's URL asks for. health is the path of the service's health check from the root of its host; ""
@@ -75,6 +79,7 @@ type run struct {
 	remote string    // the service's own id, once it is known that it goes on by itself
 	ended  time.Time // zero while the call goes on
 	wanted bool      // that it ends: Cancel was called
+	told   bool      // the end has been handed over by Poll
 }
 
 // Properties implements scheduler.Endpoint.
@@ -88,6 +93,7 @@ func (e *Endpoint) Submit(ctx context.Context, job *compiler.Job, terms schedule
 	}
 	var once sync.Once
 	sent, done := make(chan struct{}), make(chan error, 1)
+	// The call outlives Submit, whose context ends with it; its values (traces) go along.
 	own, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	id, r := rand.Text(), &run{cancel: cancel, done: make(chan struct{}), status: scheduler.Status{State: scheduler.Running}}
 	go func() {
@@ -96,11 +102,13 @@ func (e *Endpoint) Submit(ctx context.Context, job *compiler.Job, terms schedule
 			Limit: 2*e.Properties().Limits.OutputBytes + 1<<20, Written: func() { once.Do(func() { close(sent) }) }})
 	}()
 	select {
+	// The whole request is on its way: from now on Poll tells everything, a refusal too.
 	case <-sent:
 	case err := <-done:
 		if err != nil {
 			return "", err
 		}
+	// Stopped while the body was still being written. The call's own error says whether anything may have arrived.
 	case <-ctx.Done():
 		cancel()
 		if err := <-done; err != nil {
@@ -114,14 +122,25 @@ func (e *Endpoint) Submit(ctx context.Context, job *compiler.Job, terms schedule
 // call makes the call and keeps its outcome; the error is for a Submit that is still waiting.
 func (e *Endpoint) call(ctx context.Context, r *run, request call.Request) error {
 	remote, st, err := e.queue.Sync(ctx, request)
+	if e.note(r, remote, st, err) {
+		// Our hanging up came too late: the service goes on, and would be paid for.
+		_ = e.queue.Cancel(context.WithoutCancel(ctx), remote) // nobody waits for it; a poll tells the outcome
+	}
+	return err
+}
+
+// note keeps the outcome of a call. It tells whether the service goes on with a job that is to end.
+func (e *Endpoint) note(r *run, remote string, st scheduler.Status, err error) (goesOn bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	r.ended = time.Now()
 	close(r.done)
+	// We hung up. Whether the service still works, and bills, cannot be known.
 	if r.wanted && err != nil {
 		r.status = scheduler.Status{State: scheduler.Cancelled}
-		return err
+		return false
 	}
+	// A copy, as Submit may be returning the original at the same time.
 	if failed, ok := err.(*scheduler.Error); ok {
 		told := *failed
 		if told.Kind == scheduler.Uncertain {
@@ -129,19 +148,21 @@ func (e *Endpoint) call(ctx context.Context, r *run, request call.Request) error
 			told.Kind = scheduler.Lost
 		}
 		r.status = scheduler.Status{State: scheduler.Failed, Err: &told}
-		return err
+		return false
 	}
 	r.status = st
+	// RunPod answers with IN_PROGRESS when its own wait is over; the job is then polled like one that was sent by /run.
 	if !st.State.Final() {
 		r.remote = remote
 	}
-	return nil
+	return r.wanted && r.remote != ""
 }
 
 // keep remembers a run, and forgets those whose time is over.
 func (e *Endpoint) keep(id string, r *run) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	// Linear in the runs that are kept, once per submission: some hundreds, against a call of seconds.
 	for old, o := range e.runs {
 		if !o.ended.IsZero() && time.Since(o.ended) > e.Properties().Limits.Retention {
 			delete(e.runs, old)
@@ -158,7 +179,22 @@ func (e *Endpoint) look(id string) (st scheduler.Status, remote string, ok bool)
 	if !ok {
 		return scheduler.Status{}, "", false
 	}
+	if r.status.State.Final() && !r.told {
+		r.told = true
+		time.AfterFunc(handed, func() { e.letGo(r) })
+	}
 	return r.status, r.remote, true
+}
+
+// letGo drops the pictures of a run. Addresses stay: what could not be fetched from there is asked for again.
+func (e *Endpoint) letGo(r *run) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	// A new list, as whoever polled holds the old one.
+	r.status.Outputs = slices.Clone(r.status.Outputs)
+	for i := range r.status.Outputs {
+		r.status.Outputs[i].Base64 = ""
+	}
 }
 
 // Poll implements scheduler.Endpoint.
@@ -185,6 +221,7 @@ func (e *Endpoint) PollWait(ctx context.Context, id string, wait time.Duration) 
 		return scheduler.Status{}, e.client.Fail("poll", scheduler.Transient, "given up before the call ended")
 	}
 	if _, remote, _ := e.look(id); remote != "" {
+		// Below a second a plain poll is the better use of the call.
 		if rest := wait - time.Since(begun); rest > time.Second {
 			return e.queue.PollWait(ctx, remote, min(rest, time.Minute))
 		}
@@ -205,22 +242,28 @@ func (e *Endpoint) ended(id string) <-chan struct{} {
 	return over
 }
 
-// Cancel implements scheduler.Endpoint: it ends the call. Whether the service then stops working is up to the service.
+// Cancel implements scheduler.Endpoint: it ends the call. Whether the service then stops working is up to the service. A job that the service goes
+// on with by itself is cancelled there.
 func (e *Endpoint) Cancel(ctx context.Context, id string) error {
-	_, remote, ok := e.look(id)
-	if !ok {
-		return nil
-	}
-	if remote != "" {
+	if remote := e.hangUp(id); remote != "" {
 		return e.queue.Cancel(ctx, remote)
 	}
+	return nil
+}
+
+// hangUp ends a call that is still going on. It gives the service's own id of a job that goes on without it, "" if there is none.
+func (e *Endpoint) hangUp(id string) (remote string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if r := e.runs[id]; r.ended.IsZero() {
+	r, ok := e.runs[id]
+	if !ok {
+		return ""
+	}
+	if r.ended.IsZero() {
 		r.wanted = true
 		r.cancel()
 	}
-	return nil
+	return r.remote
 }
 
 // Fetch implements scheduler.Endpoint.

@@ -1,3 +1,7 @@
+// Which nodes a worker's text blames. There is no machine-readable form: worker-comfyui turns ComfyUI's answer into sentences, in three ways,
+// and the ids are read back out of them, so that a finding can be printed at its place in the user's file. What is not recognised is lost
+// for the blame only; the text itself is always shown.
+
 package worker
 
 import (
@@ -52,7 +56,8 @@ func validationErrors(text string) []nodeError {
 	return found
 }
 
-// pythonErrors makes "type: message (details)" of each error in the printed list. Only the outer members come before extra_info.
+// pythonErrors makes "type: message (details)" of each error in the printed list. Only the outer members come before extra_info, which
+// repeats the same words for inner things; so three members after each 'type' are read and no more.
 func pythonErrors(list string) string {
 	var texts []string
 	for _, printed := range strings.Split(list, "{'type': ")[1:] {
@@ -104,6 +109,7 @@ func ReadRefusal(body []byte) Failure {
 		whole.Message = Text(r.Error)
 	}
 	f := Failure{Kind: scheduler.Rejected, Message: errorLine(whole.Type, whole.Message, whole.Details), NodeErrors: map[string]string{}}
+	// Another endpoint may have the custom node, so the job is not refused for good.
 	if id, ok := whole.Extra.Node.(string); ok && whole.Type == "missing_node_type" {
 		f.Kind = scheduler.MissingModel
 		f.NodeErrors[shorten(id, 64)] = f.Message
@@ -128,6 +134,7 @@ func (f *Failure) blame(id string, raw json.RawMessage) {
 	var texts []string
 	for _, e := range node.Errors[:min(len(node.Errors), maxProblems)] {
 		texts = append(texts, errorLine(e.Type, e.Message, e.Details))
+		// One missing model makes the whole prompt one for another endpoint, whatever else is wrong with it.
 		if found, ok := missingModel(e.Details); ok && e.Type == "value_not_in_list" {
 			f.Kind = scheduler.MissingModel
 			f.Message = found

@@ -21,7 +21,9 @@ type sign struct {
 	hint  string   // added to the message, "" for none
 }
 
-// signs are looked at in this order: what a bigger GPU or another endpoint would mend comes before what is merely a failure.
+// signs are looked at in this order: what a bigger GPU or another endpoint would mend comes before what is merely a failure. The texts are
+// those of torch and CUDA (memory), ComfyUI (nodes, outputs), worker-comfyui's handler (history, websocket, input) and boto3 (buckets). A worker
+// that loses a job from its history has often saved good pictures before, and the same job mostly succeeds elsewhere: so Lost, not Rejected.
 var signs = []sign{
 	{scheduler.OutOfMemory, []string{"out of memory", "outofmemory", "allocation on device", "cublas_status_alloc_failed"}, ""},
 	{scheduler.MissingModel, []string{"missing_node_type", "custom node may not be installed", "cannot execute because node"}, ""},
@@ -34,17 +36,21 @@ var signs = []sign{
 
 // The ways in which the lack of a model is said.
 var (
+	// Both quotes may come escaped, as the text is often JSON inside of a Python string.
 	// notInList finds the value in "ckpt_name: 'x.safetensors' not in […]".
 	notInList = regexp.MustCompile(`(\w+): \\?['"]([^'"]+)\\?['"] not in`)
 	// noSuchFile finds a model that a node could not open.
 	noSuchFile = regexp.MustCompile(`(?i)(?:no such file or directory|file not found|filenotfounderror|model .{0,200}not found)`)
-	modelName  = regexp.MustCompile(`(?i)\.(safetensors|sft|ckpt|pth?|bin|gguf|onnx)\b`)
+	// mention finds a file in such a complaint: what is quoted, or a word with an ending.
+	mention   = regexp.MustCompile(`['"][^'"\n]+['"]|[^\s'"]+\.[A-Za-z]\w{1,11}\b`)
+	modelName = regexp.MustCompile(`(?i)\.(safetensors|sft|ckpt|pth?|bin|gguf|onnx)\b`)
 )
 
 // Classify says what an error text and its details mean. The default is WorkerFailed: the job ran and failed.
 func Classify(text string, details []string) *Failure {
 	all := join(text, details)
 	f := &Failure{Kind: scheduler.WorkerFailed, Message: shorten(summary(text, details), maxText), NodeErrors: nodeErrors(all)}
+	// Before the signs: the text of a missing model often says "validation failed" or even "connection" as well.
 	if found, ok := missingModel(all); ok {
 		f.Kind = scheduler.MissingModel
 		f.Message = found
@@ -61,6 +67,7 @@ func Classify(text string, details []string) *Failure {
 		}
 		return f
 	}
+	// The graph is at fault, not the worker: no other endpoint would take it.
 	if strings.Contains(lower, "validation failed") || strings.Contains(lower, "failed_validation") {
 		f.Kind = scheduler.Rejected
 	}
@@ -74,11 +81,22 @@ func missingModel(text string) (string, bool) {
 			return "the endpoint lacks the model " + m[2] + " (" + m[1] + ")", true
 		}
 	}
-	if at := noSuchFile.FindStringIndex(text); at != nil && modelName.MatchString(text[at[0]:]) {
+	for _, at := range noSuchFile.FindAllStringIndex(text, maxProblems) {
 		line, _, _ := strings.Cut(text[at[0]:], "\n")
-		return "the endpoint lacks a model: " + shorten(line, 300), true
+		if modelName.MatchString(named(text[at[0]:at[1]], line)) {
+			return "the endpoint lacks a model: " + shorten(line, 300), true
+		}
 	}
 	return "", false
+}
+
+// named is the file that a complaint is about: the last one within the words of the complaint ("model x.ckpt not found"), or else the first one
+// in its line. Files that are named later are others.
+func named(complaint, line string) string {
+	if within := mention.FindAllString(complaint, -1); len(within) > 0 {
+		return within[len(within)-1]
+	}
+	return mention.FindString(line)
 }
 
 // IsModel tells whether a text looks like the file name of a model.
@@ -96,6 +114,7 @@ func containsAny(text string, parts []string) bool {
 
 // summary is the message for the user: the text's first line and the details.
 func summary(text string, details []string) string {
+	// The first line says what failed; the lines of a traceback behind it are of no use to whoever wrote the workflow.
 	line, rest, _ := strings.Cut(text, "\n")
 	if before, _, found := strings.Cut(line, ". Raw response: "); found {
 		line = before

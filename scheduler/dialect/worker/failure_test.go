@@ -38,6 +38,13 @@ func TestClassify(t *testing.T) {
 		{"Failed to upload one or more input images", []string{"Error decoding base64 for bad.png: Incorrect padding"}, scheduler.WorkerFailed, "Incorrect padding", ""},
 		{"job timed out after 1 retries", nil, scheduler.Lost, "", ""},
 		{"boom", nil, scheduler.WorkerFailed, "boom", ""},
+		{"[Errno 2] No such file or directory: 'input/cat.png'\nloaded v1-5.safetensors", nil, scheduler.WorkerFailed, "cat.png", ""},
+		{"[Errno 2] No such file or directory: 'input/cat.png' (after x.safetensors was loaded)", nil, scheduler.WorkerFailed, "cat.png", ""},
+		{"File not found: cat.png, while running x.safetensors", nil, scheduler.WorkerFailed, "cat.png", ""},
+		{"FileNotFoundError: No such file or directory: 'a.png'; No such file or directory: 'b.gguf'", nil, scheduler.MissingModel, "b.gguf", ""},
+		{"FileNotFoundError: [Errno 2] No such file or directory: \"/m/x.safetensors\"", nil, scheduler.MissingModel, "x.safetensors", ""},
+		{"Model upscale/4x.pth not found, see list.txt", nil, scheduler.MissingModel, "4x.pth", ""},
+		{"file not found: models/flux dev.sft", nil, scheduler.MissingModel, "dev.sft", ""},
 	}
 	for _, c := range cases {
 		f := Classify(c.text, c.details)
@@ -58,6 +65,33 @@ func TestText(t *testing.T) {
 	} {
 		if got := Text([]byte(raw)); got != want {
 			t.Errorf("Text(%s) = %q, want %q", raw, got, want)
+		}
+	}
+}
+
+// Lists and objects without end are looked into for some levels only; what is deeper is shown as it stands.
+func TestTextDeep(t *testing.T) {
+	for raw, want := range map[string]string{
+		strings.Repeat("[", 7) + `"x"` + strings.Repeat("]", 7):                                               "x",
+		strings.Repeat(`{"error":`, 7) + `"x"` + strings.Repeat("}", 7):                                       "x",
+		strings.Repeat("[", 2000) + `"x"` + strings.Repeat("]", 2000):                                         strings.Repeat("[", 1992) + `"x"`,
+		strings.Repeat(`{"message":[`, 1000) + `"x"` + strings.Repeat("]}", 1000):                             `{"message":[{"message":[`,
+		strings.Repeat("[", 100_000) + `"x"` + strings.Repeat("]", 100_000):                                   "[[[[",
+		`["` + strings.Repeat(`y`, 300_000) + `",` + strings.Repeat("[", 9) + `"x"` + strings.Repeat("]", 10): "yyyy",
+	} {
+		if got := Text([]byte(raw)); !strings.HasPrefix(got, want) || len(got) > 4*maxText+10 {
+			t.Errorf("Text(%.40s) = %.60q in %d bytes, want %.40q", raw, got, len(got), want)
+		}
+		if got := Texts([]byte(raw)); len(got) == 0 || len(got) > 2 {
+			t.Errorf("Texts(%.40s): %d texts", raw, len(got))
+		}
+	}
+}
+
+func TestEmpty(t *testing.T) {
+	for raw, want := range map[string]bool{"": true, "null": true, " null ": true, `""`: true, "[]": true, "{}": true, "0": false, `"x"`: false, "false": false, "[null]": false} {
+		if got := Empty([]byte(raw)); got != want {
+			t.Errorf("Empty(%s) = %v", raw, got)
 		}
 	}
 }

@@ -19,7 +19,10 @@ import (
 	"github.com/comfyc/comfyc/compiler/source"
 )
 
-// Form is how an image takes jobs.
+// Form is how an image takes jobs. For example, for a graph with one input file:
+//
+//	runpod/worker-comfyui      {"input":{"workflow":{…},"images":[{"name":"cat.png","image":"iVBOR…"}]}}
+//	novitalabs/comfyui-worker  {"input":{"workflow":{…},"output_node_id":"9"}}
 type Form struct {
 	Name      string // repository of the image
 	OneOutput bool   // it gives back the files of one node only
@@ -37,6 +40,7 @@ var forms = []Form{
 // Find gives the form of an image, such as "docker.io/runpod/worker-comfyui:5.5.0-flux1-dev". An image that is not known is taken to
 // have the form of runpod/worker-comfyui, which most builds derive from.
 func Find(image string) Form {
+	// A digest, then a tag: the colon counts only behind the last slash, since "host:5000/image" has one for the port.
 	name, _, _ := strings.Cut(image, "@")
 	if slash, colon := strings.LastIndex(name, "/"), strings.LastIndex(name, ":"); colon > slash {
 		name = name[:colon]
@@ -71,11 +75,13 @@ func (f Form) Body(job *compiler.Job, o Options) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	// A shallow copy: a job is shared by the attempts on several endpoints, each with aliases of its own.
 	renamed := *job
 	renamed.Prompt = prompt
 	if err := checkSize(&renamed, o.Limit, 0); err != nil {
 		return nil, err
 	}
+	// Written by appending and not by json.Marshal: the prompt is JSON already, and parsing could change its numbers (a seed up to 2^64-1).
 	body, err := f.input([]byte(`{"input":{"workflow":`), &renamed, o)
 	if err != nil {
 		return nil, err
@@ -88,6 +94,7 @@ func (f Form) Body(job *compiler.Job, o Options) ([]byte, error) {
 func checkSize(job *compiler.Job, limit, exact int64) error {
 	e := SizeError{Bytes: exact, Limit: limit, Prompt: int64(len(job.Prompt))}
 	for _, file := range job.Files {
+		// Base64 makes four bytes of each three that were begun.
 		e.Files += (file.Size + 2) / 3 * 4
 	}
 	if exact == 0 {
@@ -138,7 +145,8 @@ func workflowAndOutputNode(b []byte, job *compiler.Job, o Options) ([]byte, erro
 	return source.AppendQuoted(b, node), nil
 }
 
-// ReadInput reads an input file and makes sure that it is still the one that was planned with.
+// ReadInput reads an input file and makes sure that it is still the one that was planned with. The worker refuses names with a slash or
+// "..", and all are hashed into the render's id, so a changed file would be filed under a picture that it does not make.
 func ReadInput(file compiler.InputFile, read func(string) ([]byte, error)) ([]byte, error) {
 	if file.Name == "" || strings.ContainsAny(file.Name, `/\`) || strings.Contains(file.Name, "..") {
 		return nil, fmt.Errorf("the input file's name %q is not one that workers take", file.Name)

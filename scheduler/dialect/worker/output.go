@@ -10,7 +10,8 @@ import (
 	"github.com/comfyc/comfyc/scheduler"
 )
 
-// Bounds of what is taken from one output.
+// Bounds of what is taken from one output: how many files and problems, and the bytes of a text, a file's name and an address. Signed
+// addresses have some hundred bytes to two thousand.
 const (
 	maxOutputs  = 4096
 	maxProblems = 64
@@ -36,11 +37,13 @@ type Result struct {
 //	{"error": …, "details": […]}, {"status": "error", "message": …}                failed, though COMPLETED
 func Parse(output []byte) Result {
 	output = bytes.TrimSpace(output)
+	// The platform drops an output that is too large for it and leaves the job COMPLETED.
 	if len(output) == 0 || string(output) == "null" {
 		return failed(scheduler.Lost, "the job is COMPLETED but came without output: most often the output was over the platform's size limit; let the worker upload to a bucket, or ask for smaller images or fewer per job")
 	}
 	var r Result
 	switch output[0] {
+	// Made a list of one, so that a bare picture goes the way of all others.
 	case '"':
 		r.addItems(json.RawMessage("[" + string(output) + "]"))
 	case '[':
@@ -70,11 +73,13 @@ func parseObject(output []byte) Result {
 	if text := Text(members["error"]); text != "" {
 		return Result{Failure: Classify(text, Texts(members["details"]))}
 	}
+	// `message` alone is no sign of failure: before 5.0.0 the picture itself stood there.
 	if text := Text(members["message"]); text != "" && Text(members["status"]) == "error" {
 		return Result{Failure: Classify(text, nil)}
 	}
 	r := Result{Problems: Texts(members["errors"])}
 	known := false
+	// In a fixed order, so that the outputs of one answer always have the same numbers.
 	for _, key := range []string{"images", "message", "image", "url", "urls"} {
 		if value, ok := members[key]; ok {
 			known = true
@@ -130,6 +135,7 @@ type item struct {
 // addItem takes an item that is a text or an object.
 func (r *Result) addItem(i int, raw json.RawMessage) {
 	var it item
+	// null decodes into a string too, as "", and is told of below as empty.
 	if json.Unmarshal(raw, &it.Data) != nil {
 		if err := json.Unmarshal(raw, &it); err != nil {
 			r.problem(fmt.Sprintf("output %d is not an image: %s", i+1, shorten(string(raw), 80)))
@@ -157,7 +163,8 @@ func (r *Result) problem(text string) {
 // bucketAdvice is for paths that workers give when they were told to use a bucket and could not.
 const bucketAdvice = "%s is a path on the worker, not an address: the endpoint has BUCKET_ENDPOINT_URL without a valid BUCKET_ACCESS_KEY_ID and BUCKET_SECRET_ACCESS_KEY; set them, or remove it to get images as base64"
 
-// place tells content from address. What it is decides, not the worker's `type`.
+// place tells content from address. What it is decides, not the worker's `type`: derived builds leave it out, or write "base64" beside an address.
+// A path on the worker must never pass as an address, as it could then be joined with some host.
 func place(out *scheduler.Output, content string) {
 	lower := strings.ToLower(content[:min(len(content), 32)])
 	switch {
@@ -184,6 +191,7 @@ func isBase64(content string) bool {
 			return false
 		}
 	}
+	// The smallest PNG has 67 bytes; shorter than 16 signs is a word such as "none" or "error".
 	return len(content) >= 16
 }
 

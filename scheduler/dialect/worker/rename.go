@@ -6,7 +6,8 @@ import (
 	"github.com/comfyc/comfyc/compiler/source"
 )
 
-// proseInputs hold text for people, in which a file name is no model.
+// proseInputs hold text for people, in which a file name is no model. With the alias "a.ckpt" → "b.ckpt" a prompt that consists of just
+// "a.ckpt" stays as it is.
 var proseInputs = []string{"text", "prompt", "string", "filename_prefix"}
 
 // Rename replaces names of files and models in a prompt: every string inside an input, at any depth, that is exactly one of the
@@ -32,6 +33,7 @@ func Rename(prompt []byte, names map[string]string) ([]byte, error) {
 	if !changed {
 		return prompt, nil
 	}
+	// The tree keeps each number's own digits, so seeds above 2^53 pass unchanged, as they would not through encoding/json.
 	return tree.AppendJSON(make([]byte, 0, len(prompt))), nil
 }
 

@@ -10,6 +10,10 @@ import (
 	"strings"
 )
 
+// Inputs come as JSON constants or over links, and ComfyUI converts constants
+// before a node sees them (int(x), float(x), str(x), bool(x)). The getters here
+// do the same, so nodes are written as if every input had its declared type.
+
 // value is what flows over a link: picture, mask, *latent, *cond, *model and
 // the other types of model.go, int64, uint64, float64, string, bool, box, or
 // nil. Constants of the prompt are json.Number, []any or map[string]any too.
@@ -22,12 +26,12 @@ type many []value
 // that is wrong in err and give a zero value; a node checks err once, before it
 // works.
 type args struct {
-	env  *env
-	node *node
-	in   map[string]value
+	env  *env             // of the run, for the limits and for saving
+	node *node            // for its id and the order of its inputs
+	in   map[string]value // one value of each input that is given, for this call
 	// lists holds every value of each input, for the classes that take lists.
 	lists map[string][]value
-	err   error
+	err   error // the first thing that is wrong
 }
 
 // fail notes an error, unless there is one already.
@@ -79,6 +83,8 @@ func (a *args) either(name string) (*tensor, func(*tensor) value) {
 // notEmpty makes sure that a node never works on nothing.
 func notEmpty(a *args, name string, t *tensor) *tensor {
 	if t == nil || t.pixels() == 0 {
+		// A stand-in of one pixel, so that the node may compute sizes before it
+		// looks at err.
 		a.fail("input %s has no pixels", name)
 		return newTensor(1, 1, 1, 3)
 	}
@@ -93,15 +99,8 @@ func (a *args) text(name string) string {
 			a.fail("input %s is longer than %d bytes", name, mostText)
 		}
 		return v
-	case json.Number:
-		return v.String()
-	case int64, uint64, float64:
-		return fmt.Sprint(v)
-	case bool:
-		if v {
-			return "True"
-		}
-		return "False"
+	case json.Number, int64, uint64, float64, bool:
+		return asText(v)
 	default:
 		a.fail("input %s is not text: %s", name, typeName(v))
 		return ""
@@ -124,6 +123,7 @@ func (a *args) integer(name string) int {
 		return 0
 	}
 	n, err := asInt(v)
+	// Sizes, indexes and steps: beyond 32 bits products of them would overflow.
 	if err != nil || n > math.MaxInt32 || n < math.MinInt32 {
 		a.fail("input %s is not a usable integer: %v", name, v)
 	}
@@ -141,6 +141,8 @@ func (a *args) integerOr(name string, missing int) int {
 // seed gives an INT of up to 64 bits.
 func (a *args) seed(name string) uint64 {
 	v := a.want(name)
+	// A json.Number prints as the digits it was sent with, so all 64 bits
+	// survive.
 	if u, err := strconv.ParseUint(fmt.Sprint(v), 10, 64); err == nil {
 		return u
 	}
@@ -185,6 +187,7 @@ func (a *args) truthOr(name string, missing bool) bool {
 }
 
 // grown gives the members of an autogrow input ("images.image0", …) by number.
+// Shorter keys come first, so that image10 follows image9.
 func (a *args) grown(name string) []value {
 	var keys []string
 	for k := range a.in {
@@ -205,7 +208,8 @@ func (a *args) grown(name string) []value {
 	return out
 }
 
-// mostWork bounds the samples that one node may touch: some tens of seconds.
+// mostWork bounds the samples that one node may touch: some tens of seconds. It
+// is for filters whose cost grows with a radius as well as with the picture.
 const mostWork = 1 << 34
 
 // bears notes an error when a node would have to touch too many samples.
@@ -222,7 +226,8 @@ func (a *args) fits(n, h, w int) {
 	}
 }
 
-// asInt reads an integer as Python's int() does.
+// asInt reads an integer as Python's int() does, but up to 63 bits; larger
+// numbers are for the getter seed.
 func asInt(v value) (int64, error) {
 	switch v := v.(type) {
 	case int64:
@@ -237,7 +242,7 @@ func asInt(v value) (int64, error) {
 		}
 		return 0, nil
 	case string:
-		return strconv.ParseInt(strings.TrimSpace(v), 10, 64)
+		return strconv.ParseInt(numeral(v), 10, 64)
 	case json.Number:
 		if n, err := v.Int64(); err == nil {
 			return n, nil
@@ -253,6 +258,7 @@ func asInt(v value) (int64, error) {
 
 // cut drops the fraction.
 func cut(f float64) (int64, error) {
+	// Beyond this a float64 may round to a number that an int64 does not hold.
 	if math.IsNaN(f) || math.Abs(f) > 1<<62 {
 		return 0, errors.New("out of range")
 	}
@@ -267,11 +273,36 @@ func asFloat(v value) (float64, error) {
 	case json.Number:
 		return v.Float64()
 	case string:
-		return strconv.ParseFloat(strings.TrimSpace(v), 64)
+		s := numeral(v)
+		if strings.ContainsAny(s, "xX") {
+			return 0, errors.New("not a number") // hexadecimal to Go, nothing to Python
+		}
+		return strconv.ParseFloat(s, 64)
 	}
 	n, err := asInt(v)
 	return float64(n), err
 }
+
+// digits are those of numbers in prompts.
+const digits = "0123456789"
+
+// numeral takes off what Python allows in the text of a number and Go does not:
+// blanks around it, and single underscores between digits. Other underscores
+// stay, and make it no number.
+func numeral(s string) string {
+	s = strings.TrimSpace(s)
+	var out strings.Builder
+	for i := range len(s) {
+		if s[i] == '_' && 0 < i && i < len(s)-1 && isDigit(s[i-1]) && isDigit(s[i+1]) {
+			continue
+		}
+		out.WriteByte(s[i])
+	}
+	return out.String()
+}
+
+// isDigit tells whether c is one of digits.
+func isDigit(c byte) bool { return '0' <= c && c <= '9' }
 
 // truthy is Python's bool().
 func truthy(v value) bool {

@@ -1,9 +1,14 @@
 package worker
 
+// The table of what the preview knows. A new class is one line in pixelClasses
+// or modelClasses and one function of the form func(*args) ([]value, error),
+// which gives one value for each output slot.
+
 // class is how the preview runs one node class.
 type class struct {
 	support Support
-	run     func(*args) ([]value, error)
+	// nil for a class that is not in the tables.
+	run func(*args) ([]value, error)
 	// output marks ComfyUI's output nodes: a run starts at them.
 	output bool
 	// lists marks classes that take whole lists (ComfyUI's INPUT_IS_LIST).
@@ -36,18 +41,23 @@ func classOf(name string) (class, bool) {
 	return c, ok
 }
 
-// pixelClasses are the classes that the preview runs exactly.
+// pixelClasses are the classes that the preview runs exactly: by the name that
+// a prompt has under class_type, which for newer nodes may end in Node or V2.
 var pixelClasses = map[string]class{
+	// Files in.
 	"LoadImage":       real(loadImage),
 	"LoadImageOutput": real(loadImage),
 	"LoadImageMask":   real(loadImageMask),
 
+	// Files out. PreviewImage, MaskPreview and ImageCompare write to the
+	// temporary folder, which a serverless worker does not hand on.
 	"SaveImage":         saves(saveImage),
 	"SaveImageAdvanced": saves(saveImageAdvanced),
 	"PreviewImage":      saves(previewImage),
 	"MaskPreview":       saves(maskPreview),
 	"ImageCompare":      saves(imageCompare),
 
+	// Pixels. Most take and give one IMAGE.
 	"ImageScale":                real(imageScale),
 	"ImageScaleBy":              real(imageScaleBy),
 	"ImageScaleToTotalPixels":   real(imageScaleToTotalPixels),
@@ -100,6 +110,7 @@ var pixelClasses = map[string]class{
 	"ImageMergeTileList":        ofLists(mergeTiles),
 	"CreateList":                ofLists(createList),
 
+	// Masks: one channel, 1 where something is to be done.
 	"MaskToImage":      real(maskToImage),
 	"ImageToMask":      real(imageToMask),
 	"ImageColorToMask": real(imageColorToMask),
@@ -111,6 +122,7 @@ var pixelClasses = map[string]class{
 	"GrowMask":         real(growMask),
 	"ThresholdMask":    real(thresholdMask),
 
+	// Values that steer a graph without any picture.
 	"PrimitiveInt":             real(primitiveInt),
 	"PrimitiveFloat":           real(primitiveFloat),
 	"PrimitiveString":          real(primitiveString),
@@ -122,13 +134,11 @@ var pixelClasses = map[string]class{
 	"ComfyAndNode":             real(andNode),
 	"ComfyOrNode":              real(orNode),
 	"ComfyNumberConvert":       real(numberConvert),
-	"ComfySwitchNode":          switchNode(false),
-	"ComfySoftSwitchNode":      switchNode(true),
-	"InvertBooleanNode":        real(invertBoolean),
-	"ConvertStringToComboNode": real(stringToCombo),
+	"ComfySwitchNode":          switchNode(),
 	"ResolutionSelector":       real(resolutionSelector),
 	"PreviewAny":               saves(previewAny),
 
+	// Texts.
 	"StringConcatenate": real(stringConcatenate),
 	"StringSubstring":   real(stringSubstring),
 	"StringLength":      real(stringLength),

@@ -2,11 +2,15 @@ package worker
 
 import "strings"
 
+// What a text encoder gives to samplers, reduced to what a drawing can use: the
+// words, the guidance, and pictures that steer. Areas, masks and step ranges
+// are carried without effect.
+
 // cond is a value of type CONDITIONING: what the text encoder was told.
 type cond struct {
-	text     string
+	text     string  // all texts of the conditioning, joined by commas
 	guidance float64 // 0 when not set
-	hints    []hint
+	hints    []hint  // at most mostHints, in the order in which they were added
 }
 
 // mostHints bounds the pictures of one conditioning.
@@ -14,7 +18,7 @@ const mostHints = 8
 
 // hint is a picture that steers the model.
 type hint struct {
-	t      *tensor
+	t      *tensor // at least one picture; scaled to the latent when it is mixed in
 	weight float64 // 0..1
 }
 
@@ -41,6 +45,7 @@ func joinText(one, two string) string {
 		return one
 	case one == "":
 		return two
+	// 64 KiB: a graph may join what it has joined many times over.
 	case len(one)+len(two) > mostText/16:
 		return one
 	}
@@ -82,6 +87,8 @@ func combinesPairs(p1, n1, p2, n2 string) class {
 
 // join is both, as one.
 func (c *cond) join(o *cond) *cond {
+	// A new slice: conditionings are shared by all nodes that are linked to
+	// them.
 	hints := append(append([]hint(nil), c.hints...), o.hints...)
 	return &cond{
 		text: joinText(c.text, o.text), guidance: max(c.guidance, o.guidance),
@@ -120,10 +127,13 @@ func hinted(part float64, pictures []string, inputs ...string) class {
 	return drawn(func(a *args) ([]value, error) {
 		var hints []hint
 		for _, name := range pictures {
+			// A control net at full strength must not hide the drawing, hence
+			// part: 0.35.
 			weight := min(max(a.numberOr("strength", 1)*part, 0), 1)
 			switch v := a.in[name].(type) {
 			case picture:
 				hints = append(hints, hint{v.tensor, weight})
+			// ReferenceLatent gives a latent; an empty one shows nothing.
 			case *latent:
 				if v.pic != nil {
 					hints = append(hints, hint{v.pic, weight})
@@ -158,6 +168,7 @@ func instructPixToPix(a *args) ([]value, error) {
 		return nil, a.err
 	}
 	steer := &cond{hints: []hint{{l.pic, 0.5}}}
+	// What is sampled has the size of the picture and none of its pixels.
 	empty := *l
 	empty.pic = nil
 	return []value{a.condOf("positive").join(steer), a.condOf("negative"), &empty}, a.err

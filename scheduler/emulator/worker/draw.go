@@ -15,8 +15,8 @@ import (
 type canvas struct {
 	pix  []float32 // rows of R, G, B
 	w, h int
-	mood mood
-	dice dice
+	mood mood // what the prompt says about colours
+	dice dice // of the composition
 	// unit is the longer side; lengths are fractions of it.
 	unit float64
 }
@@ -27,6 +27,8 @@ type canvas struct {
 // grain from the sampler. A later frame of a video moves on a little.
 func paint(pix []float32, w, h int, p pass, place, frame int) {
 	c := &canvas{pix: pix, w: w, h: h, mood: moodOf(p), unit: float64(max(w, h))}
+	// One stream of numbers for the composition, drawn from in a fixed order: a
+	// draw that is added at some place changes all that comes after it.
 	c.dice = newDice(p.compose, uint64(place))
 	c.backdrop(detailOf(p.steps), float64(frame)*0.02)
 	if c.mood.scenic {
@@ -43,6 +45,7 @@ func detailOf(steps int) int {
 
 // contrastOf rises with cfg and guidance, from 0.8 to about 1.3.
 func contrastOf(p pass) float32 {
+	// A cfg of 1 is none; with 7 the result is about 1.09.
 	strength := max(p.cfg-1, 0) + p.pos.guidance*0.7
 	return float32(0.8 + 0.5*(1-math.Exp(-strength/7)))
 }
@@ -53,6 +56,7 @@ const gridSide = 160
 // backdrop fills with flowing bands of colour: a gradient bent by noise,
 // computed on a small grid and enlarged smoothly.
 func (c *canvas) backdrop(octaves int, drift float64) {
+	// At least 8 samples on the shorter side of a very long picture.
 	gw := max(gridSide*c.w/int(c.unit), 8)
 	gh := max(gridSide*c.h/int(c.unit), 8)
 	noise := newNoise(c.dice.next())
@@ -61,13 +65,19 @@ func (c *canvas) backdrop(octaves int, drift float64) {
 		angle = c.dice.between(0, 2*math.Pi)
 	}
 	scale, bend := c.dice.between(1.6, 3.2), c.dice.between(0.25, 0.6)
+	// The gradient runs downwards at angle 0; in a scene it leans by half a
+	// radian at most.
 	dx, dy := math.Sin(angle), math.Cos(angle)
 	small := newTensor(1, gh, gw, 3)
 	for y := range gh {
+		// u and v run from -0.5 to 0.5 along the longer side, so that shapes
+		// are not stretched in wide or tall pictures.
 		v := (float64(y)/float64(gh-1) - 0.5) * float64(c.h) / c.unit
 		row := small.row(0, y)
 		for x := range gw {
 			u := (float64(x)/float64(gw-1) - 0.5) * float64(c.w) / c.unit
+			// Noise that is read at places moved by other noise flows instead
+			// of blotching.
 			warp := noise.fractal(u*scale+drift, v*scale, 2)
 			n := noise.fractal(u*scale*1.5+warp*2, v*scale*1.5+drift+7, octaves)
 			at := 0.5 + u*dx + v*dy + bend*n + 0.2*warp
@@ -86,6 +96,7 @@ func (c *canvas) ridges(drift float64) {
 	count := 2 + int(c.dice.between(0, 3))
 	horizon := c.dice.between(0.35, 0.6)
 	for i := range count {
+		// From above 0, the farthest, to 1.
 		near := float64(i+1) / float64(count)
 		noise := newNoise(c.dice.next())
 		rough, tall := c.dice.between(1.2, 3.5), c.dice.between(0.05, 0.22)*(1.2-0.5*near)
@@ -93,6 +104,8 @@ func (c *canvas) ridges(drift float64) {
 		var colour, low [3]float32
 		c.mood.at(0.78-0.7*near, colour[:])
 		c.mood.at(0.66-0.66*near, low[:])
+		// The height of the ridge in each column, in pixels from the picture's
+		// top.
 		tops := make([]float32, c.w)
 		for x := range tops {
 			u := float64(x) / c.unit
@@ -113,6 +126,8 @@ func (c *canvas) hill(tops []float32, colour, low [3]float32) {
 			if below <= 0 {
 				continue
 			}
+			// The first pixel below the line is covered in part, which smooths
+			// the edge.
 			cover, deep := min(below, 1), min(below*fade*2.5, 1)
 			p := row[x*3 : x*3+3]
 			for k := range p {
@@ -126,8 +141,13 @@ func (c *canvas) hill(tops []float32, colour, low [3]float32) {
 // in front, all lit from the same side above.
 func (c *canvas) shapes(drift float64) {
 	count := 1 + int(c.dice.between(0, 3))
+	// The first body's radius, as a part of the root of the picture's area;
+	// each further one is about half as large.
 	size := c.dice.between(0.15, 0.27)
+	// An angle in radians, 0 to the right and clockwise: always from above.
 	light := c.dice.between(-2.6, -0.5)
+	// Where photographers put a subject: the thirds of the width, and the
+	// middle.
 	thirds := [...]float64{0.34, 0.5, 0.66}
 	first := int(c.dice.between(0, 3))
 	bodies := make([]body, count)
@@ -160,6 +180,7 @@ type body struct {
 
 // shadow darkens the ground under a body.
 func (c *canvas) shadow(b body) {
+	// A flat ellipse at the foot, on the side away from the light.
 	cx, cy := b.x-0.25*b.rx*math.Cos(b.light), b.y+b.ry*1.02
 	rx, ry := b.rx*1.05, b.ry*0.2
 	for y := max(0, int(cy-ry)); y < min(c.h, int(cy+ry)+1); y++ {
@@ -178,6 +199,7 @@ func (c *canvas) shadow(b body) {
 
 // body draws a shape like a ball with a soft edge and a highlight.
 func (c *canvas) body(b body) {
+	// As far as the lobes may stand out.
 	reach := 1 + 2*b.swing + 0.03
 	y0, y1 := max(0, int(b.y-b.ry*reach)), min(c.h, int(b.y+b.ry*reach)+1)
 	x0, x1 := max(0, int(b.x-b.rx*reach)), min(c.w, int(b.x+b.rx*reach)+1)
@@ -194,8 +216,13 @@ func (c *canvas) body(b body) {
 			if cover == 0 {
 				continue
 			}
+			// The cosine between a ball's surface and the light, which comes
+			// from the front as much as from the side (0.62² + 0.78² is about
+			// 1).
 			facing := u*lx + v*ly + 0.78*math.Sqrt(max(1-d*d, 0))
 			lit := float32(0.36 + 0.8*max(facing, 0))
+			// In the end facing to the 16th power, without math.Pow for each
+			// pixel.
 			gloss := facing * facing
 			gloss *= gloss * gloss * gloss
 			p := row[x*3 : x*3+3]
@@ -240,6 +267,8 @@ func (o *outline) at(u, v float64) float64 {
 	if sum == 0 {
 		return 1
 	}
+	// Where the direction meets the diamond, from 0 to 4; the reverse of
+	// diamond.
 	t := 1 - u/sum
 	if v < 0 {
 		t = 3 + u/sum
@@ -256,10 +285,13 @@ const grainSide = 64
 // finish sets the contrast, darkens the corners and adds grain.
 func (c *canvas) finish(contrast float32, d dice) {
 	grain := make([]float32, grainSide*grainSide)
+	// Grain of less than one percent: it tells samplers apart without being
+	// seen.
 	amount := 0.003 + 0.006*d.between(0, 1)
 	for i := range grain {
 		grain[i] = float32(d.between(-amount, amount))
 	}
+	// How much each column is darkened; rows are added below.
 	across := make([]float32, c.w)
 	for x := range across {
 		u := float32(x)/float32(c.w) - 0.5
@@ -269,6 +301,8 @@ func (c *canvas) finish(contrast float32, d dice) {
 		v := float32(y)/float32(c.h) - 0.5
 		down := 1 - 0.45*v*v
 		row := c.pix[y*c.w*3 : (y+1)*c.w*3]
+		// Specks are two pixels wide and high, as film grain is coarser than a
+		// pixel.
 		line := grain[y/2%grainSide*grainSide:][:grainSide]
 		for x, dark := range across {
 			shade, speck := down-dark, line[x/2%grainSide]
@@ -280,7 +314,8 @@ func (c *canvas) finish(contrast float32, d dice) {
 	}
 }
 
-// words splits a prompt into lower-case words.
+// words splits a prompt into lower-case words; digits and punctuation part
+// them.
 func words(s string) []string {
 	return strings.FieldsFunc(strings.ToLower(s), func(r rune) bool {
 		return !(r >= 'a' && r <= 'z' || r > 127)

@@ -12,6 +12,10 @@ import (
 	"golang.org/x/image/math/fixed"
 )
 
+// Nobody may take a preview for a render, not even in a thumbnail. So the strip
+// is part of the pixels, and what later nodes make of a picture (crop, scale)
+// keeps the mark in its metadata even if the strip is cut off.
+
 // The two fonts of the strip, parsed once.
 var (
 	boldFont    = sync.OnceValues(func() (*opentype.Font, error) { return opentype.Parse(gobold.TTF) })
@@ -22,9 +26,12 @@ var (
 // enough to be read when the picture is 256 pixels wide, and two small lines
 // beside it where there is room.
 func caption(t *tensor, top, below string) {
+	// In pixels: 8 % of the longer side, at least 10, at most a third of the
+	// height.
 	high := min(max(max(t.w, t.h)*8/100, 10), max(t.h/3, 1))
 	strip := image.NewAlpha(image.Rect(0, 0, t.w, high))
 	at := writeBold(strip, "PREVIEW", high)
+	// Letters below 7 pixels cannot be read and are left out.
 	if small := float64(high) * 0.3; small >= 7 {
 		room := t.w - at - high/4
 		writeSmall(strip, top, at, high*42/100, small, room)
@@ -37,6 +44,8 @@ func caption(t *tensor, top, below string) {
 				ink := float32(strip.Pix[y*strip.Stride+x]) / 255
 				for k := range min(t.c, 3) {
 					p := &row[x*t.c+k]
+					// The strip darkens what is under it to 22 %; ink is white.
+					// Alpha stays.
 					*p = *p*0.22*(1-ink) + ink
 				}
 			}
@@ -52,6 +61,7 @@ func writeBold(strip *image.Alpha, word string, high int) int {
 	}
 	size := float64(high) * 0.78
 	face, width := faceFor(f, size, word)
+	// A narrow picture gets smaller letters rather than half a word.
 	if room := float64(strip.Rect.Dx()) * 0.94; face != nil && float64(width) > room {
 		face, width = faceFor(f, size*room/float64(width), word)
 	}
@@ -86,8 +96,10 @@ func writeSmall(strip *image.Alpha, s string, x, y int, size float64, room int) 
 		return
 	}
 	runes := []rune(s)
+	// Measuring costs time for each letter, and no strip holds 400.
 	runes = runes[:min(len(runes), 400)]
 	for width > room && len(runes) > 1 {
+		// As many letters as fit on average, and one less each time after that.
 		keep := min(len(runes)-1, len(runes)*room/width+1)
 		runes = runes[:keep]
 		s = string(runes) + "…"

@@ -5,6 +5,11 @@ import (
 	"slices"
 )
 
+// A sweep over prompts is looked at as a grid of small pictures, so a prompt
+// must be told by its colours: the colours and places that it names, or else
+// colours that follow from its text. "a red fox in the snow" puts something red
+// before hills of white and pale blue.
+
 // colour is red, green and blue, 0 to 1.
 type colour [3]float32
 
@@ -28,7 +33,8 @@ var colourWords = map[string]colour{
 	"gray": {0.5, 0.5, 0.52}, "white": {0.94, 0.94, 0.95}, "black": {0.08, 0.08, 0.1}, "ivory": {0.95, 0.93, 0.84},
 }
 
-// sceneWords are places with a sky and a ground, and their colours.
+// sceneWords are places with a sky and a ground, and their colours: the middle
+// one and the light one of the backdrop.
 var sceneWords = map[string][2]colour{
 	"sky": {{0.35, 0.6, 0.92}, {0.8, 0.9, 0.98}}, "sea": {{0.06, 0.3, 0.5}, {0.45, 0.75, 0.85}},
 	"ocean": {{0.03, 0.25, 0.48}, {0.4, 0.72, 0.85}}, "lake": {{0.12, 0.36, 0.48}, {0.62, 0.8, 0.86}},
@@ -65,9 +71,13 @@ func moodOf(p pass) mood {
 			scene = append(scene, s)
 		}
 	}
+	// For what the words leave open. The same prompt has the same colours with
+	// every seed; another model shifts the hue a little.
 	d := newDice(textHash(p.pos.text), 0)
 	style := newDice(textHash(p.model.String()), 1)
 	hue := math.Mod(d.between(0, 1)+style.between(-0.04, 0.04)+1, 1)
+	// Of prompts that name neither a colour nor a place, three in ten are
+	// scenes.
 	m := mood{scenic: len(scene) > 0 || len(named) == 0 && d.between(0, 1) < 0.3}
 	main, light := m.base(hue, named, scene, &d)
 	m.stops = [5]colour{main.mix(colour{}, 0.75), main.mix(colour{}, 0.35), main, main.mix(light, 0.6), light}
@@ -78,6 +88,8 @@ func moodOf(p pass) mood {
 		case len(named) > 0:
 			m.accent[i] = named[0].mix(light, 0.35*float32(i))
 		default:
+			// About opposite to the backdrop on the circle of hues, less
+			// saturated.
 			m.accent[i] = ofHue(math.Mod(hue+0.46+0.07*float64(i), 1), 0.48, 0.58)
 		}
 	}
@@ -90,6 +102,7 @@ func (m *mood) base(hue float64, named []colour, scene [][2]colour, d *dice) (ma
 	switch {
 	case len(scene) > 0:
 		main, light = scene[0][0], scene[0][1]
+		// Further places tint the first one: "city at night".
 		for _, s := range scene[1:] {
 			main, light = main.mix(s[0], 0.4), light.mix(s[1], 0.5)
 		}
@@ -98,6 +111,8 @@ func (m *mood) base(hue float64, named []colour, scene [][2]colour, d *dice) (ma
 		}
 	case len(named) == 1:
 		main, light = named[0].mix(colour{0.3, 0.3, 0.32}, 0.25), named[0].mix(colour{1, 1, 1}, 0.7)
+	// "red fox, blue sky": the first colours are for bodies, the last is behind
+	// them.
 	case len(named) > 1:
 		last := named[len(named)-1]
 		main, light = last.mix(colour{0.25, 0.25, 0.28}, 0.2), last.mix(colour{1, 1, 1}, 0.65)
@@ -113,7 +128,8 @@ func (c colour) mix(o colour, part float32) colour {
 	return c
 }
 
-// ofHue makes a colour of hue, saturation and lightness, each 0 to 1.
+// ofHue makes a colour of hue, saturation and lightness, each 0 to 1 (CSS's
+// hsl).
 func ofHue(hue, saturation, lightness float64) colour {
 	var out colour
 	reach := saturation * min(lightness, 1-lightness)

@@ -8,6 +8,9 @@ type dice struct{ state uint64 }
 
 // newDice starts from a seed and a place in the batch.
 func newDice(seed, place uint64) dice {
+	// The first constant is splitmix64's own, 2^64 over the golden ratio:
+	// neighbouring places get far apart. The second keeps seed 0 at place 0
+	// from being state 0.
 	d := dice{seed ^ place*0x9e3779b97f4a7c15 ^ 0x5851f42d4c957f2d}
 	d.next()
 	return d
@@ -26,7 +29,8 @@ func scramble(z uint64) uint64 {
 	return z ^ z>>31
 }
 
-// between gives a number from lo, below hi.
+// between gives a number from lo, below hi: the upper 53 bits, as many as a
+// float64 keeps.
 func (d *dice) between(lo, hi float64) float64 {
 	return lo + (hi-lo)*float64(d.next()>>11)/(1<<53)
 }
@@ -42,8 +46,8 @@ func textHash(s string) uint64 {
 
 // noise is smooth value noise on a lattice of 256 × 256 that repeats.
 type noise struct {
-	order [256]uint8
-	value [256]float64
+	order [256]uint8   // a permutation: it mixes the two coordinates
+	value [256]float64 // -1 to 1
 }
 
 // newNoise shuffles a lattice.
@@ -65,7 +69,9 @@ func (n *noise) at(x, y float64) float64 {
 	fx, fy := math.Floor(x), math.Floor(y)
 	ix, iy := uint8(int(fx)), uint8(int(fy))
 	u, v := x-fx, y-fy
+	// Eased, so that no edges of the lattice show.
 	u, v = u*u*(3-2*u), v*v*(3-2*v)
+	// Bytes wrap around at 256, and the lattice with them.
 	left, right := n.order[ix], n.order[ix+1]
 	a, b := n.value[n.order[left+iy]], n.value[n.order[right+iy]]
 	c, d := n.value[n.order[left+iy+1]], n.value[n.order[right+iy+1]]
@@ -78,6 +84,8 @@ func (n *noise) fractal(x, y float64, octaves int) float64 {
 	sum, part := 0.0, 0.5
 	for range octaves {
 		sum += part * n.at(x, y)
+		// Not exactly 2, and moved: or the octaves' lattices would lie on each
+		// other.
 		x, y, part = x*2.03+17.1, y*2.03+9.7, part/2
 	}
 	return sum

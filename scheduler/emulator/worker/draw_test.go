@@ -284,7 +284,8 @@ func TestLatentSizes(t *testing.T) {
 }
 
 func TestFactorOf(t *testing.T) {
-	for name, want := range map[string]int{"RealESRGAN_x4plus.pth": 4, "2x-Anime.pth": 2, "foo": 4, "8x_NMKD.pt": 8} {
+	for name, want := range map[string]int{"RealESRGAN_x4plus.pth": 4, "2x-Anime.pth": 2, "foo": 4, "8x_NMKD.pt": 8,
+		"4x-then-1x": 4, "net_x16_gan": 16, "12x": 12, "x1_512x512": 1, "0x": 4, "extra_99999999999999999999x": 4} {
 		if got := factorOf(name); got != want {
 			t.Errorf("%s: %d, want %d", name, got, want)
 		}

@@ -24,7 +24,7 @@ func FuzzRun(f *testing.F) {
 	pixels := image.NewNRGBA(image.Rect(0, 0, 9, 7))
 	f.Fuzz(func(t *testing.T, prompt []byte) {
 		upload := func(string) ([]byte, error) { return pngOf(t, pixels), nil }
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
 		r, err := Run(ctx, prompt, Options{Inputs: upload, MaxPixels: 1 << 14})
 		if err != nil {

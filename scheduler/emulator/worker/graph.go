@@ -9,16 +9,20 @@ import (
 	"strconv"
 )
 
+// A prompt is read with a streaming decoder instead of into a map, for two
+// things that a map loses: the order of nodes, which results and errors follow,
+// and the digits of numbers (a seed of 64 bits does not fit into a float64).
+
 const (
 	maxPrompt = 16 << 20 // bytes
-	maxNodes  = 10_000
-	maxInputs = 1_000 // per node
+	maxNodes  = 10_000   // of one prompt
+	maxInputs = 1_000    // per node
 )
 
 // graph is a decoded prompt. The nodes keep the order of the file.
 type graph struct {
-	ids   []string
-	nodes map[string]*node
+	ids   []string         // in the order of the file; an id that is there twice stands at its first place
+	nodes map[string]*node // by id; of an id that is there twice the last one counts
 }
 
 // node is one entry of the prompt.
@@ -30,7 +34,7 @@ type node struct {
 // input is one value of a node: a link or a constant.
 type input struct {
 	name string
-	link *link
+	link *link // nil for a constant
 	// constant is a string, json.Number, bool, nil, []any or map[string]any.
 	constant any
 }
@@ -38,7 +42,7 @@ type input struct {
 // link names an output of another node.
 type link struct {
 	node string
-	slot int
+	slot int // from 0; not checked against the class
 }
 
 // decodeGraph reads a prompt: an object of id -> {class_type, inputs}.
@@ -140,6 +144,8 @@ func asLink(v any) *link {
 	if !isText || !isNumber {
 		return nil
 	}
+	// A slot of 0.0 or "0" is no link here, and ends as a constant of the wrong
+	// type.
 	slot, err := strconv.Atoi(number.String())
 	if err != nil {
 		return nil

@@ -1,5 +1,9 @@
 package worker
 
+// Nodes that change each sample by itself. Results are not limited to 0..1
+// unless the node itself does so: a later node sees what is beyond, and only
+// saving and the 8-bit nodes cut it off.
+
 // imageInvert turns 0 into 1; an alpha channel is turned too, as in ComfyUI.
 func imageInvert(a *args) ([]value, error) {
 	t := a.picture("image")
@@ -27,8 +31,8 @@ func adjustContrast(a *args) ([]value, error) {
 	return given(t.each(func(v float32) float32 { return clamp((v-0.5)*factor + 0.5) }), nil)
 }
 
-// normalizeImages moves mean to 0 and std to 1. Nothing limits the result: saving
-// does.
+// normalizeImages moves mean to 0 and std to 1. Nothing limits the result:
+// saving does. A std of 0 gives infinities, which save as black or white.
 func normalizeImages(a *args) ([]value, error) {
 	t, mean, std := a.picture("images"), float32(a.number("mean")), float32(a.number("std"))
 	if a.err != nil {
@@ -44,6 +48,8 @@ func imageAddNoise(a *args) ([]value, error) {
 		return nil, a.err
 	}
 	out := newTensor(t.n, t.h, t.w, t.c)
+	// torch seeds its generator with the lower 32 bits. The noise is drawn for
+	// the whole batch at once, so that each picture has its own.
 	normals(out.pix, newTwister(uint32(seed)))
 	for i, v := range t.pix {
 		out.pix[i] = clamp(v + strength*out.pix[i])
@@ -66,6 +72,7 @@ func rgbToYUV(a *args) ([]value, error) {
 	}
 	for i := 0; i < len(t.pix); i += 3 {
 		r, g, b := t.pix[i], t.pix[i+1], t.pix[i+2]
+		// BT.601: luma, and the differences of blue and red to it around 0.5.
 		y := 0.299*r + 0.587*g + 0.114*b
 		for k, v := range [3]float32{y, (b-y)*0.564 + 0.5, (r-y)*0.713 + 0.5} {
 			out[k].pix[i], out[k].pix[i+1], out[k].pix[i+2] = v, v, v

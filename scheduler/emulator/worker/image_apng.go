@@ -6,13 +6,21 @@ import (
 	"errors"
 	"image"
 	"image/color"
+	"image/draw"
 	"image/png"
 )
+
+// An animated PNG is a PNG with further chunks: fcTL before each frame says
+// where it lies, and the frame's rows stand in IDAT (the first) or fdAT, which
+// is IDAT behind four bytes of a sequence number. Go's decoder knows none of
+// these, so each frame is written as a PNG of its own and decoded.
 
 // frame is one picture of an animated PNG: where it lies, how it is laid over
 // what was there, what happens afterwards, and its compressed rows.
 type frame struct {
-	x, y, w, h     int
+	x, y, w, h int // in pixels of the canvas
+	// dispose: 0 leaves the frame, 1 clears its area, 2 restores what was
+	// there. blend: 0 replaces what is below, 1 lays the frame over it.
 	dispose, blend byte
 	data           []byte
 }
@@ -20,6 +28,7 @@ type frame struct {
 // apngFrames splits an animated PNG; no frames are found in a plain one. head is
 // what all frames share: the chunks before the first picture, IHDR first.
 func apngFrames(data []byte) (head [][]byte, frames []frame) {
+	// Each chunk: length (4), kind (4), body, checksum (4).
 	for at := 8; at+12 <= len(data); {
 		size := int(binary.BigEndian.Uint32(data[at:]))
 		if size < 0 || size > len(data)-at-12 {
@@ -43,42 +52,63 @@ func apngFrames(data []byte) (head [][]byte, frames []frame) {
 }
 
 // decodeAPNG lays the frames over one another. All have the pixel format of the
-// first; those with fewer than 8 bits or with 16 are read as 8.
-func decodeAPNG(head [][]byte, frames []frame, c image.Config, limit int) (*loaded, error) {
+// file, and their samples become numbers as those of a still picture do.
+func decodeAPNG(file []byte, head [][]byte, frames []frame, c image.Config, limit int) (*loaded, error) {
 	if err := fits(len(frames), c.Height, c.Width, limit); err != nil {
 		return nil, err
 	}
-	l := newLoaded(len(frames), image.Rect(0, 0, c.Width, c.Height))
-	canvas := image.NewNRGBA(image.Rect(0, 0, c.Width, c.Height))
+	size := image.Rect(0, 0, c.Width, c.Height)
+	l := newLoaded(len(frames), size)
+	var canvas draw.Image
 	for i, f := range frames {
+		// Before it is decoded: a frame may claim any size.
+		if !f.area().In(size) {
+			return nil, errors.New("a frame lies outside the picture")
+		}
 		img, err := f.decode(head)
 		if err != nil {
 			return nil, err
 		}
-		area := image.Rect(f.x, f.y, f.x+f.w, f.y+f.h)
-		if !area.In(canvas.Rect) {
-			return nil, errors.New("a frame lies outside the picture")
+		scale, alpha := pngFormat(file, img)
+		if canvas == nil {
+			canvas = image.NewNRGBA(size)
+			if scale == deep {
+				canvas = image.NewNRGBA64(size)
+			}
 		}
-		before := append([]uint8(nil), canvas.Pix...)
+		if f.blend == 1 && scale == deep && alpha {
+			return nil, errors.New("frames of 16 bits with alpha are laid over one another, which ComfyUI cannot read")
+		}
+		before := append([]uint8(nil), *samples(canvas)...)
 		f.lay(canvas, img)
-		_, opaque := img.(*image.RGBA)
-		l.fill(i, canvas, plain, !opaque)
+		l.fill(i, canvas, scale, alpha)
 		switch f.dispose {
 		case 1:
-			for y := f.y; y < f.y+f.h; y++ {
-				clear(canvas.Pix[canvas.PixOffset(f.x, y):canvas.PixOffset(f.x+f.w, y)])
-			}
+			draw.Draw(canvas, f.area(), image.Transparent, image.Point{}, draw.Src)
 		case 2:
-			canvas.Pix = before
+			*samples(canvas) = before
 		}
 	}
 	return l, nil
 }
 
+// samples are those of a canvas, which is one of two types.
+func samples(canvas draw.Image) *[]uint8 {
+	if c, ok := canvas.(*image.NRGBA64); ok {
+		return &c.Pix
+	}
+	return &canvas.(*image.NRGBA).Pix
+}
+
+// area is where a frame lies on the canvas.
+func (f frame) area() image.Rectangle { return image.Rect(f.x, f.y, f.x+f.w, f.y+f.h) }
+
 // decode makes a PNG of its own of a frame.
 func (f frame) decode(head [][]byte) (image.Image, error) {
 	var out bytes.Buffer
 	out.WriteString("\x89PNG\r\n\x1a\n")
+	// All frames share palette and pixel format; only the size is the frame's
+	// own.
 	for _, h := range head {
 		body := append([]byte(nil), h[4:]...)
 		if string(h[:4]) == "IHDR" && len(body) == 13 {
@@ -93,20 +123,25 @@ func (f frame) decode(head [][]byte) (image.Image, error) {
 }
 
 // lay puts a frame on the canvas: in place of what was there, or over it.
-func (f frame) lay(canvas *image.NRGBA, img image.Image) {
+func (f frame) lay(canvas draw.Image, img image.Image) {
+	under, _ := canvas.(*image.NRGBA) // nil with 16 bits: those only replace
 	for y := range f.h {
 		for x := range f.w {
-			c := color.NRGBAModel.Convert(img.At(img.Bounds().Min.X+x, img.Bounds().Min.Y+y)).(color.NRGBA)
-			if f.blend == 1 && c.A < 255 {
-				c = over(canvas.NRGBAAt(f.x+x, f.y+y), c)
+			// No step multiplies by alpha: the canvas is of the frames' depth.
+			c := img.At(img.Bounds().Min.X+x, img.Bounds().Min.Y+y)
+			if f.blend == 1 && under != nil {
+				if top := color.NRGBAModel.Convert(c).(color.NRGBA); top.A < 255 {
+					c = over(under.NRGBAAt(f.x+x, f.y+y), top)
+				}
 			}
-			canvas.SetNRGBA(f.x+x, f.y+y, c)
+			canvas.Set(f.x+x, f.y+y, c)
 		}
 	}
 }
 
 // over lays one colour over another.
 func over(under, top color.NRGBA) color.NRGBA {
+	// Weights of the two colours, times 255² in all.
 	a, b := int(top.A)*255, int(under.A)*(255-int(top.A))
 	if a+b == 0 {
 		return color.NRGBA{}

@@ -2,6 +2,9 @@ package worker
 
 import "errors"
 
+// Nodes that join, cut and count batches. A batch is one tensor, so all its
+// pictures have one size, which the first one decides, and one channel count.
+
 // imageBatch appends the second batch, scaled and cut to the first one's size.
 func imageBatch(a *args) ([]value, error) {
 	one, two := a.picture("image1"), a.picture("image2")
@@ -19,6 +22,8 @@ func joinBatches(a *args, parts []*tensor) (*tensor, error) {
 		most, n = max(most, t.c), n+t.n
 	}
 	for i, t := range parts {
+		// ComfyUI adds one opaque channel where the other has more, whatever
+		// the difference is.
 		if t.c < most {
 			t = t.channels(t.c+1, 1)
 		}
@@ -129,6 +134,7 @@ func emptyImage(a *args) ([]value, error) {
 	out := newTensor(n, h, w, 3)
 	rgb := [3]float32{}
 	for k := range rgb {
+		// Red stands in bits 16 to 23.
 		rgb[k] = float32(float64(colour>>(16-8*k)&0xff) / 0xff)
 	}
 	for i := range out.pix {

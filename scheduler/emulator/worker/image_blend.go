@@ -32,6 +32,7 @@ func imageBlend(a *args) ([]value, error) {
 	if !ok {
 		return nil, fmt.Errorf("no blend mode is called %q", mode)
 	}
+	// The blended result is mixed with the first picture by the factor.
 	keep, add := float32(1-factor), float32(factor)
 	return given(pairwise(one, two, func(x, y float32) float32 {
 		return clamp(x*keep + mix(x, y)*add)
@@ -60,7 +61,8 @@ func pairwise(one, two *tensor, f func(x, y float32) float32) (*tensor, error) {
 // shape names the dimensions in messages.
 func (t *tensor) shape() string { return fmt.Sprintf("%d × %d × %d × %d", t.n, t.w, t.h, t.c) }
 
-// blendModes are the ways of ImageBlend; x is the first picture.
+// blendModes are the ways of ImageBlend; x is the first picture. They are
+// ComfyUI's own: difference has a sign there, and what is below 0 becomes 0.
 var blendModes = map[string]func(x, y float32) float32{
 	"normal":     func(_, y float32) float32 { return y },
 	"multiply":   func(x, y float32) float32 { return x * y },

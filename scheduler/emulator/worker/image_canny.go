@@ -21,6 +21,7 @@ func imageCanny(a *args) ([]value, error) {
 	}
 	out := newTensor(t.n, t.h, t.w, 3)
 	for i := range t.n {
+		// One picture at a time: each has its own intermediate grids.
 		slope := slopesOf(smooth5(greyOf(t.slice(i, i+1))))
 		for p, on := range connect(slope.crests(), t.w, low, high) {
 			if on {
@@ -46,6 +47,7 @@ func greyOf(t *tensor) *tensor {
 
 // smooth5 blurs with five samples of a bell of sigma 1, mirrored at the edges.
 func smooth5(t *tensor) *tensor {
+	// The samples add up to 1. Sums run sideways first.
 	bell := []float32{0.05448869, 0.24420135, 0.40261996, 0.24420135, 0.05448869}
 	side, out := newTensor(1, t.h, t.w, 1), newTensor(1, t.h, t.w, 1)
 	for y := range t.h {
@@ -66,8 +68,8 @@ func smooth5(t *tensor) *tensor {
 // directions it rises.
 type slopes struct {
 	w, h  int
-	steep []float32
-	way   []int8
+	steep []float32 // length of the gradient, by pixel
+	way   []int8    // index into steps8
 }
 
 // slopesOf measures with Sobel's operator; edges are repeated.
@@ -80,8 +82,12 @@ func slopesOf(t *tensor) *slopes {
 			gx := -up[l] + up[r] - 2*mid[l] + 2*mid[r] - down[l] + down[r]
 			gy := -up[l] - 2*up[x] - up[r] + down[l] + 2*down[x] + down[r]
 			at := y*t.w + x
+			// The small number under the root is that of kornia, whose filter
+			// ComfyUI calls; it counts, as the thresholds compare with the
+			// result.
 			s.steep[at] = float32(math.Sqrt(float64(gx*gx + gy*gy + 1e-6)))
 			angle := float32(math.Atan2(float64(gy), float64(gx))) * float32(4/math.Pi)
+			// Eighths of a turn, rounded to the nearest; -4 to 4 become 0 to 7.
 			s.way[at] = int8((int(math.RoundToEven(float64(angle))) + 8) % 8)
 		}
 	}
@@ -103,6 +109,7 @@ func (s *slopes) crests() []float32 {
 	out := make([]float32, len(s.steep))
 	for i, v := range s.steep {
 		x, y, d := i%s.w, i/s.w, steps8[s.way[i]]
+		// Both must be smaller: of two equal neighbours neither is a crest.
 		if v-at(x+d[0], y+d[1]) > 0 && v-at(x-d[0], y-d[1]) > 0 {
 			out[i] = v
 		}
@@ -113,6 +120,8 @@ func (s *slopes) crests() []float32 {
 // connect finds what is above high, and what is above low and touches it,
 // directly or through others.
 func connect(crest []float32, w int, low, high float32) []bool {
+	// Depth first from each strong pixel over the eight neighbours; each pixel
+	// is put on the list once.
 	on := make([]bool, len(crest))
 	var todo []int
 	for i, v := range crest {

@@ -25,17 +25,21 @@ func composite(to, from, m *tensor, x, y int, fit bool) (*tensor, error) {
 	if x < 0 || y < 0 {
 		return nil, errors.New("the place of the source is negative")
 	}
+	// Scaled by torch's bilinear interpolation, as in ComfyUI's own composite.
 	if fit {
 		from = taps(from, linearTaps(from.w, to.w), linearTaps(from.h, to.h))
 	}
-	if from.c != to.c && from.c != 1 {
+	if from.c != to.c {
 		return nil, fmt.Errorf("pictures of %d and %d channels cannot be combined", to.c, from.c)
 	}
 	from = from.repeatTo(to.n)
+	// The mask belongs to the source and covers all of it, so it takes its
+	// size.
 	if m != nil {
 		m = taps(m, linearTaps(m.w, from.w), linearTaps(m.h, from.h)).repeatTo(from.n)
 	}
 	x, y = min(x, to.w), min(y, to.h)
+	// What is left of the source within the destination; 0 beyond its edges.
 	w, h := min(from.w, to.w-x), min(from.h, to.h-y)
 	out := to.clone()
 	for i := range to.n {
@@ -117,7 +121,9 @@ type porterDuff struct {
 // coverBoth is the coverage of two layers that cover independently.
 func coverBoth(sa, da float32) float32 { return sa + da - sa*da }
 
-// porterDuffModes are the ways of PorterDuffImageComposite.
+// porterDuffModes are the ways of PorterDuffImageComposite, after Porter and
+// Duff's operators and those of 2D graphics libraries. DST is the destination,
+// SRC the source; IN, OUT, ATOP and OVER say which part of it is kept.
 var porterDuffModes = map[string]porterDuff{
 	"ADD": {func(sa, da float32) float32 { return clamp(sa + da) },
 		func(s, _, d, _ float32) float32 { return clamp(s + d) }},
@@ -161,6 +167,7 @@ var porterDuffModes = map[string]porterDuff{
 // is scaled to the destination's size.
 func porterDuffComposite(a *args) ([]value, error) {
 	src, dst := a.picture("source"), a.picture("destination")
+	// 1 is clear in ComfyUI's masks, the opposite of an alpha channel.
 	srcMask, dstMask := a.mask("source_alpha"), a.mask("destination_alpha")
 	mode, ok := porterDuffModes[a.text("mode")]
 	if a.err == nil && (!ok || src.c != dst.c) {
@@ -191,6 +198,8 @@ func (p porterDuff) combine(src, srcMask, dst, dstMask *tensor) (out, cover *ten
 		sa, da := 1-srcMask.pix[i], 1-dstMask.pix[i]
 		alpha := p.alpha(sa, da)
 		cover.pix[i] = 1 - alpha
+		// Clear: the colour would be divided by nearly nothing, and stays
+		// black.
 		if alpha <= 1e-5 {
 			continue
 		}

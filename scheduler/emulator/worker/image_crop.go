@@ -2,6 +2,9 @@ package worker
 
 import "errors"
 
+// Nodes that cut and pad. Rectangles are in pixels from the upper left; what is
+// asked for beyond the picture is pulled in or left out, never invented.
+
 // imageCrop cuts; a part that reaches over the edge is left out.
 func imageCrop(a *args) ([]value, error) {
 	t := a.picture("image")
@@ -34,6 +37,7 @@ func (a *args) box(name string) box {
 	switch v := a.want(name).(type) {
 	case box:
 		return v
+	// The widget's own form: {"x": 0, "y": 0, "width": 512, "height": 512}.
 	case map[string]any:
 		side := func(key string, missing int) int {
 			n, err := asInt(v[key])
@@ -83,6 +87,8 @@ func randomCrop(a *args) ([]value, error) {
 	if a.err != nil {
 		return nil, a.err
 	}
+	// numpy refuses seeds of 2^32 and more, so ComfyUI takes the rest of a
+	// division by 2^32-1. x is drawn before y.
 	r := newTwister(uint32(seed % (1<<32 - 1)))
 	x := int(r.upTo(uint32(max(0, t.w-w))))
 	y := int(r.upTo(uint32(max(0, t.h-h))))
@@ -150,6 +156,7 @@ func padForOutpaint(a *args) ([]value, error) {
 	out.paste(t, left, top)
 	m := filled(1, h, w, 1, 1)
 	inner := newTensor(1, t.h, t.w, 1)
+	// ComfyUI leaves the edge hard if the soft ones would meet in the middle.
 	if feather > 0 && feather*2 < t.h && feather*2 < t.w {
 		featherEdges(inner, feather, left != 0, top != 0, right != 0, bottom != 0)
 	}
@@ -162,6 +169,7 @@ func featherEdges(t *tensor, feather int, left, top, right, bottom bool) {
 	for y := range t.h {
 		row := t.row(0, y)
 		for x := range row {
+			// The distance in pixels to the nearest border that was widened.
 			d := min(t.h, t.w)
 			for _, side := range [...]struct {
 				wide bool
@@ -172,6 +180,7 @@ func featherEdges(t *tensor, feather int, left, top, right, bottom bool) {
 				}
 			}
 			if d < feather {
+				// Squared: steep at the border, flat inside.
 				v := float64(feather-d) / float64(feather)
 				row[x] = float32(v * v)
 			}

@@ -17,9 +17,9 @@ import (
 // palette become v/255; others go through 16 bits and become v·256/65535, a
 // hair darker. That is why a grey PNG comes back one step darker when saved.
 const (
-	plain  = float32(1) / 255
-	shrunk = float32(256) / 65535
-	deep   = float32(1) / 65535
+	plain  = float32(1) / 255     // RGB, RGBA and palettes of 8 bits
+	shrunk = float32(256) / 65535 // 8 bits that FFmpeg widens to 16 by shifting
+	deep   = float32(1) / 65535   // 16 bits
 )
 
 // decodeFile reads PNG, JPEG, GIF and WebP; all pictures of an animated PNG or GIF.
@@ -46,41 +46,47 @@ func checkSize(c image.Config, err error, limit int) error {
 	return fits(1, c.Height, c.Width, limit)
 }
 
-// decodePNG tells the formats apart by the colour type in the header: Go decodes
-// grey with alpha to the same type as RGB with alpha.
+// pngFormat tells how the samples of a PNG, or of a frame of an animated one,
+// become numbers, and whether there is an alpha channel. The colour type in the
+// file's header counts too: Go decodes grey with alpha to the same type as RGB
+// with alpha.
+func pngFormat(file []byte, img image.Image) (scale float32, alpha bool) {
+	const typeAt = 25 // of the colour type in the file
+	grey := file[typeAt] == 0 || file[typeAt] == 4
+	switch img.(type) {
+	case *image.Gray:
+		return shrunk, false
+	case *image.Paletted: // always with alpha, even if no colour is clear
+		return plain, true
+	case *image.NRGBA: // with alpha; grey ones too
+		if grey {
+			return shrunk, true
+		}
+		return plain, true
+	case *image.Gray16, *image.RGBA64:
+		return deep, false
+	case *image.NRGBA64:
+		return deep, true
+	}
+	return plain, false
+}
+
+// decodePNG reads a still picture, or all frames of an animated one.
 func decodePNG(data []byte, limit int) (*loaded, error) {
 	c, err := png.DecodeConfig(bytes.NewReader(data))
 	if err := checkSize(c, err, limit); err != nil {
 		return nil, err
 	}
 	if head, frames := apngFrames(data); len(frames) > 1 {
-		return decodeAPNG(head, frames, c, limit)
+		return decodeAPNG(data, head, frames, c, limit)
 	}
 	img, err := png.Decode(bytes.NewReader(data))
 	if err != nil {
 		return nil, err
 	}
-	const typeAt = 25 // of the colour type in the file
-	grey := data[typeAt] == 0 || data[typeAt] == 4
 	l := newLoaded(1, img.Bounds())
-	switch img := img.(type) {
-	case *image.Gray:
-		l.fill(0, img, shrunk, false)
-	case *image.Paletted:
-		l.fill(0, img, plain, true)
-	case *image.NRGBA: // with alpha; grey ones too
-		scale := plain
-		if grey {
-			scale = shrunk
-		}
-		l.fill(0, img, scale, true)
-	case *image.Gray16, *image.RGBA64:
-		l.fill(0, img, deep, false)
-	case *image.NRGBA64:
-		l.fill(0, img, deep, true)
-	default:
-		l.fill(0, img, plain, false)
-	}
+	scale, alpha := pngFormat(data, img)
+	l.fill(0, img, scale, alpha)
 	return l.turned(orientation(pngExif(data))), nil
 }
 
@@ -124,6 +130,7 @@ func decodeWebP(data []byte, limit int) (*loaded, error) {
 		l.colour = studio(&img.YCbCr)
 		l.alpha = newTensor(1, l.colour.h, l.colour.w, 1)
 		for i := range l.alpha.pix {
+			// The alpha plane has the full size and the full range of 0 to 255.
 			l.alpha.pix[i] = float32(img.A[i/l.colour.w*img.AStride+i%l.colour.w]) * shrunk
 		}
 	default:
@@ -138,6 +145,7 @@ func decodeGIF(data []byte, limit int) (*loaded, error) {
 	if err := checkSize(c, err, limit); err != nil {
 		return nil, err
 	}
+	// All frames are decoded at once, so they are counted first.
 	if err := fits(gifFrames(data), c.Height, c.Width, limit); err != nil {
 		return nil, err
 	}
@@ -233,6 +241,8 @@ func flat(img image.Image) []uint8 {
 	case *image.RGBA: // PNG without alpha: opaque
 		return img.Pix
 	case *image.Paletted:
+		// A palette may have clear colours; index % length keeps a damaged file
+		// from ending the run.
 		out := make([]uint8, 4*r.Dx()*r.Dy())
 		for i, index := range img.Pix {
 			c := color.NRGBAModel.Convert(img.Palette[int(index)%len(img.Palette)]).(color.NRGBA)
@@ -241,6 +251,7 @@ func flat(img image.Image) []uint8 {
 		return out
 	case *image.YCbCr:
 		return jpegColours(img)
+	// Neither has an alpha channel, so RGBA is not multiplied by anything.
 	case *image.Gray, *image.CMYK:
 		out := image.NewRGBA(r)
 		draw.Draw(out, r, img, r.Min, draw.Src)
@@ -254,6 +265,7 @@ func flat(img image.Image) []uint8 {
 // turned turns the pictures as the Exif orientation asks. ComfyUI turns by
 // quarters only; mirrored orientations lose their mirroring.
 func (l *loaded) turned(orientation int) *loaded {
+	// Degrees clockwise. 1 and 4 are left as they are.
 	how := map[int]string{2: "180", 3: "180", 5: "90", 6: "90", 7: "270", 8: "270"}[orientation]
 	l.colour = rotate(l.colour, how)
 	if l.alpha != nil {

@@ -5,6 +5,10 @@ import (
 	"math"
 )
 
+// Filters that look at a neighbourhood. Blur and morphology are separable: rows
+// first, then columns, so the cost grows with the radius and not with its
+// square.
+
 // gaussian gives one side of ComfyUI's separable kernel: 2r+1 samples of a bell
 // over -1..1, with the sum 1.
 func gaussian(radius int, sigma float64) []float32 {
@@ -25,6 +29,7 @@ func gaussian(radius int, sigma float64) []float32 {
 // blur smooths every channel; beyond the edges the picture is mirrored without
 // repeating the edge.
 func blur(t *tensor, radius int, sigma float64) (*tensor, error) {
+	// torch's mirrored padding must be smaller than the picture.
 	if radius >= t.w || radius >= t.h {
 		return nil, fmt.Errorf("a radius of %d needs a picture that is larger than %d × %d pixels", radius, t.w, t.h)
 	}
@@ -159,11 +164,15 @@ func windows(t *tensor, size int, better func(x, y float32) bool) *tensor {
 // size/2 samples back and the rest forward. It keeps the candidates in a queue
 // in which each is worse than the one before.
 func slide(pix []float32, at, step, n, size int, better func(x, y float32) bool) {
+	// An even window reaches one sample further back than ahead.
 	back, ahead := size/2, size-1-size/2
 	line := make([]float32, n)
 	for i := range line {
 		line[i] = pix[at+i*step]
 	}
+	// Indexes into line, best first. What is worse than a later sample can
+	// never win and is dropped, so the whole line costs 2n comparisons whatever
+	// the size is.
 	queue, next := make([]int, 0, n), 0
 	for i := range line {
 		for ; next < n && next <= i+ahead; next++ {

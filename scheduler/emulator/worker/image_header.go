@@ -5,9 +5,15 @@ import (
 	"encoding/binary"
 )
 
+// Facts that Go's decoders do not tell: how a picture is to be turned, and how
+// many frames a GIF has. All walks stop at the end of the data, however
+// damaged.
+
 // jpegExif gives the TIFF block of a JPEG's APP1 segment, or nil.
 func jpegExif(data []byte) []byte {
 	for at := 2; at+4 <= len(data) && data[at] == 0xff; {
+		// A segment: 0xff, its kind, its length with these two bytes. 0xe1 is
+		// APP1, in which EXIF stands; 0xda begins the pixels.
 		marker, size := data[at+1], int(binary.BigEndian.Uint16(data[at+2:]))
 		if marker == 0xda || size < 2 || at+2+size > len(data) {
 			return nil
@@ -45,6 +51,8 @@ func orientation(tiff []byte) int {
 	if tiff[0] == 'M' {
 		order = binary.BigEndian
 	}
+	// The place of the first directory: a count, then entries of twelve bytes
+	// (tag, type, count, value).
 	at := int(order.Uint32(tiff[4:]))
 	if at < 0 || at+2 > len(tiff) {
 		return 1
@@ -62,12 +70,14 @@ func orientation(tiff []byte) int {
 }
 
 // gifFrames counts the pictures of a GIF without decoding them, at most one
-// more than a batch may have; 1 when the file is cut short.
+// more than a batch may have, and as far as the file goes; at least 1.
 func gifFrames(data []byte) int {
 	count, at := 0, 13
 	if len(data) < at {
 		return 1
 	}
+	// Signature (6), width and height (4), flags, background, aspect: 13 bytes,
+	// then the colours that all pictures share.
 	at += colourTable(data[10])
 	for at < len(data) && count <= maxBatch {
 		switch data[at] {
@@ -78,7 +88,9 @@ func gifFrames(data []byte) int {
 			if at+10 > len(data) {
 				return count
 			}
-			at = subBlocks(data, at+11+colourTable(data[min(at+9, len(data)-1)]))
+			// Behind the mark: place and size (8), flags, the picture's own
+			// colours, and a byte that says how codes begin.
+			at = subBlocks(data, at+11+colourTable(data[at+9]))
 		default:
 			return max(count, 1)
 		}
@@ -91,6 +103,7 @@ func colourTable(flags byte) int {
 	if flags&0x80 == 0 {
 		return 0
 	}
+	// 2 to the power of one more than the lower three bits, three bytes each.
 	return 3 << (flags&7 + 1)
 }
 

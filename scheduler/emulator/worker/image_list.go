@@ -2,6 +2,10 @@ package worker
 
 import "math"
 
+// Lists are not batches: a list holds values one by one, which may differ in
+// size, and nodes behind it run once for each. The nodes here take or give
+// whole lists (ComfyUI's INPUT_IS_LIST and OUTPUT_IS_LIST).
+
 // listOf gives every picture of a list input, one by one.
 func (a *args) listOf(name string) []*tensor {
 	a.want(name)
@@ -12,6 +16,7 @@ func (a *args) listOf(name string) []*tensor {
 			a.fail("input %s has an entry that is no IMAGE: %s", name, typeName(v))
 			return nil
 		}
+		// A batch in a list counts as its pictures.
 		for i := range p.n {
 			out = append(out, p.slice(i, i+1))
 		}
@@ -101,6 +106,7 @@ func imageGrid(a *args) ([]value, error) {
 		if a.err != nil {
 			return nil, a.err
 		}
+		// Each cell is stretched to w × h; proportions are not kept.
 		out.paste(lanczos(t, w, h).channels(3, 0), i%columns*(w+gap), i/columns*(h+gap))
 	}
 	return given(out, nil)
@@ -134,10 +140,13 @@ func lookOf(t *tensor) (look [64]bool) {
 	sum := 0
 	for i := range grey {
 		p := small[i*t.c:]
+		// Pillow's convert("L"): 0.299, 0.587 and 0.114 in 16 bits of fraction,
+		// rounded.
 		grey[i] = (int(p[0])*19595 + int(p[1])*38470 + int(p[2])*7471 + 0x8000) >> 16
 		sum += grey[i]
 	}
 	for i, v := range grey {
+		// Above the mean of the 64, without dividing.
 		look[i] = v*64 > sum
 	}
 	return look
@@ -152,6 +161,7 @@ func seenBefore(looks [][64]bool, look [64]bool, least float64) bool {
 				differ++
 			}
 		}
+		// A threshold of 1 drops only pictures whose 64 bits are all equal.
 		if 1-float64(differ)/64 >= least {
 			return true
 		}
@@ -160,11 +170,12 @@ func seenBefore(looks [][64]bool, look [64]bool, least float64) bool {
 }
 
 // tile is a rectangle, its ends not included.
-type tile struct{ x0, y0, x1, y1 int }
+type tile struct{ x0, y0, x1, y1 int } // x0 and y0 are inside, x1 and y1 are not
 
 // tilesOf covers a picture with tiles that overlap; the last ones are pulled in.
 // It stops at the end of the row in which there are enough.
 func tilesOf(w, h, tw, th, overlap, most int) []tile {
+	// A step is at least a quarter of a tile, so that a large overlap ends.
 	stepX := round(max(float64(tw)*0.25, float64(tw-overlap)))
 	stepY := round(max(float64(th)*0.25, float64(th-overlap)))
 	stepX, stepY = max(stepX, 1), max(stepY, 1)
@@ -172,6 +183,8 @@ func tilesOf(w, h, tw, th, overlap, most int) []tile {
 	for y := 0; y < h && len(out) < most; y += stepY {
 		y1 := min(y+th, h)
 		for x := 0; x < w; x += stepX {
+			// The last tile of a row keeps its size and moves back over the one
+			// before.
 			x1 := min(x+tw, w)
 			out = append(out, tile{max(0, x1-tw), max(0, y1-th), x1, y1})
 			if x1 >= w {
@@ -226,7 +239,9 @@ func mergeTiles(a *args) ([]value, error) {
 		return nil, a.err
 	}
 	out, sums := newTensor(one.n, h, w, one.c), newTensor(1, h, w, 1)
+	// The weight of a sample is the product of its column's and its row's.
 	xs, ys := fade(one.w, overlap > 0), fade(one.h, overlap > 0)
+	// The same tiles as in splitTiles, from the size of the first one.
 	for i, p := range tilesOf(w, h, one.w, one.h, overlap, len(parts)) {
 		if i >= len(parts) {
 			break
@@ -238,6 +253,8 @@ func mergeTiles(a *args) ([]value, error) {
 		addTile(out, sums, parts[i], p, xs, ys)
 	}
 	for i := range out.pix {
+		// Weights of tiles that overlap add up to anything; here their sum
+		// becomes 1.
 		if s := sums.pix[i/out.c%len(sums.pix)]; s != 0 {
 			out.pix[i] /= s
 		}
@@ -280,6 +297,7 @@ func addTile(out, sums, t *tensor, p tile, xs, ys []float32) {
 // createList makes one list of an autogrow input's lists.
 func createList(a *args) ([]value, error) {
 	var out many
+	// inputs.input0, inputs.input1, …, in the order of their numbers.
 	for n := range maxInputs {
 		key := numbered("inputs.input", n)
 		if _, ok := a.in[key]; ok {

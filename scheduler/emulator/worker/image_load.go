@@ -8,13 +8,14 @@ import (
 
 // loaded is what a file holds: pictures of 3 channels, and their alpha channel
 // when the file's pixel format has one.
-type loaded struct{ colour, alpha *tensor }
+type loaded struct{ colour, alpha *tensor } // alpha has one channel, or is nil
 
 // load reads an uploaded file.
 func load(a *args, name string) (*loaded, error) {
 	if a.err != nil {
 		return nil, a.err
 	}
+	// ComfyUI marks the folder behind a name; [input] is the default.
 	name = strings.TrimSuffix(name, " [input]")
 	if a.env.opt.Inputs == nil {
 		return nil, fmt.Errorf("invalid image file: %s (no file was uploaded)", name)
@@ -58,6 +59,7 @@ func loadImageMask(a *args) ([]value, error) {
 	if err != nil {
 		return nil, err
 	}
+	// ComfyUI looks at the first letter only: red, green, blue, alpha.
 	switch channel[0] {
 	case 'a':
 		return givenMask(l.mask())

@@ -18,6 +18,8 @@ func imageQuantize(a *args) ([]value, error) {
 	out := newTensor(t.n, t.h, t.w, 3)
 	for i := range t.n {
 		pix := bytesOf(t.one(i))
+		// The palette belongs to the one picture; pix is replaced by its
+		// colours below.
 		p := newPalette(medianCut(pix, colours))
 		if err := p.mapWith(dither, pix, t.w); err != nil {
 			return nil, err
@@ -36,7 +38,7 @@ type rgb8 [3]uint8
 // palette finds the nearest colour as Pillow does: for colours whose two low
 // bits are cleared; the first of equally near ones.
 type palette struct {
-	colours []rgb8
+	colours []rgb8  // at most 256
 	nearest []int16 // by 6 bits of each channel; -1 is not known yet
 }
 
@@ -51,6 +53,8 @@ func newPalette(colours []rgb8) *palette {
 
 // find gives the palette's colour for another.
 func (p *palette) find(r, g, b uint8) rgb8 {
+	// 2^18 slots, filled as they are asked for: a search costs up to 256
+	// comparisons, and most pixels find theirs done.
 	slot := &p.nearest[int(r>>2)<<12|int(g>>2)<<6|int(b>>2)]
 	if *slot < 0 {
 		*slot = int16(nearestOf(p.colours, int(r&^3), int(g&^3), int(b&^3)))
@@ -78,6 +82,8 @@ func (p *palette) mapWith(dither string, pix []uint8, w int) error {
 		p.diffuse(pix, w)
 		return nil
 	case isBayer && err == nil && (n == 2 || n == 4 || n == 8 || n == 16):
+		// The fewer colours there are, the further apart they lie, and the
+		// stronger the pattern must be.
 		bayer(pix, w, n, 2*256/float64(len(p.colours)))
 	case dither != "none":
 		return fmt.Errorf("no dither is called %q", dither)
@@ -94,6 +100,9 @@ func (p *palette) mapWith(dither string, pix []uint8, w int) error {
 func (p *palette) diffuse(pix []uint8, w int) {
 	below := make([][3]int, w+1)
 	for y := 0; y*w*3 < len(pix); y++ {
+		// Sums of errors in sixteenths: right for the next pixel of this row;
+		// under and beside for the row below, below this pixel and one to the
+		// right.
 		var right, under, beside [3]int
 		for x := range w {
 			at := pix[(y*w+x)*3 : (y*w+x)*3+3]
@@ -131,6 +140,8 @@ func bayerMatrix(order int) [][]float32 {
 		return [][]float32{{0}}
 	}
 	half := bayerMatrix(order / 2)
+	// Each quarter of the matrix is the half-size one, moved by a part of a
+	// step.
 	q := float32(order * order)
 	out := make([][]float32, order)
 	for y := range out {

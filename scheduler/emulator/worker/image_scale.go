@@ -5,6 +5,10 @@ import (
 	"math"
 )
 
+// Nodes that choose a size and scale to it. Sizes are computed as in ComfyUI's
+// Python, step by step: where it rounds, cuts or divides first decides about a
+// pixel, and a picture of another size fails every later comparison.
+
 // round is Python's round(): halves go to the even number.
 func round(v float64) int { return int(math.RoundToEven(v)) }
 
@@ -109,6 +113,7 @@ func atLeastOne(name string, v int) error {
 
 // totalSize keeps the aspect ratio and gives about total pixels, in whole steps.
 func totalSize(t *tensor, total, step float64) (w, h int) {
+	// The factor for both sides, from the areas.
 	by := math.Sqrt(total / float64(t.w*t.h))
 	return round(float64(t.w)*by/step) * int(step), round(float64(t.h)*by/step) * int(step)
 }
@@ -158,6 +163,7 @@ func resizeAndPad(a *args) ([]value, error) {
 	if err != nil {
 		return nil, err
 	}
+	// White, unless black is asked for.
 	fill := float32(1)
 	if colour == "black" {
 		fill = 0
@@ -194,6 +200,7 @@ func resizeImageMask(a *args) ([]value, error) {
 
 // wantedSize gives the new size of a resize_type; 0 × 0 leaves the picture as it is.
 func wantedSize(a *args, t *tensor, how string) (w, h int, crop string) {
+	// Inputs of the chosen option have its name before theirs.
 	const at = "resize_type."
 	switch how {
 	case "scale by multiplier":
@@ -241,6 +248,8 @@ func toMultiple(a *args, t *tensor, wrap func(*tensor) value, method string) ([]
 		return []value{wrap(t)}, nil
 	}
 	sw, sh := w, h
+	// The side that must be scaled less decides; the other one stands over a
+	// little.
 	if bx, by := float64(w)/float64(t.w), float64(h)/float64(t.h); bx >= by {
 		sh = max(int(math.Ceil(float64(t.h)*bx)), h)
 	} else {
@@ -273,6 +282,7 @@ func resizeByEdge(a *args, t *tensor, edge int, byWidth bool) ([]value, error) {
 	if a.err != nil {
 		return nil, a.err
 	}
+	// Cut and not rounded: int() in Python.
 	w, h := int(float64(t.w)*(float64(edge)/float64(t.h))), edge
 	if byWidth {
 		w, h = edge, int(float64(t.h)*(float64(edge)/float64(t.w)))
@@ -289,6 +299,7 @@ func kontextScale(a *args) ([]value, error) {
 	}
 	aspect, least, best := float64(t.w)/float64(t.h), math.Inf(1), [2]int{}
 	for _, s := range kontextSizes {
+		// The first of equally near ones, as in a search for a minimum.
 		if d := math.Abs(aspect - float64(s[0])/float64(s[1])); d < least {
 			least, best = d, s
 		}
@@ -296,7 +307,8 @@ func kontextScale(a *args) ([]value, error) {
 	return given(upscale(a, t, best[0], best[1], "lanczos", "center"))
 }
 
-// kontextSizes are widths and heights in pixels.
+// kontextSizes are widths and heights in pixels, all of about one megapixel and
+// multiples of 16.
 var kontextSizes = [][2]int{
 	{672, 1568}, {688, 1504}, {720, 1456}, {752, 1392}, {800, 1328}, {832, 1248}, {880, 1184}, {944, 1104},
 	{1024, 1024}, {1104, 944}, {1184, 880}, {1248, 832}, {1328, 800}, {1392, 752}, {1456, 720}, {1504, 688}, {1568, 672},

@@ -20,6 +20,7 @@ func imageStitch(a *args) ([]value, error) {
 	if !ok {
 		a.fail("no spacing colour is called %q", name)
 	}
+	// The shorter batch repeats its last picture.
 	n := max(one.n, two.n)
 	a.fits(n, one.h, one.w)
 	a.fits(n, two.h, two.w)
@@ -32,11 +33,13 @@ func imageStitch(a *args) ([]value, error) {
 	if err != nil {
 		return nil, err
 	}
+	// A picture without alpha gets an opaque one.
 	c := max(one.c, two.c)
 	parts := []*tensor{one.channels(c, 1), two.channels(c, 1)}
 	if where == "left" || where == "up" {
 		parts[0], parts[1] = parts[1], parts[0]
 	}
+	// The strip's width is even: an odd one is made a pixel wider.
 	return given(join(a, parts, across, space+space%2, colour))
 }
 
@@ -60,6 +63,8 @@ func (t *tensor) holdTo(n int) *tensor {
 // align scales the second picture to the first one's height (or width), or
 // pads the smaller one.
 func align(a *args, one, two *tensor, across, match bool, fill float32) (*tensor, *tensor, error) {
+	// Only the side along the seam must be equal; the other follows in
+	// proportion.
 	if match {
 		aspect := float64(two.w) / float64(two.h)
 		w, h := int(float64(one.h)*aspect), one.h
@@ -108,6 +113,7 @@ func join(a *args, parts []*tensor, across bool, space int, colour [3]float32) (
 		return nil, a.err
 	}
 	out := newTensor(one.n, h, w, one.c)
+	// The whole canvas gets the strip's colour, and the pictures lie on it.
 	for i := range out.pix {
 		if k := i % out.c; k < 3 {
 			out.pix[i] = colour[k]

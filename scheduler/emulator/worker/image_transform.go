@@ -2,6 +2,9 @@ package worker
 
 import "strings"
 
+// Nodes that move pixels without changing them, and the same for latents, whose
+// stand-ins are pictures.
+
 // imageFlip mirrors top to bottom ("x-axis…") or left to right ("y-axis…").
 func imageFlip(a *args) ([]value, error) {
 	t, how := a.picture("image"), a.text("flip_method")
@@ -37,6 +40,7 @@ func imageRotate(a *args) ([]value, error) {
 func rotate(t *tensor, how string) *tensor {
 	switch {
 	case strings.HasPrefix(how, "90"):
+		// Each case says from which old place the new pixel x, y comes.
 		return moved(t, t.h, t.w, func(x, y int) (int, int) { return y, t.h - 1 - x })
 	case strings.HasPrefix(how, "180"):
 		return moved(t, t.w, t.h, func(x, y int) (int, int) { return t.w - 1 - x, t.h - 1 - y })

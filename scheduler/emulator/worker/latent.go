@@ -37,6 +37,8 @@ func empties(step int) class {
 // emptyLatent reads width, height and batch_size (or length) of a node.
 func (a *args) emptyLatent(step, frames, every int) *latent {
 	w, h, n := a.integer("width")/step*step, a.integer("height")/step*step, a.integerOr("batch_size", 1)
+	// The first frame stands alone, each latent after it for every frames: 33
+	// frames with every 4 are 33, 34 become 33.
 	if every > 1 {
 		frames = (max(frames, 1)-1)/every*every + 1
 	}
@@ -67,6 +69,7 @@ func emptyVideo(every int, carried ...string) class {
 
 // hint makes a start image the picture that the drawing grows out of.
 func (l *latent) hint(t *tensor) {
+	// Stretched to the latent's size, whatever its own proportions.
 	one := taps(t.slice(0, 1).channels(3, 1), linearTaps(t.w, l.w), linearTaps(t.h, l.h))
 	l.pic = one.repeatTo(l.n)
 }
@@ -229,6 +232,7 @@ func latentCrop(a *args) ([]value, error) {
 	if a.err != nil {
 		return nil, a.err
 	}
+	// One sample of a latent is 8 × 8 pixels; nothing smaller can be cut.
 	w, h = max(w, 8)/8*8, max(h, 8)/8*8
 	x, y = max(0, min(x/8*8, l.w-8)), max(0, min(y/8*8, l.h-8))
 	return []value{l.changed(func(t *tensor) *tensor { return t.crop(x, y, w, h) })}, nil
@@ -271,6 +275,8 @@ func repeatLatents(a *args) ([]value, error) {
 	if a.err != nil {
 		return nil, a.err
 	}
+	// Copies get the places behind the highest one that is taken, so that each
+	// has noise that no other has.
 	most := 0
 	for _, i := range l.index {
 		most = max(most, i+1)
@@ -325,6 +331,7 @@ func joinLatents(a *args, one, two *latent) ([]value, error) {
 	out := *one
 	out.n = one.n + two.n
 	out.index = append(append([]int(nil), one.index...), two.index...)
+	// A mask of one batch says nothing about the other.
 	out.noise = nil
 	if one.pic != nil || two.pic != nil {
 		out.pic = keepMarks(concat(one.shown(), two.shown()), one.shown())
@@ -332,8 +339,9 @@ func joinLatents(a *args, one, two *latent) ([]value, error) {
 	return []value{&out}, nil
 }
 
-// latentMix is a class that mixes two latents; part is the weight of the first.
-func latentMix(input string, swapped bool) class {
+// latentMix is a class that mixes two latents; input names the weight of the
+// first, and an empty one stands for half of each.
+func latentMix(input string) class {
 	return drawn(func(a *args) ([]value, error) {
 		one, two := a.latentOf("samples1"), a.latentOf("samples2")
 		part := 0.5
@@ -343,9 +351,6 @@ func latentMix(input string, swapped bool) class {
 		two = two.scaleTo(a, one.w, one.h, "bilinear", "center")
 		if a.err != nil {
 			return nil, a.err
-		}
-		if swapped {
-			part = 1 - part
 		}
 		out := *one
 		x, y := one.shown(), two.shown()
@@ -367,6 +372,8 @@ func latentComposite(a *args) ([]value, error) {
 	if a.err != nil {
 		return nil, a.err
 	}
+	// 1 where the upper latent shows, falling to 0 at edges within the lower
+	// one.
 	m := filled(1, from.h, from.w, 1, 1)
 	for i := range m.pix {
 		px, py := i%m.w, i/m.w
@@ -430,6 +437,7 @@ func vaeDecode(a *args) ([]value, error) {
 	if n := len(l.passes); n > 0 {
 		out.drawn = l.passes[n-1].note()
 	}
+	// A picture that went through VAEEncode may carry its strip already.
 	if l.pic == nil || !l.pic.captioned {
 		top, below := "not sampled", ""
 		if n := len(l.passes); n > 0 {

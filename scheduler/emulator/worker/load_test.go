@@ -2,6 +2,7 @@ package worker
 
 import (
 	"bytes"
+	"compress/zlib"
 	"encoding/binary"
 	"fmt"
 	"image"
@@ -10,6 +11,8 @@ import (
 	"image/gif"
 	"image/jpeg"
 	"image/png"
+	"io"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -180,6 +183,94 @@ func TestAnimatedPNG(t *testing.T) {
 	if p := l.colour.row(1, 3)[9:12]; p[0] < 0.49 || p[0] > 0.51 || p[2] < 0.49 || p[2] > 0.51 {
 		t.Errorf("red under half of blue is %v", p)
 	}
+}
+
+// TestAnimatedLikeStill decodes files of each pixel format, the second frame 8 × 8 in the corner of the first: the numbers are what
+// LoadImage of ComfyUI 0.26 gives for the same files within 0.03, the still picture being equal to the first frame.
+func TestAnimatedLikeStill(t *testing.T) {
+	tests := []struct {
+		name          string
+		depth, kind   byte
+		first, second string // one pixel
+		extra         string // kind and body of a chunk before the pixels
+		want          string // first frame, corner and rest of the second: red as of 255, and the mask
+	}{
+		{"grey", 8, 0, "\xc8", "\x64", "", "199.22 0.000, 99.61 0.000, 199.22 0.000, mask 64"},
+		{"grey, one clear", 8, 0, "\xc8", "\x64", "tRNS\x00\xc8", "199.22 1.000, 99.61 0.004, 199.22 1.000, mask 16"},
+		{"grey with alpha", 8, 4, "\xc8\x80", "\x64\xff", "", "199.22 0.500, 99.61 0.004, 199.22 0.500, mask 16"},
+		{"grey of 16 bits", 16, 0, "\xc8\x12", "\x64\x34", "", "199.29 0.000, 99.81 0.000, 199.29 0.000, mask 64"},
+		{"RGB", 8, 2, "\xc8\x64\x32", "\x01\x02\x03", "", "200.00 0.000, 1.00 0.000, 200.00 0.000, mask 64"},
+		{"RGBA", 8, 6, "\xc8\x64\x32\x80", "\x01\x02\x03\xff", "", "200.00 0.498, 1.00 0.000, 200.00 0.498, mask 16"},
+		{"RGB of 16 bits", 16, 2, "\xc8\x12\x64\x34\x32\x56", "\x01\x02\x03\x04\x05\x06", "", "199.29 0.000, 1.00 0.000, 199.29 0.000, mask 64"},
+		{"RGBA of 16 bits", 16, 6, "\xc8\x12\x64\x34\x32\x56\x80\x77", "\x01\x02\x03\x04\x05\x06\xff\xff", "", "199.29 0.498, 1.00 0.000, 199.29 0.498, mask 16"},
+		{"palette", 8, 3, "\x00", "\x01", "PLTE\xc8\x64\x32\x01\x02\x03", "200.00 0.000, 1.00 0.000, 200.00 0.000, mask 16"},
+	}
+	for _, tt := range tests {
+		still, err := decodeFile(apng(tt.depth, tt.kind, tt.extra, tt.first), 10000)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l, err := decodeFile(apng(tt.depth, tt.kind, tt.extra, tt.first, tt.second), 10000)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := l.mask()
+		at := func(i, x, y int) string {
+			return fmt.Sprintf("%.2f %.3f", 255*l.colour.row(i, y)[3*x], m.row(i, min(y, m.h-1))[min(x, m.w-1)])
+		}
+		if got := fmt.Sprintf("%s, %s, %s, mask %d", at(0, 0, 0), at(1, 0, 0), at(1, 15, 15), m.w); got != tt.want {
+			t.Errorf("%s: %s, want %s", tt.name, got, tt.want)
+		}
+		if !slices.Equal(still.colour.pix, l.colour.one(0)) || still.mask().w != m.w {
+			t.Errorf("%s: the first frame is not the still picture", tt.name)
+		}
+	}
+}
+
+// TestFrameOutside refuses a frame that claims more than the canvas, before room is made for it.
+func TestFrameOutside(t *testing.T) {
+	data := apng(8, 0, "", "\x01", "\x02")
+	at := bytes.LastIndex(data, []byte("fcTL")) + 4
+	binary.BigEndian.PutUint32(data[at+4:], 1<<20)
+	binary.BigEndian.PutUint32(data[at+8:], 1<<20)
+	if _, err := decodeFile(data, 10000); err == nil || !strings.Contains(err.Error(), "outside the picture") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// apng writes a PNG of 16 × 16 pixels that are all equal; with further pixels, an animated one whose other frames are 8 × 8 of them.
+func apng(depth, kind byte, extra string, pixels ...string) []byte {
+	rows := func(side int, pixel string) []byte {
+		var packed bytes.Buffer
+		z := zlib.NewWriter(&packed)
+		for range side {
+			io.WriteString(z, "\x00"+strings.Repeat(pixel, side))
+		}
+		z.Close()
+		return packed.Bytes()
+	}
+	var out bytes.Buffer
+	out.WriteString("\x89PNG\r\n\x1a\n")
+	chunk(&out, "IHDR", []byte{0, 0, 0, 16, 0, 0, 0, 16, depth, kind, 0, 0, 0})
+	if extra != "" {
+		chunk(&out, extra[:4], []byte(extra[4:]))
+	}
+	for i, pixel := range pixels {
+		side := 16
+		if i > 0 {
+			side = 8
+		}
+		if len(pixels) > 1 {
+			chunk(&out, "fcTL", []byte{0, 0, 0, byte(i), 0, 0, 0, byte(side), 0, 0, 0, byte(side), 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 1, 0, 0})
+		}
+		if i == 0 {
+			chunk(&out, "IDAT", rows(side, pixel))
+		} else {
+			chunk(&out, "fdAT", append([]byte{0, 0, 0, byte(i)}, rows(side, pixel)...))
+		}
+	}
+	chunk(&out, "IEND", nil)
+	return out.Bytes()
 }
 
 // TestJPEGColours compares with the formula of the format.

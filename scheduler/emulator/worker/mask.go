@@ -5,6 +5,10 @@ import (
 	"math"
 )
 
+// A MASK is a tensor of one channel, 0 to 1. What 1 means is the node's
+// business: clear for what comes out of alpha channels, "paint here" for
+// samplers.
+
 // givenMask turns a kernel's result into a node's only output of type MASK.
 func givenMask(t *tensor) ([]value, error) { return []value{mask{t}}, nil }
 
@@ -98,7 +102,7 @@ func thresholdMask(a *args) ([]value, error) {
 	return givenMask(m.each(func(v float32) float32 { return bit(v > least) }))
 }
 
-// bit is 1 for true.
+// bit is 1 for true, as torch makes floats of booleans.
 func bit(b bool) float32 {
 	if b {
 		return 1
@@ -131,6 +135,9 @@ func maskComposite(a *args) ([]value, error) {
 		a.fail("no operation is called %q", name)
 	case from.n != to.n && from.n != 1:
 		a.fail("%d masks cannot go over %d", from.n, to.n)
+	// Beyond the edge torch gets a negative width, which to Python means "all
+	// but so many": what is left of the source does not fit into nothing,
+	// unless it is a single line or none.
 	case x < 0 || y < 0 || x > to.w && from.w-(x-to.w) > 1 || y > to.h && from.h-(y-to.h) > 1:
 		a.fail("the source at %d, %d lies outside the destination of %d × %d", x, y, to.w, to.h)
 	}
@@ -199,6 +206,7 @@ func growMask(a *args) ([]value, error) {
 		better, steps = func(x, y float32) bool { return x <= y }, -expand
 	}
 	if !tapered {
+		// n steps to all eight neighbours are one step with a square of 2n+1.
 		return givenMask(windows(m, 2*min(steps, m.w+m.h)+1, better))
 	}
 	a.bears(m.pixels(), min(steps, m.w+m.h))
@@ -206,6 +214,7 @@ func growMask(a *args) ([]value, error) {
 		return nil, a.err
 	}
 	for range steps {
+		// Once nothing changes, nothing will.
 		next, changed := growCross(m, better)
 		if m = next; !changed {
 			break
@@ -220,6 +229,8 @@ func growCross(m *tensor, better func(x, y float32) bool) (*tensor, bool) {
 	for i := range m.n {
 		for y := range m.h {
 			to, from := out.row(i, y), m.row(i, y)
+			// At the edges a sample is its own neighbour, which changes
+			// nothing.
 			above, below := m.row(i, max(y-1, 0)), m.row(i, min(y+1, m.h-1))
 			for x, was := range from {
 				best := was

@@ -19,6 +19,8 @@ func medianCut(pix []uint8, n int) []rgb8 {
 	var done []*colourBox
 	for ; n > 1 && len(boxes) > 0; n-- {
 		b := boxes.remove()
+		// A box of one colour cannot be cut and is a colour of the palette as
+		// it is.
 		for b != nil && b.volume() == 1 {
 			done = append(done, b)
 			b = boxes.remove()
@@ -36,15 +38,15 @@ func medianCut(pix []uint8, n int) []rgb8 {
 
 // colourKind is a colour, its low bits dropped, and how many pixels have it.
 type colourKind struct {
-	c     rgb8
+	c     rgb8 // shifted down by what was dropped
 	count int
 }
 
 // colourBox is a node of the tree of cuts.
 type colourBox struct {
 	kinds               []colourKind
-	pixels              int
-	parent, left, right *colourBox
+	pixels              int        // of all kinds together
+	parent, left, right *colourBox // left and right are nil in a box that was not cut
 }
 
 // root climbs to the first box.
@@ -105,6 +107,7 @@ func (b *colourBox) volume() int {
 // along the axis stay together.
 func (b *colourBox) split() {
 	axis, best := 0, -1
+	// 0.299, 0.587 and 0.114 in 8 bits of fraction.
 	for k, weight := range [3]int{77, 150, 29} {
 		low, high := b.span(k)
 		if d := (high - low) * weight; d > best {
@@ -118,6 +121,7 @@ func (b *colourBox) split() {
 		}
 		return x[0] > y[0] || x[0] == y[0] && (x[1] > y[1] || x[1] == y[1] && x[2] > y[2])
 	})
+	// Kinds go left until more than half of the pixels are there.
 	at, sum := 0, 0
 	for at < len(b.kinds) && sum*2 <= b.pixels {
 		sum += b.kinds[at].count
@@ -176,6 +180,7 @@ type boxHeap []*colourBox
 func (h *boxHeap) add(b *colourBox) {
 	*h = append(*h, b)
 	k := len(*h) - 1
+	// The parent of element k is (k-1)/2, its children 2k+1 and 2k+2.
 	for k > 0 && b.pixels > (*h)[(k-1)/2].pixels {
 		(*h)[k] = (*h)[(k-1)/2]
 		k = (k - 1) / 2

@@ -2,6 +2,7 @@ package worker
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 )
 
@@ -39,6 +40,8 @@ func drawn(run func(*args) ([]value, error)) class { return class{support: Drawn
 // loads is a class that gives the same model in some slots, named by inputs.
 func loads(slots int, inputs ...string) class {
 	return drawn(func(a *args) ([]value, error) {
+		// One pointer for all slots: what a checkpoint gives as MODEL, CLIP and
+		// VAE has one name.
 		m := &model{}
 		for _, name := range inputs {
 			if a.has(name) {
@@ -74,6 +77,7 @@ func loadLora(a *args) ([]value, error) {
 	if a.err != nil {
 		return nil, a.err
 	}
+	// A LoRA of strength 0 changes nothing in ComfyUI either.
 	if strength != 0 {
 		m = m.with(fmt.Sprintf("%s:%g", name, strength))
 	}
@@ -129,13 +133,28 @@ func joinNotes(one, two string) string {
 	return one + "; " + two
 }
 
-// factorOf finds "4x" or "x4" in a name.
+// mostFactor is the largest factor that a name is believed to mean.
+const mostFactor = 16
+
+// factorOf finds "4x" or "x4" in a name: the largest, since x4 may stand beside
+// 1x. Larger numbers beside an x are sizes (512x512) and say nothing.
 func factorOf(name string) int {
+	best := 0
 	low := strings.ToLower(name)
-	for by := 8; by >= 1; by-- {
-		if strings.Contains(low, fmt.Sprintf("%dx", by)) || strings.Contains(low, fmt.Sprintf("x%d", by)) {
-			return by
+	for i := range len(low) {
+		if low[i] != 'x' {
+			continue
+		}
+		// The digits that end before the x, and those that begin behind it.
+		before, after := strings.TrimRight(low[:i], digits), strings.TrimLeft(low[i+1:], digits)
+		for _, number := range []string{low[len(before):i], low[i+1 : len(low)-len(after)]} {
+			if by, err := strconv.Atoi(number); err == nil && by <= mostFactor {
+				best = max(best, by)
+			}
 		}
 	}
-	return 4
+	if best == 0 {
+		return 4
+	}
+	return best
 }

@@ -3,11 +3,13 @@ package worker
 // modelClasses are the classes that need a model and are drawn. Each says what
 // its outputs are made of: loads names a file, carries passes inputs on.
 var modelClasses = map[string]class{
-	// Loaders.
-	"CheckpointLoaderSimple":    loads(3, "ckpt_name"),
+	// Loaders: the number is how many slots get the model, the rest the inputs
+	// that name its files. Where a class takes no file (CLIPVisionEncode), the
+	// model has no name.
+	"CheckpointLoaderSimple":    loads(3, "ckpt_name"), // MODEL, CLIP, VAE
 	"CheckpointLoader":          loads(3, "ckpt_name"),
 	"ImageOnlyCheckpointLoader": loads(3, "ckpt_name"),
-	"unCLIPCheckpointLoader":    loads(4, "ckpt_name"),
+	"unCLIPCheckpointLoader":    loads(4, "ckpt_name"), // and CLIP_VISION
 	"DiffusersLoader":           loads(3, "model_path"),
 	"UNETLoader":                loads(1, "unet_name"),
 	"UnetLoaderGGUF":            loads(1, "unet_name"),
@@ -30,11 +32,13 @@ var modelClasses = map[string]class{
 	"UpscaleModelLoader":        loads(1, "model_name"),
 	"LatentUpscaleModelLoader":  loads(1, "model_name"),
 	"LoraLoader":                drawn(loadLora),
-	"LoraLoaderModelOnly":       drawn(loadLora),
+	"LoraLoaderModelOnly":       drawn(loadLora), // without clip, so one output
 	"LoraLoaderBypass":          drawn(loadLora),
 	"LoraLoaderBypassModelOnly": drawn(loadLora),
 
-	// Models changed or merged.
+	// Models changed or merged. A change that has no file (sampling shifts,
+	// attention tricks, devices) cannot be told from a drawing: the model
+	// passes through.
 	"APG":                           carries("model"),
 	"CFGNorm":                       carries("model"),
 	"CFGOverride":                   carries("model"),
@@ -116,7 +120,8 @@ var modelClasses = map[string]class{
 	"ModelMergeQwenImage":           mergeModels("model1", "model2"),
 	"ModelMergeAuraflow":            mergeModels("model1", "model2"),
 
-	// Text.
+	// Text: inputs whose texts are joined; numbers such as the sizes of SDXL's
+	// encoder do not matter to a drawing.
 	"CLIPTextEncode":                      encodes("text"),
 	"CLIPTextEncodeFlux":                  encodes("clip_l", "t5xxl"),
 	"CLIPTextEncodeHiDream":               encodes("clip_l", "clip_g", "t5xxl", "llama"),
@@ -135,8 +140,9 @@ var modelClasses = map[string]class{
 	"TextEncodeQwenImageEditPlus":         describes("prompt", "image1", "image2", "image3"),
 	"TextEncodeZImageOmni":                describes("prompt", "image1", "image2", "image3"),
 
-	// Conditioning.
-	"ConditioningZeroOut":                     drawn(zeroOut),
+	// Conditioning. The first number of hinted is the part of the strength that
+	// a picture steers with.
+	"ConditioningZeroOut":                     drawn(zeroOut), // FLUX's usual negative
 	"FluxGuidance":                            drawn(setGuidance),
 	"FluxDisableGuidance":                     carries("conditioning"),
 	"FluxKontextMultiReferenceLatentMethod":   carries("conditioning"),
@@ -175,21 +181,22 @@ var modelClasses = map[string]class{
 	"CombineHooks2":                           carries("hooks_A"),
 	"CombineHooks4":                           carries("hooks_A"),
 	"CombineHooks8":                           carries("hooks_A"),
-	"ConditioningTimestepsRange":              loads(3),
+	"ConditioningTimestepsRange":              loads(3), // the range, and what is before and after it
 
-	// Latents.
+	// Latents. The number of empties is the step of width and height in pixels;
+	// that of emptyVideo is how many frames one latent frame stands for.
 	"EmptyLatentImage":                 empties(8),
 	"EmptySD3LatentImage":              empties(8),
 	"EmptyFlux2LatentImage":            empties(16),
-	"EmptyHunyuanImageLatent":          empties(32),
-	"EmptyChromaRadianceLatentImage":   empties(1),
+	"EmptyHunyuanImageLatent":          empties(32), // its VAE shrinks by 32, not by 8
+	"EmptyChromaRadianceLatentImage":   empties(1),  // works on pixels: there is no VAE
 	"EmptyHiDreamO1LatentImage":        empties(1),
 	"EmptyHunyuanLatentVideo":          emptyVideo(4),
 	"EmptyHunyuanVideo15Latent":        emptyVideo(4),
 	"EmptyCosmosLatentVideo":           emptyVideo(8),
 	"EmptyLTXVLatentVideo":             emptyVideo(8),
 	"EmptyMochiLatentVideo":            emptyVideo(6),
-	"StableCascade_EmptyLatentImage":   drawn(cascadeLatents),
+	"StableCascade_EmptyLatentImage":   drawn(cascadeLatents), // two stages, a latent each
 	"Wan22ImageToVideoLatent":          emptyVideo(4),
 	"CosmosImageToVideoLatent":         emptyVideo(8),
 	"CosmosPredict2ImageToVideoLatent": emptyVideo(4),
@@ -202,44 +209,47 @@ var modelClasses = map[string]class{
 	"HunyuanVideo15ImageToVideo":       emptyVideo(4, "positive", "negative"),
 	"HunyuanImageToVideo":              emptyVideo(4, "positive"),
 	"LTXVImgToVideo":                   emptyVideo(8, "positive", "negative"),
-	"SVD_img2vid_Conditioning":         emptyVideo(1, "positive", "negative"),
-	"SV3D_Conditioning":                emptyVideo(1, "positive", "negative"),
-	"StableZero123_Conditioning":       emptyVideo(1, "positive", "negative"),
-	"VAEEncode":                        drawn(vaeEncode),
-	"VAEEncodeTiled":                   drawn(vaeEncode),
-	"VAEEncodeForInpaint":              drawn(vaeEncodeForInpaint),
-	"SetLatentNoiseMask":               drawn(setNoiseMask),
-	"LatentUpscale":                    drawn(latentUpscale),
-	"LatentUpscaleBy":                  drawn(latentUpscaleBy),
-	"LTXVLatentUpsampler":              drawn(latentUpscaleBy),
-	"LatentCrop":                       drawn(latentCrop),
-	"LatentFlip":                       drawn(latentFlip),
-	"LatentRotate":                     drawn(latentRotate),
-	"LatentFromBatch":                  drawn(latentFromBatch),
-	"RepeatLatentBatch":                drawn(repeatLatents),
-	"LatentBatch":                      drawn(latentBatch),
-	"BatchLatentsNode":                 drawn(batchLatents),
-	"LatentBatchSeedBehavior":          carries("samples"),
-	"LatentBlend":                      latentMix("blend_factor", false),
-	"LatentInterpolate":                latentMix("ratio", false),
-	"LatentAdd":                        latentMix("", false),
-	"LatentSubtract":                   latentMix("", false),
-	"LatentMultiply":                   carries("samples"),
-	"LatentApplyOperation":             carries("samples"),
-	"LatentOperationSharpen":           loads(1),
-	"LatentOperationTonemapReinhard":   loads(1),
-	"LatentComposite":                  drawn(latentComposite),
-	"LatentCompositeMasked":            drawn(latentCompositeMasked),
+	// The next three make conditioning of a picture. They have outputs of these
+	// names and no such inputs, so empty conditioning comes out.
+	"SVD_img2vid_Conditioning":       emptyVideo(1, "positive", "negative"), // its latents are frames
+	"SV3D_Conditioning":              emptyVideo(1, "positive", "negative"),
+	"StableZero123_Conditioning":     emptyVideo(1, "positive", "negative"),
+	"VAEEncode":                      drawn(vaeEncode),
+	"VAEEncodeTiled":                 drawn(vaeEncode),
+	"VAEEncodeForInpaint":            drawn(vaeEncodeForInpaint),
+	"SetLatentNoiseMask":             drawn(setNoiseMask),
+	"LatentUpscale":                  drawn(latentUpscale),
+	"LatentUpscaleBy":                drawn(latentUpscaleBy),
+	"LTXVLatentUpsampler":            drawn(latentUpscaleBy),
+	"LatentCrop":                     drawn(latentCrop),
+	"LatentFlip":                     drawn(latentFlip),
+	"LatentRotate":                   drawn(latentRotate),
+	"LatentFromBatch":                drawn(latentFromBatch),
+	"RepeatLatentBatch":              drawn(repeatLatents),
+	"LatentBatch":                    drawn(latentBatch),
+	"BatchLatentsNode":               drawn(batchLatents),
+	"LatentBatchSeedBehavior":        carries("samples"),
+	"LatentBlend":                    latentMix("blend_factor"),
+	"LatentInterpolate":              latentMix("ratio"),
+	"LatentAdd":                      latentMix(""),
+	"LatentSubtract":                 latentMix(""), // half of each: signs mean nothing to a drawing
+	"LatentMultiply":                 carries("samples"),
+	"LatentApplyOperation":           carries("samples"),
+	"LatentOperationSharpen":         loads(1),
+	"LatentOperationTonemapReinhard": loads(1),
+	"LatentComposite":                drawn(latentComposite),
+	"LatentCompositeMasked":          drawn(latentCompositeMasked),
 
-	// Sampling.
+	// Sampling. Only what the strip shows is kept of guiders, samplers and
+	// schedules: names, steps, cfg, denoise.
 	"KSampler":                   drawn(kSampler),
 	"KSamplerAdvanced":           drawn(kSamplerAdvanced),
-	"SamplerCustom":              drawn(samplerCustom),
+	"SamplerCustom":              drawn(samplerCustom), // output, and the same as denoised_output
 	"SamplerCustomAdvanced":      drawn(samplerCustomAdvanced),
 	"AddNoise":                   carries("latent_image"),
 	"RandomNoise":                drawn(randomNoise),
-	"DisableNoise":               gives(&setting{}),
-	"BasicGuider":                guides("conditioning", "", ""),
+	"DisableNoise":               gives(&setting{}),              // seed 0; shared, as nobody changes it
+	"BasicGuider":                guides("conditioning", "", ""), // no negative, no cfg
 	"CFGGuider":                  guides("positive", "negative", "cfg"),
 	"DualCFGGuider":              guides("cond1", "negative", "cfg_conds"),
 	"DualModelGuider":            guides("positive", "negative", "cfg"),
@@ -275,11 +285,11 @@ var modelClasses = map[string]class{
 	"ManualSigmas":               drawn(manualSigmas),
 	"SplitSigmas":                drawn(splitSigmas),
 	"SplitSigmasDenoise":         drawn(splitSigmasDenoise),
-	"FlipSigmas":                 carries("sigmas"),
+	"FlipSigmas":                 carries("sigmas"), // their number stays
 	"SetFirstSigma":              carries("sigmas"),
 	"ExtendIntermediateSigmas":   carries("sigmas"),
 
-	// Decoding.
+	// Decoding: here a stand-in becomes an IMAGE, and gets its strip.
 	"VAEDecode":             drawn(vaeDecode),
 	"VAEDecodeTiled":        drawn(vaeDecode),
 	"ImageUpscaleWithModel": drawn(upscaleWithModel),

@@ -7,8 +7,12 @@ import (
 	"hash/crc32"
 )
 
+// PNG is written here and not by image/png, which knows no text chunks and
+// would first want a picture in its own types. Readers get the same pixels
+// either way.
+
 // text is one tEXt chunk.
-type text struct{ key, value string }
+type text struct{ key, value string } // Latin-1 once it is written
 
 // encodePNG writes one picture of 1 to 4 channels with 8 or 16 bits a sample,
 // rows of samples most significant byte first. It is quick rather than small.
@@ -18,8 +22,11 @@ func encodePNG(rows []byte, w, h, channels, depth int, notes []text) ([]byte, er
 	head := make([]byte, 13)
 	binary.BigEndian.PutUint32(head, uint32(w))
 	binary.BigEndian.PutUint32(head[4:], uint32(h))
+	// The colour type by channels: 0 grey, 4 grey and alpha, 2 RGB, 6 RGBA.
+	// What follows is 0: deflate, the standard filters, not interlaced.
 	head[8], head[9] = byte(depth), [...]byte{0, 0, 4, 2, 6}[channels]
 	chunk(&out, "IHDR", head)
+	// Before the pixels, where readers look for them.
 	for _, n := range notes {
 		chunk(&out, "tEXt", append(append([]byte(latin1(n.key)), 0), latin1(n.value)...))
 	}
@@ -42,6 +49,7 @@ func encodePNG(rows []byte, w, h, channels, depth int, notes []text) ([]byte, er
 func writeRows(z *zlib.Writer, rows []byte, stride, pixel int) error {
 	above := make([]byte, stride)
 	up, sub := make([]byte, stride+1), make([]byte, stride+1)
+	// The number of a row's filter stands before it: 2 is Up, 1 is Sub.
 	up[0], sub[0] = 2, 1
 	for len(rows) > 0 {
 		row := rows[:stride]
@@ -52,6 +60,7 @@ func writeRows(z *zlib.Writer, rows []byte, stride, pixel int) error {
 			up[i+1] = d
 			sumUp += size8(d)
 		}
+		// The first pixel has nothing at its left.
 		copy(sub[1:], row[:pixel])
 		for i := pixel; i < stride; i++ {
 			d := row[i] - row[i-pixel]
@@ -83,6 +92,7 @@ func chunk(out *bytes.Buffer, kind string, data []byte) {
 	out.Write(n[:])
 	out.WriteString(kind)
 	out.Write(data)
+	// The checksum covers kind and data, not the length.
 	sum := crc32.Update(crc32.ChecksumIEEE([]byte(kind)), crc32.IEEETable, data)
 	binary.BigEndian.PutUint32(n[:], sum)
 	out.Write(n[:])

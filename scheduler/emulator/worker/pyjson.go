@@ -8,9 +8,13 @@ import (
 	"unicode/utf16"
 )
 
+// Pictures carry their prompt as json.dumps wrote it, and tools compare it with
+// what they sent: {"a":[1,2]} becomes {"a": [1, 2]}, "ü" becomes "\u00fc".
+
 // pythonJSON rewrites JSON as Python's json.dumps prints it. Keys keep their
 // order and numbers their digits. It is false for what is not one JSON value.
 func pythonJSON(data []byte) (string, bool) {
+	// Checked whole first: the decoder's tokens alone would let "[1 2]" pass.
 	if !json.Valid(data) {
 		return "", false
 	}
@@ -34,6 +38,7 @@ func printValue(d *json.Decoder, out *strings.Builder) error {
 			if !first {
 				out.WriteString(", ")
 			}
+			// A key is a value of type text to the decoder's tokens.
 			if t == '{' {
 				if err := printValue(d, out); err != nil {
 					return err
@@ -54,6 +59,7 @@ func printValue(d *json.Decoder, out *strings.Builder) error {
 	case nil:
 		out.WriteString("null")
 	default:
+		// true, false, and numbers as they were written.
 		fmt.Fprint(out, t)
 	}
 	return nil
@@ -77,11 +83,13 @@ func printText(s string, out *strings.Builder) {
 			out.WriteString(`\b`)
 		case r == '\f':
 			out.WriteString(`\f`)
+		// Control characters that have no short form.
 		case r < 0x20:
 			fmt.Fprintf(out, `\u%04x`, r)
 		case r < 0x7f:
 			out.WriteRune(r)
 		case r > 0xffff:
+			// Python escapes characters beyond 16 bits as two surrogates.
 			hi, lo := utf16.EncodeRune(r)
 			fmt.Fprintf(out, `\u%04x\u%04x`, hi, lo)
 		default:

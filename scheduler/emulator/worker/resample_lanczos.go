@@ -2,6 +2,10 @@ package worker
 
 import "math"
 
+// Pillow scales 8-bit pictures with integer weights. Doing it in floating point
+// gives pictures that differ in the last bit, and truncation on saving makes
+// that a whole step; hence its integers, its order and its roundings.
+
 // weightBits is the precision of the integer weights: 32 bits less 8 for the
 // sample and 2 for overflow, as in Pillow.
 const weightBits = 32 - 8 - 2
@@ -12,6 +16,8 @@ const weightBits = 32 - 8 - 2
 func lanczos(t *tensor, w, h int) *tensor {
 	out := newTensor(t.n, h, w, t.c)
 	for i := range t.n {
+		// ComfyUI goes through a Pillow image of 8 bits for lanczos: so does
+		// this.
 		in := bytesOf(t.one(i))
 		back := out.one(i)
 		for j, v := range lanczosBytes(in, t.w, t.h, t.c, w, h) {
@@ -44,6 +50,7 @@ func to8(v float32) uint8 {
 
 // lanczosBytes scales one picture of c channels.
 func lanczosBytes(in []uint8, iw, ih, c, w, h int) []uint8 {
+	// Nothing is to be done; the picture has been cut to 8 bits all the same.
 	if iw == w && ih == h {
 		return in
 	}
@@ -71,6 +78,7 @@ func lanczosRows(in []uint8, iw, ih, c, w int) []uint8 {
 		row, to := in[y*iw*c:(y+1)*iw*c], out[y*w*c:(y+1)*w*c]
 		for x, k := range kernel {
 			for ch := range c {
+				// Begun with one half, so that the shift at the end rounds.
 				sum, at := int32(1)<<(weightBits-1), k.from*c+ch
 				for _, weight := range k.weight {
 					sum += int32(row[at]) * weight
@@ -109,18 +117,21 @@ func clip8(sum int32) uint8 { return uint8(min(max(sum>>weightBits, 0), 255)) }
 
 // kernel8 is the integer weights of one new sample.
 type kernel8 struct {
-	from   int
-	weight []int32
+	from   int     // index of the first old sample
+	weight []int32 // times 2^weightBits; they add up to about that
 }
 
 // lanczosKernel computes the weights of a three-lobed Lanczos filter, which
 // widens when the picture shrinks.
 func lanczosKernel(old, size int) []kernel8 {
 	scale := float64(old) / float64(size)
+	// Enlarging keeps the kernel at three old samples a side; shrinking widens
+	// it, so that every old sample counts.
 	wide := max(scale, 1)
 	support := 3 * wide
 	out := make([]kernel8, size)
 	for i := range out {
+		// Samples are areas, so the middle of sample 0 is at 0.5.
 		centre := (float64(i) + 0.5) * scale
 		from := max(int(centre-support+0.5), 0)
 		to := min(int(centre+support+0.5), old)
@@ -160,6 +171,7 @@ func premultiply(pix []uint8, c int) {
 	for i := 0; i < len(pix); i += c {
 		alpha := uint32(pix[i+c-1])
 		for k := i; k < i+c-1; k++ {
+			// Division by 255 with rounding, without dividing.
 			v := uint32(pix[k])*alpha + 128
 			pix[k] = uint8(((v >> 8) + v) >> 8)
 		}
@@ -170,6 +182,8 @@ func premultiply(pix []uint8, c int) {
 func unmultiply(pix []uint8, c int) {
 	for i := 0; i < len(pix); i += c {
 		alpha := uint32(pix[i+c-1])
+		// Of clear pixels the colour is lost (0), opaque ones have it
+		// unchanged.
 		if alpha == 0 || alpha == 255 {
 			continue
 		}

@@ -59,8 +59,8 @@ func nearestIndex(old, size int) []int {
 
 // tap is the weighted samples that make one new sample.
 type tap struct {
-	at     []int
-	weight []float32
+	at     []int     // indexes of old samples; the outermost may stand there twice
+	weight []float32 // one for each of at; they add up to 1
 }
 
 // linearTaps are the two neighbours; before the first centre there is only one.
@@ -68,6 +68,8 @@ func linearTaps(old, size int) []tap {
 	scale := float32(old) / float32(size)
 	out := make([]tap, size)
 	for i := range out {
+		// With align_corners off the centres of samples are at halves in both
+		// pictures.
 		at := max(scale*(float32(i)+0.5)-0.5, 0)
 		lo := min(int(at), old-1)
 		part := at - float32(lo)
@@ -102,11 +104,15 @@ func cubicTaps(old, size int) []tap {
 func taps(t *tensor, xs, ys []tap) *tensor {
 	out := newTensor(t.n, len(ys), len(xs), t.c)
 	for i := range t.n {
+		// As many rows as one new row needs: memory does not grow with the
+		// height.
 		rows := newRowCache(len(ys[0].at), len(xs)*t.c)
 		for y, ty := range ys {
 			to := out.row(i, y)
 			for k, sy := range ty.at {
 				row := rows.get(sy, func(dst []float32) { tapRow(dst, t.row(i, sy), xs, t.c) })
+				// The first row is written, the others are added, as torch's
+				// sum begins.
 				if wy := ty.weight[k]; k == 0 {
 					for j, v := range row {
 						to[j] = v * wy
@@ -137,7 +143,7 @@ func tapRow(dst, src []float32, xs []tap, c int) {
 
 // rowCache keeps the last scaled rows, found by their number.
 type rowCache struct {
-	number []int
+	number []int // the row in each slot, -1 for none
 	rows   [][]float32
 }
 
@@ -152,6 +158,7 @@ func newRowCache(keep, size int) *rowCache {
 
 // get gives row y, made with fill when it is not kept.
 func (c *rowCache) get(y int, fill func([]float32)) []float32 {
+	// Rows that one new row needs are neighbours, so they never share a slot.
 	slot := y % len(c.rows)
 	if c.number[slot] != y {
 		c.number[slot] = y
@@ -165,6 +172,8 @@ func area(t *tensor, w, h int) *tensor {
 	out := newTensor(t.n, h, w, t.c)
 	for i := range t.n {
 		for y := range h {
+			// From the old row in which the new one begins to the one in which
+			// it ends, rounded up: torch's adaptive average.
 			y0, y1 := y*t.h/h, ((y+1)*t.h+h-1)/h
 			to := out.row(i, y)
 			for x := range w {
@@ -187,5 +196,6 @@ func meanOf(t *tensor, i, k, x0, y0, x1, y1 int) float32 {
 			sum += row[x*t.c+k]
 		}
 	}
+	// Divided twice, as torch does: once by both gives another last bit.
 	return sum / float32(y1-y0) / float32(x1-x0)
 }

@@ -90,6 +90,8 @@ func Run(ctx context.Context, prompt []byte, opt Options) (*Result, error) {
 		if ctx.Err() != nil {
 			break
 		}
+		// A target that another one needed has run by now: execute finds its
+		// outcome.
 		e.execute(ctx, id, 0)
 	}
 	return &e.result, ctx.Err()
@@ -108,6 +110,8 @@ func outputs(g *graph, targets []string) ([]string, error) {
 		return targets, nil
 	}
 	used := map[string]bool{}
+	// Which nodes somebody is linked to. A link to a node that is not there
+	// counts too; it fails when it is followed.
 	for _, n := range g.nodes {
 		for _, in := range n.inputs {
 			if in.link != nil {

@@ -156,6 +156,44 @@ func TestMemoryBound(t *testing.T) {
 	}
 }
 
+// TestFailedBranchesForget runs branches that fail, each over a picture that fills a quarter of what may be alive, and one that does not.
+// Pictures must go whatever becomes of those who wanted them: one that ran and failed, one that never ran since the node behind it
+// failed first, and one on the side of a switch that is off.
+func TestFailedBranchesForget(t *testing.T) {
+	full := `{"class_type":"EmptyImage","inputs":{"width":10,"height":10,"batch_size":1,"color":3}}`
+	scale := func(from, method string) string {
+		return `{"class_type":"ImageScale","inputs":{"image":["` + from + `",0],"upscale_method":"` + method + `","width":4,"height":4,"crop":"disabled"}}`
+	}
+	branches := map[string]func(i int) string{
+		"failing": func(i int) string {
+			return fmt.Sprintf(`"a%d":%s,"b%d":%s,"c%d":%s`, i, full, i, scale(fmt.Sprint("a", i), "worst"), i, saveOf(fmt.Sprint("b", i), "a"))
+		},
+		"never run": func(i int) string {
+			return fmt.Sprintf(`"a%d":%s,"b%d":%s,"c%d":%s,"d%d":%s,"e%d":{"class_type":"ImageBatch","inputs":{"image1":["c%d",0],"image2":["b%d",0]}},"f%d":%s`,
+				i, full, i, scale(fmt.Sprint("a", i), "area"), i, scale("none", "area"), i, saveOf(fmt.Sprint("a", i), "d"), i, i, i, i, saveOf(fmt.Sprint("e", i), "a"))
+		},
+		"switched off": func(i int) string {
+			return fmt.Sprintf(`"a%d":%s,"b%d":%s,"d%d":%s,"e%d":{"class_type":"ComfySwitchNode","inputs":{"switch":true,"on_false":["b%d",0],"on_true":["0",0]}},"f%d":%s`,
+				i, full, i, scale(fmt.Sprint("a", i), "area"), i, saveOf(fmt.Sprint("a", i), "d"), i, i, i, saveOf(fmt.Sprint("e", i), "a"))
+		},
+	}
+	for name, branch := range branches {
+		t.Run(name, func(t *testing.T) {
+			prompt := `{"0":{"class_type":"EmptyImage","inputs":{"width":1,"height":1,"batch_size":1,"color":3}}`
+			for i := range 5 {
+				prompt += "," + branch(i)
+			}
+			r := run(t, prompt+`,"x":`+full+`,"y":`+saveOf("x", "last")+`}`, Options{MaxPixels: 100})
+			if got := saved(r); !strings.HasSuffix(got, "output:/last_00001_.png@y") {
+				t.Errorf("saved %s; %s", got, failures(r))
+			}
+			if strings.Contains(failures(r), "memory") {
+				t.Errorf("errors %s", failures(r))
+			}
+		})
+	}
+}
+
 // TestForgetsPictures runs a chain whose pictures together are over the bound.
 func TestForgetsPictures(t *testing.T) {
 	prompt := `{"0":{"class_type":"EmptyImage","inputs":{"width":10,"height":10,"batch_size":1,"color":3}}`
@@ -192,8 +230,19 @@ func TestSwitchIsLazy(t *testing.T) {
 func TestScalars(t *testing.T) {
 	tests := []struct{ name, class, inputs, want string }{
 		{"int of text", "PrimitiveInt", `"value":" 12 "`, "12"},
+		{"int with underscores", "PrimitiveInt", `"value":"1_000"`, "1000"},
 		{"int cuts", "PrimitiveInt", `"value":7.9`, "7"},
 		{"float", "PrimitiveFloat", `"value":3`, "3.0"},
+		{"float with underscores", "PrimitiveFloat", `"value":"1_0.5e1_0"`, "105000000000.0"},
+		{"large float", "PrimitiveFloat", `"value":123456789`, "123456789.0"},
+		{"larger float", "PrimitiveFloat", `"value":1e16`, "1e+16"},
+		{"small float", "PrimitiveFloat", `"value":0.0001`, "0.0001"},
+		{"smaller float", "PrimitiveFloat", `"value":0.00001`, "1e-05"},
+		{"text of a float", "PrimitiveString", `"value":1.0`, "1.0"},
+		{"text of an exponent", "PrimitiveString", `"value":1e3`, "1000.0"},
+		{"text of an infinity", "PrimitiveString", `"value":-1e999`, "-inf"},
+		{"text of an integer", "PrimitiveString", `"value":12`, "12"},
+		{"text of a boolean", "PrimitiveString", `"value":true`, "True"},
 		{"boolean", "PrimitiveBoolean", `"value":"x"`, "True"},
 		{"seed", "SeedNode", `"seed":18446744073709551615`, "18446744073709551615"},
 		{"not", "ComfyNotNode", `"value":0`, "True"},
@@ -231,6 +280,60 @@ func TestScalars(t *testing.T) {
 				t.Errorf("got %q, want %q", got, tt.want)
 			}
 		})
+	}
+}
+
+// TestTextOfLinkedFloat: a FLOAT that comes over a link is the same text as one that stands in the prompt.
+func TestTextOfLinkedFloat(t *testing.T) {
+	for v, want := range map[float64]string{1: "1.0", 0.5: "0.5", 123456789: "123456789.0"} {
+		a := &args{in: map[string]value{"string": v}}
+		if got := a.text("string"); got != want || got != asText(v) {
+			t.Errorf("%v: %q, want %q", v, got, want)
+		}
+	}
+}
+
+// TestNoNumbers are texts that Python's int() and float() refuse.
+func TestNoNumbers(t *testing.T) {
+	for _, s := range []string{"1__0", "_1", "1_", "0x10", "1_e5", "", " "} {
+		if n, err := asInt(s); err == nil {
+			t.Errorf("%q is the integer %d", s, n)
+		}
+		if f, err := asFloat(s); err == nil {
+			t.Errorf("%q is the number %g", s, f)
+		}
+	}
+}
+
+// TestCompositeChannels never reads a picture of one channel as if it had three.
+func TestCompositeChannels(t *testing.T) {
+	_, err := composite(filled(1, 4, 4, 3, 0), filled(1, 4, 4, 1, 1), filled(1, 4, 4, 1, 1), 0, 0, false)
+	if err == nil || !strings.Contains(err.Error(), "3 and 1 channels") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// TestChannelsOfFiles: Pillow, by which SaveImage writes, takes grey with alpha; FFmpeg, by which SaveImageAdvanced does, takes RGB and RGBA.
+func TestChannelsOfFiles(t *testing.T) {
+	for c, want := range map[int]string{1: "none", 2: "SaveImage", 3: "both", 4: "both", 5: "none"} {
+		in := map[string]value{"images": picture{newTensor(1, 2, 2, c)}, "format": "png"}
+		ok := map[string]bool{}
+		for name, run := range map[string]func(*args) ([]value, error){"SaveImage": saveImage, "SaveImageAdvanced": saveImageAdvanced} {
+			e := &env{next: map[string]int{}, opt: Options{NoMetadata: true}}
+			_, err := run(&args{env: e, node: &node{id: "1"}, in: in})
+			ok[name] = err == nil
+		}
+		got := "none"
+		if ok["SaveImage"] && ok["SaveImageAdvanced"] {
+			got = "both"
+		} else if ok["SaveImage"] {
+			got = "SaveImage"
+		} else if ok["SaveImageAdvanced"] {
+			got = "SaveImageAdvanced"
+		}
+		if got != want {
+			t.Errorf("%d channels: %s, want %s", c, got, want)
+		}
 	}
 }
 

@@ -6,17 +6,23 @@ import (
 	"strings"
 )
 
+// A sampler does not sample: it paints a picture from what it was told, mixes
+// in what was there before as far as denoise leaves it, and notes the pass. A
+// second pass with denoise below 1 (an upscale and refine) keeps the
+// composition of the first, so that it looks like the same picture with more
+// detail.
+
 // pass is one sampler's work on a latent.
 type pass struct {
-	seed      uint64
-	compose   uint64 // the seed that the composition comes from
-	steps     int
-	cfg       float64
+	seed      uint64  // as the node has it; shown in the strip
+	compose   uint64  // the seed that the composition comes from
+	steps     int     // 0 if it is not known
+	cfg       float64 // 0 for guiders without one
 	denoise   float64 // 1 makes all anew
-	sampler   string
-	scheduler string
-	pos, neg  *cond
-	model     *model
+	sampler   string  // such as euler
+	scheduler string  // such as karras
+	pos, neg  *cond   // never nil once sampled has it
+	model     *model  // nil if none is linked
 }
 
 // heading is the first small line of a picture's strip.
@@ -73,6 +79,8 @@ func sampled(a *args, l *latent, p pass) (*latent, error) {
 	out.passes = append(append([]pass(nil), l.passes...), p)
 	pic := newTensor(l.n, l.h, l.w, 3)
 	for i := range l.n {
+		// Frames of one video share their place and so their composition; see
+		// paint.
 		paint(pic.one(i), l.w, l.h, p, l.index[i]/l.frames, l.index[i]%l.frames)
 	}
 	for _, h := range p.pos.hints {
@@ -87,6 +95,7 @@ func sampled(a *args, l *latent, p pass) (*latent, error) {
 	} else if l.frames > 1 && l.pic != nil { // a video that starts from an image
 		pic = mixHint(pic, hint{l.pic, 0.5})
 	}
+	// Only what the mask marks is new; the rest is what was there.
 	if l.noise != nil {
 		pic = mixMasked(l.shown(), pic, l.noise)
 	}
@@ -138,10 +147,13 @@ func kSamplerAdvanced(a *args) ([]value, error) {
 		sampler: a.text("sampler_name"), scheduler: a.text("scheduler"),
 		pos: a.condOf("positive"), neg: a.condOf("negative"), model: a.modelOf("model"),
 	}
+	// end_at_step is 10000 by default: to the end, however many steps there
+	// are.
 	start, end := a.integerOr("start_at_step", 0), min(a.integerOr("end_at_step", 10000), p.steps)
 	if a.err == nil && l.pic != nil && p.steps > 0 {
 		p.denoise = min(max(float64(end-start)/float64(p.steps), 0), 1)
 	}
+	// A refiner: it goes on where another sampler stopped, with its noise.
 	if l.pic != nil && a.textOr("add_noise", "enable") == "disable" {
 		p.denoise = min(p.denoise, 0.5)
 	}
@@ -179,6 +191,8 @@ func samplerCustomAdvanced(a *args) ([]value, error) {
 	p := guider.pass
 	p.seed, p.sampler = noise.seed, sampler.sampler
 	p.steps, p.scheduler, p.denoise = sigmas.steps, sigmas.scheduler, sigmas.denoise
+	// Any of the four may be a setting of another kind, linked in the wrong
+	// place: they are one Go type.
 	if p.pos == nil || p.neg == nil {
 		p.pos, p.neg = &cond{}, &cond{}
 	}
@@ -222,6 +236,7 @@ func schedules(name string) class {
 
 // manualSigmas counts the numbers.
 func manualSigmas(a *args) ([]value, error) {
+	// n sigmas bound n-1 steps.
 	n := len(strings.FieldsFunc(a.text("sigmas"), func(r rune) bool { return r == ',' || r == ' ' }))
 	return []value{&setting{pass{scheduler: "manual", steps: max(n-1, 0), denoise: 1}}}, a.err
 }
@@ -252,6 +267,7 @@ func (s *setting) split(at int) ([]value, error) {
 	if s.steps > 0 {
 		low.denoise = s.denoise * float64(low.steps) / float64(s.steps)
 	}
+	// No steps before: a sampler with these sigmas leaves the latent alone.
 	if at == 0 {
 		high.denoise = 0
 	}

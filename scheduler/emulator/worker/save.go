@@ -7,6 +7,10 @@ import (
 	"strings"
 )
 
+// Nodes that write files. They keep them in Result.Files; nothing touches a
+// disk. Like ComfyUI's, they are output nodes, and the first ones pass their
+// pictures on.
+
 // saveImage writes PNG files into the output folder and passes the pictures on.
 func saveImage(a *args) ([]value, error) {
 	t, prefix := a.picture("images"), a.textOr("filename_prefix", "ComfyUI")
@@ -60,6 +64,10 @@ func saveImageAdvanced(a *args) ([]value, error) {
 	if a.err == nil && format != "png" {
 		a.err = errors.New("preview cannot write " + format + " files")
 	}
+	// FFmpeg writes these files, from RGB or RGBA only.
+	if a.err == nil && t.c < 3 {
+		a.err = errors.New("pictures of 3 or 4 channels can be saved, not " + t.shape())
+	}
 	if a.err != nil {
 		return nil, a.err
 	}
@@ -72,8 +80,10 @@ func saveImageAdvanced(a *args) ([]value, error) {
 
 // save writes every picture of a batch.
 func (a *args) save(t *tensor, kind, prefix, ending string, depth int) error {
+	// Pillow, through which ComfyUI saves, takes no array of one channel in the
+	// third dimension; two are grey and alpha to it.
 	if t.c == 1 || t.c > 4 {
-		return errors.New("pictures of 3 or 4 channels can be saved, not " + t.shape())
+		return errors.New("pictures of 2 to 4 channels can be saved, not " + t.shape())
 	}
 	p, err := a.env.placeFor(kind, prefix, t.w, t.h)
 	if err != nil {
@@ -113,12 +123,14 @@ func (e *env) notes(drawn string) []text {
 		for k := range e.opt.Extra {
 			keys = append(keys, k)
 		}
+		// Go's maps have no order; ComfyUI writes the order of the request.
 		sort.Strings(keys)
 		for _, k := range keys {
 			out = append(out, text{k, dump(e.opt.Extra[k])})
 		}
 	}
 	if drawn != "" {
+		// Also without metadata: nobody may take the picture for a render.
 		out = append(out, text{"comfyc_preview", "PREVIEW " + drawn})
 	}
 	return out

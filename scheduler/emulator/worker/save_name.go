@@ -10,10 +10,14 @@ import (
 	"time"
 )
 
+// File names are ComfyUI's: PREFIX_00001_.png in the folder that stands before
+// the prefix's last slash. Clients match names to nodes by them, so the
+// counter, the underscores and the refusals are the same.
+
 // place is where a node saves: the prefix split into folder and name.
 type place struct {
-	kind, folder, name string
-	number             int
+	kind, folder, name string // kind is "output" or "temp"
+	number             int    // of the next file, from 1
 }
 
 // placeFor resolves a file name prefix for pictures of w × h pixels.
@@ -30,6 +34,8 @@ func (e *env) placeFor(kind, prefix string, w, h int) (*place, error) {
 	}
 	folder, name := path.Split(clean)
 	p := &place{kind: kind, folder: strings.TrimSuffix(folder, "/"), name: name, number: 1}
+	// Two nodes with one prefix share a counter within a run, as they do by
+	// looking into one folder in ComfyUI.
 	key := kind + "/" + clean
 	if e.opt.Counter != nil {
 		p.number = max(e.opt.Counter(clean), 1)
@@ -61,6 +67,7 @@ func (e *env) add(p *place, node string, picture int, ending string, data []byte
 // tempPrefix names a preview node's files. ComfyUI draws five letters when the
 // node is made; here they follow from the node's id.
 func tempPrefix(id string) string {
+	// ComfyUI's own string, with p twice and w missing.
 	const letters = "abcdefghijklmnopqrstupvxyz"
 	sum := sha256.Sum256([]byte("preview " + id))
 	out := make([]byte, 5)

@@ -7,6 +7,9 @@ import (
 	"strings"
 )
 
+// Nodes on numbers, booleans and choices. An INT is an int64 here, a seed
+// uint64, a FLOAT float64, and a constant that nobody converted a json.Number.
+
 // numbered names a member of an autogrow input.
 func numbered(prefix string, n int) string { return prefix + strconv.Itoa(n) }
 
@@ -31,12 +34,6 @@ func primitiveString(a *args) ([]value, error) { return []value{a.text("value")}
 
 // primitiveBoolean is Python's bool().
 func primitiveBoolean(a *args) ([]value, error) { return []value{a.truth("value")}, a.err }
-
-// invertBoolean turns it over.
-func invertBoolean(a *args) ([]value, error) { return []value{!a.truth("boolean")}, a.err }
-
-// stringToCombo passes text to an input with choices.
-func stringToCombo(a *args) ([]value, error) { return []value{a.text("string")}, a.err }
 
 // customCombo gives the choice and its index.
 func customCombo(a *args) ([]value, error) {
@@ -66,23 +63,21 @@ func orNode(a *args) ([]value, error) {
 	return []value{false}, a.err
 }
 
-// switchNode resolves only the side that is switched on. The soft one takes the
-// other side when one is not connected.
-func switchNode(soft bool) class {
-	c := real(func(a *args) ([]value, error) {
-		name := "on_false"
-		if a.truth("switch") {
-			name = "on_true"
+// switchNode resolves only the side that is switched on.
+func switchNode() class {
+	side := func(in map[string]value) string {
+		if truthy(in["switch"]) {
+			return "on_true"
 		}
-		if _, ok := a.in[name]; soft && !ok {
-			name = map[string]string{"on_false": "on_true", "on_true": "on_false"}[name]
-		}
-		return []value{a.want(name)}, a.err
-	})
-	c.lazy = func(input string) bool { return input == "on_false" || input == "on_true" }
-	c.choose = func(in map[string]value, input string) bool {
-		return soft || truthy(in["switch"]) == (input == "on_true")
+		return "on_false"
 	}
+	c := real(func(a *args) ([]value, error) {
+		a.want("switch")
+		return []value{a.want(side(a.in))}, a.err
+	})
+	// Both sides are lazy; switch is looked at first, see env.gather.
+	c.lazy = func(input string) bool { return input == "on_false" || input == "on_true" }
+	c.choose = func(in map[string]value, input string) bool { return side(in) == input }
 	return c
 }
 
@@ -92,6 +87,8 @@ func numberConvert(a *args) ([]value, error) {
 	if a.err != nil {
 		return nil, a.err
 	}
+	// From the value itself, since an integer above 2^53 is not exact as a
+	// float.
 	n, err := asInt(a.in["value"])
 	if err != nil {
 		n, err = cut(f)
@@ -109,6 +106,8 @@ var aspects = map[string][2]float64{
 // megapixels (1024 × 1024), in multiples.
 func resolutionSelector(a *args) ([]value, error) {
 	name, mega, multiple := a.text("aspect_ratio"), a.number("megapixels"), a.integerOr("multiple", 8)
+	// The choices read "16:9 (Widescreen)"; the blank ends the part that
+	// matters.
 	ratio, ok := aspects[strings.Fields(name + " ?")[0]]
 	if a.err == nil && (!ok || multiple < 1) {
 		a.fail("no aspect_ratio is called %q", name)
@@ -134,6 +133,11 @@ func asText(v value) string {
 	case string:
 		return v
 	case json.Number:
+		// The JSON of a prompt tells integers from floats by their writing.
+		if strings.ContainsAny(v.String(), ".eE") {
+			f, _ := v.Float64() // too large a number is an infinity, as in Python
+			return floatText(f)
+		}
 		return v.String()
 	case int64:
 		return strconv.FormatInt(v, 10)
@@ -145,11 +149,24 @@ func asText(v value) string {
 		}
 		return "False"
 	case float64:
-		s := strconv.FormatFloat(v, 'g', -1, 64)
-		if !strings.ContainsAny(s, ".en") {
-			s += ".0"
-		}
-		return s
+		return floatText(v)
 	}
 	return typeName(v)
+}
+
+// floatText writes a FLOAT as Python does: the shortest digits that read as the
+// same number, with an exponent below 1e-4 and from 1e16 on, and whole numbers
+// with the .0 that tells a float.
+func floatText(v float64) string {
+	if math.IsInf(v, 0) || math.IsNaN(v) {
+		return strings.TrimPrefix(strings.ToLower(strconv.FormatFloat(v, 'f', -1, 64)), "+") // inf, -inf, nan
+	}
+	if size := math.Abs(v); size != 0 && (size < 1e-4 || size >= 1e16) {
+		return strconv.FormatFloat(v, 'e', -1, 64)
+	}
+	s := strconv.FormatFloat(v, 'f', -1, 64)
+	if !strings.Contains(s, ".") {
+		s += ".0"
+	}
+	return s
 }

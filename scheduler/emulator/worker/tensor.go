@@ -2,7 +2,14 @@ package worker
 
 import "fmt"
 
+// ComfyUI passes pictures as float32 tensors [batch, height, width, channel];
+// so does the preview, since nodes are defined on them: a value above 1
+// survives until something cuts it, and sums round as float32 does. A megapixel
+// of RGB is 12 MB.
+
 // maxSide is the largest width or height ComfyUI's nodes accept, in pixels.
+// What is made on the way (a padded picture, a stitched pair) may have twice
+// that.
 const maxSide = 16384
 
 // maxBatch is the largest number of pictures in one batch.
@@ -27,7 +34,8 @@ type picture struct{ *tensor }
 // mask is a value of type MASK: one channel, 0 to 1.
 type mask struct{ *tensor }
 
-// newTensor gives a black batch. The caller has checked its size with fits.
+// newTensor gives a black batch of n*h*w*c samples, four bytes each. The caller
+// has checked its size with fits.
 func newTensor(n, h, w, c int) *tensor {
 	return &tensor{n: n, h: h, w: w, c: c, pix: make([]float32, n*h*w*c)}
 }
@@ -72,6 +80,7 @@ func (t *tensor) clone() *tensor {
 // slice gives pictures from..to; the samples are shared.
 func (t *tensor) slice(from, to int) *tensor {
 	size := t.h * t.w * t.c
+	// The head is new, so that marks can be set on it; the samples are not.
 	s := *t
 	s.n, s.pix = to-from, t.pix[from*size:to*size]
 	return &s
@@ -167,6 +176,7 @@ func fits(n, h, w, limit int) error {
 		return fmt.Errorf("a batch of %d pictures; at most %d are possible", n, maxBatch)
 	case h > 2*maxSide || w > 2*maxSide:
 		return fmt.Errorf("a picture of %d × %d pixels; at most %d a side are possible", w, h, 2*maxSide)
+	// No overflow: by now the product is below 2^12 × 2^15 × 2^15.
 	case n*h*w > limit:
 		return fmt.Errorf("%d pictures of %d × %d pixels are more than the %d pixels of this preview", n, w, h, limit)
 	}

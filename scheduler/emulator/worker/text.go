@@ -6,6 +6,9 @@ import (
 	"unicode/utf8"
 )
 
+// Nodes on texts. Python counts characters, not bytes, and its methods have
+// rules of their own for case and blanks; Go's are used where they agree.
+
 // stringConcatenate puts the delimiter between two texts.
 func stringConcatenate(a *args) ([]value, error) {
 	return []value{a.text("string_a") + a.textOr("delimiter", "") + a.text("string_b")}, a.err
@@ -15,6 +18,7 @@ func stringConcatenate(a *args) ([]value, error) {
 func stringSubstring(a *args) ([]value, error) {
 	s, from, to := []rune(a.text("string")), a.integer("start"), a.integer("end")
 	from, to = pythonIndex(from, len(s)), pythonIndex(to, len(s))
+	// An end before the start gives "", as a slice does in Python.
 	return []value{string(s[from:max(from, to)])}, a.err
 }
 
@@ -75,12 +79,15 @@ func stringTrim(a *args) ([]value, error) {
 	return []value{s}, a.err
 }
 
-// mostText bounds the text that a node may make, in bytes.
+// mostText bounds the text that a node takes, or makes by replacing, in bytes.
+// A graph that doubles a text again and again ends there.
 const mostText = 1 << 20
 
 // stringReplace replaces all places.
 func stringReplace(a *args) ([]value, error) {
 	s, find, replace := a.text("string"), a.text("find"), a.text("replace")
+	// An upper bound of the result's length; it leaves out what find takes
+	// away.
 	if len(s)+(strings.Count(s, find))*len(replace) > mostText {
 		a.fail("the text would be too long")
 		return nil, a.err
