@@ -10,17 +10,23 @@ import (
 	"github.com/comfyc/comfyc/compiler"
 )
 
+// The calls that the core asks for, each made in a goroutine of the pool and answered by a message. What is here sees the call and nothing of the
+// core's state; a call that must not be repeated blindly (the submit) is made once, whatever comes of it.
+
 // How long a call may take. A submit carries input files, a collect fetches results.
 const (
+	// uncertain.go reckons with it: a request is on its way for so long at most.
 	submitTime  = 2 * time.Minute
 	pollTime    = 30 * time.Second
 	cancelTime  = 15 * time.Second
 	checkTime   = 15 * time.Second
 	collectTime = 15 * time.Minute
+	uploadTime  = 10 * time.Minute
 	tradeTime   = 10 * time.Second
 )
 
-// panicked brings a bug of an endpoint, sink or store into the loop's goroutine.
+// panicked brings a bug of an endpoint, sink or store into the loop's goroutine, so that it comes out of Run, where a caller can recover it; in a
+// goroutine of the pool it would end the program.
 type panicked struct{ value any }
 
 // polledOutputs is a poll's answer with its outputs, which the core does not see.
@@ -44,7 +50,8 @@ func (l *loop) spawn(f func() any) {
 	})
 }
 
-// start makes a call in the pool.
+// start makes a call in the pool. What it needs of the loop is taken out here, in the loop's goroutine: none of the functions below touches the
+// loop's maps.
 func (l *loop) start(k call) {
 	switch k.kind {
 	case callPrepare:
@@ -57,6 +64,7 @@ func (l *loop) start(k call) {
 	case callSubmit:
 		l.watch(k.endpoint)
 		job := l.jobs.take(k.shard)
+		// A merged shard has a job of its own, which submit makes; those of its parts are of no use any more.
 		for _, id := range k.mates {
 			l.jobs.take(id)
 		}
@@ -71,6 +79,10 @@ func (l *loop) start(k call) {
 			grant, err := l.opts.Shares.Trade(ctx, *k.want)
 			return traded{k.want, grant, err}
 		})
+	case callStats:
+		// Jobs that are submitted after this moment cannot be in the counts.
+		asked := l.core.now
+		l.spawn(func() any { return l.stats(k, asked) })
 	case callFind:
 		l.spawn(func() any { return l.find(k) })
 	case callCancel:
@@ -83,6 +95,7 @@ func (l *loop) start(k call) {
 	}
 }
 
+// check asks whether an endpoint can be used; one that cannot be asked passes, and its first submit shows.
 func (l *loop) check(k call) *Error {
 	checker, ok := l.ends[k.endpoint].(Checker)
 	if !ok {
@@ -93,12 +106,17 @@ func (l *loop) check(k call) *Error {
 	return l.asError(k, "check", checker.Check(ctx))
 }
 
+// submit makes the paid call of an attempt, whose intent is durable by now. The fence is asked as late as possible: a machine that lost its lease
+// while it uploaded sends nothing. An error without a class is Uncertain, since the request may have arrived.
 func (l *loop) submit(k call, job *compiler.Job) any {
 	if job == nil { // dropped for want of memory
 		var err error
 		if job, err = l.work.Job(k.renders...); err != nil {
 			return submitted{attempt: k.attempt, err: &Error{Kind: Rejected, Op: "submit", Message: err.Error(), Err: err}}
 		}
+	}
+	if err := l.ready(k, job); err != nil {
+		return submitted{attempt: k.attempt, err: err}
 	}
 	if err := l.opts.fenced(l.core.endpoints[k.endpoint].Name, "submit"); err != nil {
 		return submitted{attempt: k.attempt, err: err}
@@ -109,8 +127,27 @@ func (l *loop) submit(k call, job *compiler.Job) any {
 	return submitted{attempt: k.attempt, remote: remote, err: l.asError(k, "submit", err)}
 }
 
+// ready lets an endpoint do what it can before the paid call: files are uploaded, which may take minutes, and the job is held against what the
+// remote has. What only says that this could not be done is left to the submit. No error of it is Uncertain, as nothing was sent yet.
+func (l *loop) ready(k call, job *compiler.Job) *Error {
+	p, ok := l.ends[k.endpoint].(Preparer)
+	if !ok {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(l.calls, uploadTime)
+	defer cancel()
+	err := l.asError(call{kind: callPrepare, endpoint: k.endpoint}, "prepare", p.Prepare(ctx, job))
+	if err != nil && (err.Kind == MissingModel || err.Kind == Rejected || err.Kind == Unreachable || ctx.Err() != nil) {
+		return err
+	}
+	return nil
+}
+
+// poll asks for a job's state. The outputs of a finished one may be megabytes of base64: the core gets their size only, the loop keeps them for
+// collect.
 func (l *loop) poll(k call) any {
 	st, err := l.pollWait(k)
+	// long tells the core which of its two counters this poll was in.
 	in := polled{long: k.wait > 0, endpoint: k.endpoint, attempt: k.attempt, status: st, err: l.asError(k, "poll", err)}
 	if err != nil || st.State != Completed {
 		return in
@@ -119,10 +156,12 @@ func (l *loop) poll(k call) any {
 		in.bytes += len(out.Base64)
 		in.byURL = in.byURL || out.URL != ""
 	}
+	// The copy that the core gets; st keeps them.
 	in.status.Outputs, in.status.Problems = nil, nil
 	return polledOutputs{in, st}
 }
 
+// find asks whether a submit arrived whose answer was lost; repeatable, and the endpoint is a Finder, as the core knows.
 func (l *loop) find(k call) any {
 	ctx, cancel := context.WithTimeout(l.calls, findTime)
 	defer cancel()
@@ -130,6 +169,7 @@ func (l *loop) find(k call) any {
 	return found{k.attempt, got, l.asError(k, "find", err)}
 }
 
+// cancel is repeatable too: a job that has ended, or is cancelled already, is no error of a dialect.
 func (l *loop) cancel(k call) any {
 	if err := l.opts.fenced(l.core.endpoints[k.endpoint].Name, "cancel"); err != nil {
 		return cancelAnswer{k.attempt, err}
@@ -141,10 +181,12 @@ func (l *loop) cancel(k call) any {
 
 // collect makes a result safe. The job is built again, as it says what is owed.
 func (l *loop) collect(k call, st Status) any {
+	// It may fail where it worked before, as the plan's files may have changed. What was paid for is missing then, and the user is told why.
 	job, err := l.work.Job(k.renders...)
 	if err != nil {
 		return collected{attempt: k.attempt, got: allMissing(k.renders, Rejected, "the job cannot be made: "+err.Error())}
 	}
+	// Transient: the files stay on the remote, for whoever has the lease now.
 	if err := l.opts.fenced(k.result.Endpoint.Name, "collect"); err != nil {
 		return collected{attempt: k.attempt, got: allMissing(k.renders, Transient, err.Error())}
 	}
@@ -162,6 +204,7 @@ func (l *loop) collect(k call, st Status) any {
 	return collected{k.attempt, got, err}
 }
 
+// allMissing is the answer of a sink that could save nothing, for one reason.
 func allMissing(renders []int, kind Kind, why string) (got Collected) {
 	for _, i := range renders {
 		got.Missing = append(got.Missing, MissingRender{Render: i, Kind: kind, Reason: why})
@@ -179,6 +222,7 @@ func (l *loop) asError(k call, op string, err error) *Error {
 	if errors.As(err, &e) {
 		return e
 	}
+	// A submit is the one call of which "again" could mean "paid twice".
 	kind := Transient
 	if k.kind == callSubmit {
 		kind = Uncertain
@@ -192,6 +236,7 @@ type jobCache struct {
 	bytes   int
 }
 
+// maxJobBytes bounds the prompts kept, in bytes. Above it all are dropped rather than the oldest: it is seldom reached, and building again is cheap.
 const maxJobBytes = 32 << 20
 
 func (c *jobCache) put(shard int, job *compiler.Job) {
@@ -207,6 +252,7 @@ func (c *jobCache) put(shard int, job *compiler.Job) {
 	c.bytes += len(job.Prompt)
 }
 
+// take removes a shard's job and gives it, nil if it was dropped.
 func (c *jobCache) take(shard int) *compiler.Job {
 	job := c.byShard[shard]
 	if job != nil {

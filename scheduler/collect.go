@@ -2,6 +2,9 @@ package scheduler
 
 import "time"
 
+// From "the remote is done" to "the files are safe here". A result waits in memory until the sink has it: by expiry, at most maxCollecting at a time.
+// A render becomes Done here and nowhere else but in reuse.go, and only by the sink's word for that very render.
+
 const (
 	maxCollecting = 16
 	secondLooks   = 3 // how often a result is asked for again whose files could not be fetched
@@ -14,6 +17,7 @@ func (c *core) completed(a *attempt, st Status) {
 		c.end(a, AttemptCancelled, Lost, a.cancel)
 		return
 	}
+	// Once per attempt: a second look at a result, or one that an earlier run had finished, is neither learned from nor paid again.
 	if a.State != AttemptFinished {
 		paid := c.paid(a, st)
 		c.learn(a, st, paid)
@@ -25,7 +29,8 @@ func (c *core) completed(a *attempt, st Status) {
 	c.toCollect(a)
 }
 
-// toCollect queues a result to be made safe, that which expires first before the others.
+// toCollect queues a result to be made safe, that which expires first before the others. The backlog counts until the sink has it, and above its
+// bounds nothing is polled: memory does not grow with a slow disk.
 func (c *core) toCollect(a *attempt) {
 	if a.hasOutput {
 		return
@@ -45,6 +50,7 @@ func (c *core) dropOutput(a *attempt) {
 
 // collect starts making results safe.
 func (c *core) collect() {
+	// Results whose pause after trouble with the sink is over come back into the queue.
 	for c.sick.waiting.len() > 0 {
 		if at, _ := c.sick.waiting.head(); at.After(c.now) {
 			break
@@ -80,6 +86,7 @@ func (in collected) apply(c *core) {
 	c.calls--
 	c.collecting--
 	a := c.attempts[in.attempt]
+	// The outputs stay in memory: the same result goes to the sink again when it is well.
 	if in.err != nil {
 		c.sinkFailed(a, in.err)
 		return
@@ -89,7 +96,8 @@ func (in collected) apply(c *core) {
 	c.finish(a, in.got)
 }
 
-// finish ends an attempt whose files are as safe as they will be.
+// finish ends an attempt whose files are as safe as they will be. It counts what is Done now, not what the sink says: renders that another attempt
+// had finished before are not missing, and end once.
 func (c *core) finish(a *attempt, got Collected) {
 	s, done := a.shard, 0
 	for _, d := range got.Done {
@@ -100,11 +108,13 @@ func (c *core) finish(a *attempt, got Collected) {
 	missing := c.stillActive(s.renders)
 	if len(missing) == 0 {
 		a.praise()
+		// Only now: until its files are safe, the other attempt is a second chance.
 		c.dropTwin(a)
 		c.setAttempt(a, AttemptCollected)
 		return
 	}
 	kind, why := reasonFor(got.Missing, missing)
+	// The result is still on the remote, and asking for it costs nothing: poll again after 1, 2 and 3 s, for the missing renders only.
 	if kind == Transient && a.collects < secondLooks && c.stop == "" {
 		a.collects++
 		s.renders = missing
@@ -112,6 +122,7 @@ func (c *core) finish(a *attempt, got Collected) {
 		return
 	}
 	a.code = "missing_output"
+	// An attempt that gave something is Collected; only the missing renders go on, in a shard of their own.
 	if done > 0 {
 		c.setAttempt(a, AttemptCollected)
 	} else {
@@ -120,6 +131,7 @@ func (c *core) finish(a *attempt, got Collected) {
 	c.partial(a, missing, kind, why)
 }
 
+// isDone makes a render Done, unless it ended otherwise meanwhile, as by a faster twin or a cancel: each render ends once.
 func (c *core) isDone(d DoneRender, a *attempt) bool {
 	if c.renders[d.Render] != Active {
 		return false
@@ -132,6 +144,7 @@ func (c *core) isDone(d DoneRender, a *attempt) bool {
 	return true
 }
 
+// stillActive gives those of some renders that have not ended.
 func (c *core) stillActive(renders []int) (left []int) {
 	for _, i := range renders {
 		if c.renders[i] == Active {
@@ -154,8 +167,10 @@ func reasonFor(missing []MissingRender, renders []int) (Kind, string) {
 // partial does again what is missing of a result, and only that. What an endpoint will never give is tried on another.
 func (c *core) partial(a *attempt, missing []int, kind Kind, why string) {
 	s := c.newShard(missing...)
+	// The new shard goes on where the old one was: its tries, its cost, and where it cannot run.
 	s.history, s.unfit, s.class = a.shard.history, a.shard.unfit, a.shard.class
 	a.shard, a.Kind, a.Reason = s, kind, why
+	// The sink rejects what this endpoint's answer can never hold, such as a kind of file that its worker drops. On another one it may.
 	if kind == Rejected {
 		c.exclude(s, a.endpoint, why)
 		kind = Lost
@@ -175,6 +190,7 @@ type sickness struct {
 func (s *sickness) is() bool { return !s.since.IsZero() }
 
 func (c *core) sinkFailed(a *attempt, err error) {
+	// The remote still has the result; the next run fetches it, if it comes in time.
 	if c.aborted || a.isLeft {
 		c.dropOutput(a)
 		c.leave(a, "the run ended before its files were safe")
@@ -192,7 +208,7 @@ func (c *core) sinkTrouble(err error) time.Duration {
 	c.sick.err = err
 	c.sick.fails++
 	wait := min(500*time.Millisecond<<min(c.sick.fails-1, 6), 15*time.Second)
-	return wait/2 + c.jitter(wait/2)
+	return c.jitter(wait)
 }
 
 func (c *core) sinkWorks() {

@@ -2,7 +2,6 @@ package scheduler_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"path/filepath"
@@ -14,7 +13,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/comfyc/comfyc/compiler"
 	"github.com/comfyc/comfyc/scheduler"
 	"github.com/comfyc/comfyc/scheduler/store"
 )
@@ -122,12 +120,12 @@ func TestStream(t *testing.T) {
 		end := newEnd("a", 1)
 		end.props.Limits.InFlight = 4
 		for range scheduler.Stream(t.Context(), &fakeWork{n: 1000}, ends(end), &store.Memory{}, &fakeSink{}, scheduler.Options{}) {
-			if len(end.jobs) > 5 {
+			if end.came() > 5 {
 				break
 			}
 		}
-		if len(end.jobs) > 20 {
-			t.Errorf("%d jobs after the loop was left", len(end.jobs))
+		if n := end.came(); n > 20 {
+			t.Errorf("%d jobs after the loop was left", n)
 		}
 	})
 }
@@ -246,30 +244,15 @@ func forecastFrom(t *testing.T, again *scheduler.Speeds) {
 // findable tells of submits whose answer was lost.
 type findable struct {
 	*fakeEnd
-	mu     sync.Mutex
-	tokens map[string]string
-	asked  int
-}
-
-func (e *findable) Submit(ctx context.Context, job *compiler.Job, terms scheduler.Terms) (string, error) {
-	id, err := e.fakeEnd.Submit(ctx, job, terms)
-	var lost *scheduler.Error
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if errors.As(err, &lost) && lost.Kind == scheduler.Uncertain && e.fakeEnd.lastTaken(job.Renders[0]) != "" {
-		id = e.fakeEnd.lastTaken(job.Renders[0])
-	}
-	if id != "" {
-		e.tokens[terms.Token] = id
-	}
-	return id, err
+	mu    sync.Mutex
+	asked int
 }
 
 func (e *findable) Find(_ context.Context, token string) (scheduler.Found, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.asked++
-	if id := e.tokens[token]; id != "" {
+	if id := e.takenAs(token); id != "" {
 		return scheduler.Found{Arrival: scheduler.Arrived, Remote: id}, nil
 	}
 	return scheduler.Found{Arrival: scheduler.NotFound}, nil
@@ -278,7 +261,7 @@ func (e *findable) Find(_ context.Context, token string) (scheduler.Found, error
 // What a remote can be asked about is never held, and never done twice.
 func TestFinderResolves(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		end := &findable{fakeEnd: newEnd("a", 1), tokens: map[string]string{}}
+		end := &findable{fakeEnd: newEnd("a", 1)}
 		end.faults.lostTaken, end.faults.lostUntaken = 0.2, 0.2
 		sum := mustRun(t, &fakeWork{n: 60}, []scheduler.Endpoint{end}, &store.Memory{}, &fakeSink{}, scheduler.Options{})
 		if !sum.AllDone() || len(sum.Held) > 0 || sum.StakeUSD > 1e-9 || end.asked == 0 {
@@ -292,17 +275,36 @@ func TestFinderResolves(t *testing.T) {
 	})
 }
 
+// After a crash there may be more attempts to ask about than calls that can be under way.
+func TestFinderIsAskedAboutMany(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const n = 1500
+		end, st, work := &findable{fakeEnd: newEnd("a", 1)}, &store.Memory{}, &fakeWork{n: n}
+		var changes []scheduler.Change
+		for i := range n {
+			changes = append(changes, scheduler.Change{Attempt: &scheduler.Attempt{Number: int64(i + 1), Renders: []scheduler.RenderRef{{Index: i, ID: work.RenderID(i)}},
+				Endpoint: "a", Token: fmt.Sprint("token-", i), State: scheduler.AttemptSubmitting, Created: time.Now().Add(-time.Hour)}})
+		}
+		if err := st.Apply(t.Context(), changes); err != nil {
+			t.Fatal(err)
+		}
+		if sum := mustRun(t, work, []scheduler.Endpoint{end}, st, &fakeSink{}, scheduler.Options{}); !sum.AllDone() || end.asked < n {
+			t.Errorf("%+v, asked %d times", sum, end.asked)
+		}
+	})
+}
+
 // A webhook's token tells where an uncertain submit went.
 func TestWebhookResolves(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		end := &findable{fakeEnd: newEnd("a", 1), tokens: map[string]string{}}
+		end := &findable{fakeEnd: newEnd("a", 1)}
 		end.props.TakesWebhook = true
 		end.faults.lostTaken = 0.3
 		control := &scheduler.Control{}
 		plain := struct{ scheduler.Endpoint }{end} // without its Finder
 		after(time.Minute, func() {
-			end.mu.Lock()
-			defer end.mu.Unlock()
+			end.fakeEnd.mu.Lock()
+			defer end.fakeEnd.mu.Unlock()
 			for token, id := range end.tokens {
 				control.Hint(scheduler.Hint{Token: token, Remote: id, State: scheduler.Completed})
 			}
@@ -396,7 +398,7 @@ func TestLongPollNeedsFewCalls(t *testing.T) {
 // A run that was cut off asks about what it does not know, and submits none of it again.
 func TestFinderResolvesAfterACrash(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		end, st := &findable{fakeEnd: newEnd("a", 1), tokens: map[string]string{}}, &store.Memory{}
+		end, st := &findable{fakeEnd: newEnd("a", 1)}, &store.Memory{}
 		end.faults.lostTaken = 1
 		plain := struct{ scheduler.Endpoint }{end} // the first run cannot ask
 		sum := mustRun(t, &fakeWork{n: 10}, []scheduler.Endpoint{plain}, st, &fakeSink{}, scheduler.Options{})

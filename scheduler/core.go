@@ -31,29 +31,29 @@ type core struct {
 	priority  map[int]int // of renders, where it is not 0
 	ahead     []int       // of them those that were not prepared yet, in the order in which they are to go
 
-	endpoints []*endpoint
-	classes   map[uint64]*graphClass
-	attempts  map[int64]*attempt  // open ones
-	byRemote  map[string]*attempt // the same by remote id; nil as long as nobody asks
-	lost      map[string]*attempt // uncertain ones, by token
-	asked     map[int64]*attempt  // of them those of which somebody may tell more
-	finding   timeline[*attempt]
-	last      int64          // highest attempt number given
-	shards    map[int]*shard // being prepared
-	lastShard int
-	kinds     []*graphClass    // of classes, in the order in which they came
-	ready     int              // shards that are prepared and wait for an endpoint
-	odd       []*shard         // of them those that stand in no lane
-	aside     int              // shards for which no usable endpoint is left in this run
-	found     []candidate      // scratch space of choose
-	chooser   chooser          // in place of pick, for comparisons; nil
-	planned   time.Time        // when the quotas were set
-	stale     bool             // they are to be set anew
-	pass      int              // of route
-	fusing    int              // renders that a job was to hold at most so far
-	delayed   timeline[*shard] // waiting for their next try
-	finished  timeline[*attempt]
-	cancels   timeline[*attempt]
+	endpoints  []*endpoint
+	classes    map[uint64]*graphClass
+	attempts   map[int64]*attempt  // open ones
+	byRemote   map[string]*attempt // the same by remote id; nil as long as nobody asks
+	lost       map[string]*attempt // uncertain ones, by token
+	asked      map[int64]*attempt  // of them those of which somebody may tell more
+	finding    timeline[*attempt]
+	findingNow int            // calls that ask about them
+	last       int64          // highest attempt number given
+	shards     map[int]*shard // being prepared
+	lastShard  int
+	kinds      []*graphClass    // of classes, in the order in which they came
+	ready      int              // shards that are prepared and wait for an endpoint
+	odd        []*shard         // of them those that stand in no lane
+	aside      int              // shards for which no usable endpoint is left in this run
+	found      []candidate      // scratch space of choose
+	chooser    chooser          // in place of pick, for comparisons; nil
+	planned    time.Time        // when the quotas were set
+	stale      bool             // they are to be set anew
+	pass       int              // of route
+	fusing     int              // renders that a job was to hold at most so far
+	delayed    timeline[*shard] // waiting for their next try
+	finished   timeline[*attempt]
 
 	inFlight, left                                     int // attempts
 	preparing, collecting, cancelling, checking, calls int // calls under way
@@ -114,6 +114,7 @@ const (
 	callReuse // take over what was rendered for another batch
 	callTrade // ask Options.Shares
 	callFind  // did a submit arrive whose answer was lost
+	callStats // how many jobs wait and run there
 )
 
 // call is one call to be made. The goroutine that makes it sees nothing else of the core.
@@ -225,6 +226,7 @@ func (c *core) pump() {
 	c.prepare()
 	c.route()
 	c.hedge()
+	c.askStats()
 	c.poll()
 	c.sendCancels()
 	c.collect()
@@ -249,7 +251,7 @@ func (c *core) ask(k call) {
 	c.out.calls = append(c.out.calls, k)
 }
 
-// ratio of full jitter: between 0 and d.
+// jitter is full jitter: anything between 0 and d is as likely, so that what failed at one moment is not repeated at one moment.
 func (c *core) jitter(d time.Duration) time.Duration {
 	return time.Duration(c.rng.Int64N(int64(d) + 1))
 }

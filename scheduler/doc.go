@@ -76,10 +76,11 @@
 //
 // All decisions are made by step(core, inputs, now), which does no I/O, starts no goroutine, reads no clock, and draws its jitter from a
 // seed. So the real loop, the tests in virtual time, and simulations run the same code. Files by concern: prepare.go (which shard is next),
-// lane.go (where it waits), quota.go (how many jobs an endpoint is to run), route.go (where it goes), hedge.go (twice), queue.go (when a
-// worker began), fuse.go (which go together), budget.go (money), submit.go, poll.go, collect.go, cancel.go (one call each, and its answers), retry.go
-// (failure classes), health.go (breaker, rates), halt.go (stopping early), control.go (pause, cancel, priority, drain), hint.go and uncertain.go (news
-// from outside), speeds.go (what earlier runs learned), resume.go (what an earlier run left), reuse.go (what was rendered for other batches).
+// lane.go (where it waits), quota.go (how many jobs an endpoint is to run), cover.go (what can run nowhere else), answer.go (how large answers
+// are), stats.go (counts of queues), route.go (where it goes), hedge.go (twice), queue.go (when a worker began), fuse.go (which go together),
+// budget.go (money), submit.go, poll.go, collect.go, cancel.go (one call each, and its answers), retry.go (failure classes), health.go (breaker,
+// rates), halt.go (stopping early), control.go (pause, cancel, priority, drain), hint.go and uncertain.go (news from outside), speeds.go (what
+// earlier runs learned), resume.go (what an earlier run left), reuse.go (what was rendered for other batches).
 //
 // # Concurrency
 //
@@ -92,5 +93,6 @@
 //
 // Memory: one byte a render, a few hundred bytes for each job in flight, graphs only for what is about to be submitted, and at most about
 // 64 MiB of results that wait to be made safe, plus those of the polls under way. At most 16 submits are under way per endpoint (128 where
-// jobs take less than a second), 32 polls, 64 polls that the remote holds back, and 16 collects in all. Two runs do not know of each other: rates and budgets hold per run.
+// jobs take less than a second), 32 polls, 64 polls that the remote holds back, and 16 collects in all. Two runs do not know of each other: rates
+// and budgets hold per run.
 package scheduler

@@ -65,8 +65,9 @@ type Properties struct {
 	TakesTimeouts, TakesWebhook, TakesPriority bool
 	// LongPoll is how long one PollWait may be held back by the remote at most; 0 if the endpoint is no LongPoller.
 	LongPoll time.Duration
-	// ByURL says that outputs are handed over as addresses (a bucket is configured), so that Limits.OutputBytes bounds no job.
-	ByURL bool
+	// ByURL says that outputs are handed over as addresses (a bucket is configured, or the server keeps them), so that Limits.OutputBytes bounds
+	// no job. Uploads says that input files are sent apart from the job, so that Limits.JobBytes bounds the graph alone, which the dialect does.
+	ByURL, Uploads bool
 	// Execution is the platform's own limit of a job's time on a worker where no Terms say otherwise, 0 if unknown or none.
 	Execution time.Duration
 	// CancelPer10s bounds the calls of Cancel in 10 s; 0 means no limit is known.

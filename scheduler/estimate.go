@@ -27,9 +27,11 @@ type estimate struct {
 	shares int       // how many
 
 	// Of jobs of one render:
-	peak  float64 // bytes of the answer, 0 until seen
-	byURL bool    // the answer says where the pictures are, and does not hold them
-	debt  float64 // against merging them, see blame
+	peak   float64 // bytes of the answer, 0 until seen
+	byURL  bool    // the answer says where the pictures are, and does not hold them
+	debt   float64 // against merging them, see blame
+	doubts int     // results of doubtful size that were lost
+	scout  int64   // the attempt that is to show whether an answer of doubtful size arrives; see answer.go
 }
 
 // times gives the estimate of a job of several renders of which none has been seen.

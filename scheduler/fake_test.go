@@ -1,6 +1,7 @@
 package scheduler_test
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -21,6 +22,7 @@ type fakeWork struct {
 	renames map[int]string
 	classes []string
 	bad     map[int]error // renders whose job cannot be made
+	side    int           // of the pictures, in pixels; 0 means 64
 }
 
 func (w *fakeWork) Hash() string { return fmt.Sprint(w.n, w.renames) }
@@ -35,7 +37,7 @@ func (w *fakeWork) RenderID(i int) compiler.RenderID {
 }
 
 func (w *fakeWork) Job(renders ...int) (*compiler.Job, error) {
-	job := &compiler.Job{Renders: renders, Prompt: []byte(`{"1":{}}`), Classes: w.classes, Width: 64, Height: 64}
+	job := &compiler.Job{Renders: renders, Prompt: []byte(`{"1":{}}`), Classes: w.classes, Width: cmp.Or(w.side, 64), Height: cmp.Or(w.side, 64)}
 	for _, i := range renders {
 		if err := w.bad[i]; err != nil {
 			return nil, err
@@ -69,16 +71,19 @@ type fakeEnd struct {
 	before func(job *compiler.Job)        // called as a submit arrives
 	onPoll func(now time.Time)            // called as a poll is answered
 	onTake func(id string, end time.Time) // called as a job is taken
+	terms  func(scheduler.Terms)          // called with the terms of each submit
+	answer int                            // bytes of a picture in base64; 0 means 4. What is over the limit is lost, as on a platform
 
 	mu       sync.Mutex
 	rng      *rand.Rand
 	jobs     map[string]*fakeJob
-	taken    map[int]int    // jobs taken, by render
-	order    []int          // renders in the order in which they were taken
-	last     map[int]string // id of the last job taken, by render
-	unclear  map[int]int    // jobs taken whose answer was lost
+	taken    map[int]int       // jobs taken, by render
+	order    []int             // renders in the order in which they were taken
+	tokens   map[string]string // ids of jobs taken, by the token of the attempt
+	unclear  map[int]int       // jobs taken whose answer was lost
 	rendered map[int]int
 	cancels  int
+	stops    []time.Time // of cancels
 	polls    int
 	submits  []time.Time
 	busy     int // jobs not final
@@ -101,7 +106,7 @@ func newEnd(name string, seed uint64) *fakeEnd {
 	return &fakeEnd{props: scheduler.Properties{Name: name, Type: "runpod", GPU: "rtx4090", Price: &price,
 		Limits: compiler.Limits{InFlight: 20, SubmitPer10s: 1000, StatusPer10s: 2000, JobBytes: 4 << 20, OutputBytes: 4 << 20, Retention: 30 * time.Minute}},
 		work: 2 * time.Second, lag: 20 * time.Millisecond,
-		rng: rand.New(rand.NewPCG(seed, 1)), jobs: map[string]*fakeJob{}, taken: map[int]int{}, unclear: map[int]int{}, last: map[int]string{}, rendered: map[int]int{}}
+		rng: rand.New(rand.NewPCG(seed, 1)), jobs: map[string]*fakeJob{}, taken: map[int]int{}, unclear: map[int]int{}, tokens: map[string]string{}, rendered: map[int]int{}}
 }
 
 func (e *fakeEnd) Properties() scheduler.Properties { return e.props }
@@ -140,9 +145,12 @@ func (e *fakeEnd) trouble(kind scheduler.Kind, text string) *scheduler.Error {
 	return &scheduler.Error{Kind: kind, Endpoint: e.props.Name, Op: "call", Message: text}
 }
 
-func (e *fakeEnd) Submit(ctx context.Context, job *compiler.Job, _ scheduler.Terms) (string, error) {
+func (e *fakeEnd) Submit(ctx context.Context, job *compiler.Job, terms scheduler.Terms) (string, error) {
 	if e.before != nil {
 		e.before(job)
+	}
+	if e.terms != nil {
+		e.terms(terms)
 	}
 	e.mu.Lock()
 	e.submits = append(e.submits, time.Now())
@@ -172,6 +180,7 @@ func (e *fakeEnd) Submit(ctx context.Context, job *compiler.Job, _ scheduler.Ter
 		return "", e.trouble(scheduler.Uncertain, "reset")
 	}
 	id := e.take(job)
+	e.tokens[terms.Token] = id
 	if e.chance(f.lostTaken) {
 		e.unclear[job.Renders[0]]++
 		return "", e.trouble(scheduler.Uncertain, "reset")
@@ -179,11 +188,18 @@ func (e *fakeEnd) Submit(ctx context.Context, job *compiler.Job, _ scheduler.Ter
 	return id, nil
 }
 
-// lastTaken gives the id of the last job of a render, "" if none was taken.
-func (e *fakeEnd) lastTaken(render int) string {
+// takenAs gives the id of the job that was taken with a token, "" if none was.
+func (e *fakeEnd) takenAs(token string) string {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return e.last[render]
+	return e.tokens[token]
+}
+
+// came counts the jobs that were taken so far.
+func (e *fakeEnd) came() int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return len(e.jobs)
 }
 
 func (e *fakeEnd) take(job *compiler.Job) string {
@@ -211,7 +227,6 @@ func (e *fakeEnd) take(job *compiler.Job) string {
 		j.partial, j.gives = true, e.rng.IntN(len(job.Renders))
 	}
 	e.jobs[id] = j
-	e.last[job.Renders[0]] = id
 	if e.onTake != nil {
 		e.onTake(id, j.end)
 	}
@@ -264,11 +279,24 @@ func (e *fakeEnd) status(j *fakeJob) scheduler.Status {
 		}
 		if j.state == scheduler.Completed {
 			for _, i := range j.given() {
-				st.Outputs = append(st.Outputs, scheduler.Output{Filename: fmt.Sprint(i), Base64: "aGk="})
+				st.Outputs = append(st.Outputs, e.output(i))
+			}
+			if !e.props.ByURL && int64(e.answer*len(st.Outputs)) > e.props.Limits.OutputBytes {
+				st.State, st.Outputs, st.Err = scheduler.Failed, nil, e.trouble(scheduler.Lost, "the job is completed without output")
 			}
 		}
 	}
 	return st
+}
+
+func (e *fakeEnd) output(i int) scheduler.Output {
+	switch {
+	case e.props.ByURL:
+		return scheduler.Output{Filename: fmt.Sprint(i), URL: "https://bucket.example/x"}
+	case e.answer > 0:
+		return scheduler.Output{Filename: fmt.Sprint(i), Base64: strings.Repeat("A", e.answer)}
+	}
+	return scheduler.Output{Filename: fmt.Sprint(i), Base64: "aGk="}
 }
 
 func (j *fakeJob) given() []int {
@@ -297,6 +325,7 @@ func (e *fakeEnd) Cancel(ctx context.Context, remote string) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.cancels++
+	e.stops = append(e.stops, time.Now())
 	if e.chance(e.faults.cancel500) {
 		return e.trouble(scheduler.Transient, "500")
 	}

@@ -17,7 +17,6 @@ const (
 	enoughGaps   = 8                // pauses between jobs to be seen before they are believed
 	worthwhile   = 10               // a job's work is to be at least so many times its overhead
 	answerShare  = 0.9              // of the answer's limit that pictures of a guessed size may fill
-	pixelBytes   = 2                // of an answer for a pixel, until it was seen: a dense PNG in base64
 )
 
 // fuse gives what goes to an endpoint in place of a shard: the shard with those behind it that are like it, or the shard itself. wait says
@@ -37,6 +36,7 @@ func (c *core) fuse(s *shard, ep *endpoint, behind []*shard, oldest int) (whole 
 			mates = append(mates, m)
 		}
 	}
+	// Others of its kind may be among those that are being built: a moment's wait makes one job of them instead of two.
 	if len(mates) < most && !l.full && c.preparing > 0 {
 		s.class.waits = c.pass
 		return nil, true
@@ -74,6 +74,7 @@ func (c *core) mostFused(s *shard, ep *endpoint) int {
 	if most == 0 {
 		most = c.worthFusing(est, ep)
 	}
+	// Half of the time-out, since estimates are off; and each 2 of debt, which is one failure, halve the number.
 	longest := min(platformTime, c.opts.Timeout/2)
 	most = min(most, int(longest/max(est.atMost(), 1))) >> int(est.debt/2)
 	for most > 1 && !c.affordable(ep, est.times(most)) {
@@ -94,7 +95,7 @@ func (c *core) worthFusing(est *estimate, ep *endpoint) int {
 	places := 0
 	for _, other := range c.endpoints {
 		if !other.drain && other.usable() {
-			places += other.Limits.InFlight
+			places += min(other.quota, other.Limits.InFlight)
 		}
 	}
 	places = max(1, min(places, c.opts.MaxParallel))
@@ -102,8 +103,9 @@ func (c *core) worthFusing(est *estimate, ep *endpoint) int {
 	return min(enough, int(mostLost/work), c.counts[Waiting]/places, compiler.MaxFused)
 }
 
-// overhead is the worker's time that a job costs beside its work, as far as is known: the pause between two jobs, which is longer where no job may
-// wait on the endpoint, since one that waits would start another worker: then the next job is only sent when the last one was seen to end.
+// overhead is the worker's time that a job costs beside its work, as far as is known. First the pause between two jobs, which is longer where no
+// job may wait on the endpoint, since one that waits would start another worker: then the next job is only sent when the last one was seen to
+// end. Then a cold start, by the part of the jobs that wait for one: many where little work comes at a time, or workers stop within such a pause.
 func (ep *endpoint) overhead() (d time.Duration) {
 	if ep.gaps.len() >= enoughGaps {
 		d = ep.gaps.median()
@@ -111,7 +113,18 @@ func (ep *endpoint) overhead() (d time.Duration) {
 	if ep.quota > 0 && ep.depth == 0 {
 		d = max(d, time.Duration(bridge/2*float64(time.Second)))
 	}
-	return d
+	return d + time.Duration(ep.startShare(d)*float64(ep.cold()))
+}
+
+// startShare is the part of the jobs that wait for a worker to start: as was seen lately, or all if workers stop within the pause between two jobs.
+func (ep *endpoint) startShare(pause time.Duration) float64 {
+	if idle := ep.Workers.IdleTimeout; idle > 0 && pause >= idle && ep.Workers.Min == 0 {
+		return 1
+	}
+	if ep.told < enoughGaps {
+		return 0
+	}
+	return ep.started / ep.told
 }
 
 // cargo is what a job of several would weigh.
@@ -126,15 +139,17 @@ type cargo struct {
 
 func newCargo(s *shard, ep *endpoint) *cargo {
 	l := &cargo{ep: ep, files: map[string]bool{}}
-	if ep.inBody() {
-		l.maxJob, l.max = ep.Limits.JobBytes, int64(float64(ep.Limits.OutputBytes)*answerShare)
+	if !ep.Uploads {
+		l.maxJob = ep.Limits.JobBytes
 	}
+	l.max = int64(float64(ep.answerLimit()) * answerShare)
 	l.add(s)
 	return l
 }
 
 // add takes a shard in if it fits; the first one always does. Files that are there already weigh nothing.
 func (l *cargo) add(s *shard) bool {
+	// A graph grows a little when it is merged: ids and prefixes get longer. Nodes that will be shared are counted each time, to be safe.
 	bytes, out := l.bytes+s.graph+s.graph/32, l.out+s.answer(l.ep)
 	for _, f := range s.files {
 		if !l.files[f.Name] {
@@ -150,26 +165,6 @@ func (l *cargo) add(s *shard) bool {
 	}
 	l.bytes, l.out = bytes, out
 	return true
-}
-
-// answer is about how long the status answer with a render's pictures will be.
-func (s *shard) answer(ep *endpoint) int64 {
-	est := &s.class.estimate[ep.index]
-	switch {
-	case est.byURL:
-		return 1 << 10
-	case est.peak > 0:
-		return int64(est.peak * 5 / 4)
-	}
-	return int64(s.pixels * pixelBytes)
-}
-
-// learnAnswer notes how large the answer with a render's pictures is: the largest lately.
-func (e *estimate) learnAnswer(bytes, renders int, byURL bool) {
-	e.byURL = byURL
-	if bytes > 0 {
-		e.peak = max(e.peak*31/32, float64(bytes)/float64(renders))
-	}
 }
 
 // dissolve lets the renders of a job of several be tried one by one. That costs none of them a retry, as nobody knows which was to blame;
@@ -195,7 +190,8 @@ func (c *core) dissolve(a *attempt, kind Kind, counts bool) {
 	}
 }
 
-// blame counts for, or against, jobs of several of a kind on an endpoint: after two failures they hold half as many renders.
+// blame counts for, or against, jobs of several of a kind on an endpoint: every 2 of debt, which is one failure, halve how many renders they
+// hold, and two jobs that gave all make that good.
 func (a *attempt) blame(by float64) {
 	if g := a.shard.class; g != nil {
 		est := &g.estimate[a.endpoint.index]

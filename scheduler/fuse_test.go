@@ -50,7 +50,7 @@ func TestFuseLimits(t *testing.T) {
 			func(j *compiler.Job, i int) { j.Files = []compiler.InputFile{file("a.png", 1500<<10)} }, whole},
 		{"pictures fill the answer", func(r *rig) { r.endpoints[0].Limits.OutputBytes = 5 << 20 },
 			func(j *compiler.Job, i int) { j.Width, j.Height = 1024, 1024 }, pairs},
-		{"native answers hold no pictures", func(r *rig) { r.endpoints[0].Limits.OutputBytes, r.endpoints[0].Type = 5<<20, "comfyui" },
+		{"answers that hold addresses", func(r *rig) { r.endpoints[0].Limits.OutputBytes, r.endpoints[0].ByURL = 5<<20, true },
 			func(j *compiler.Job, i int) { j.Width, j.Height = 1024, 1024 }, whole},
 		{"the time-out", func(r *rig) {
 			r.opts.Expect = func(Properties, *compiler.Job) time.Duration { return 140 * time.Second }
@@ -210,6 +210,45 @@ func TestFuseLearnsAnswers(t *testing.T) {
 		if got := s.answer(ep); got != tc.want {
 			t.Errorf("after %+v: %d", tc, got)
 		}
+	}
+}
+
+// Auto, where jobs wait for workers to start: the part of the start that falls to a job counts as well.
+func TestFuseAutoWithColdStarts(t *testing.T) {
+	for _, tc := range []struct {
+		name string
+		set  func(ep *endpoint)
+		want int
+	}{
+		{"workers stay", func(ep *endpoint) { ep.told, ep.started = 50, 0 }, 1},
+		{"one job of 20 waits for a start of 40 s", func(ep *endpoint) { ep.told, ep.started = 40, 2 }, 10},
+		{"one of 100 does", func(ep *endpoint) { ep.told, ep.started = 50, 0.5 }, 2},
+		{"not enough was seen", func(ep *endpoint) { ep.told, ep.started = 2, 2 }, 1},
+		{"workers stop within the pause between two jobs", func(ep *endpoint) {
+			ep.Workers.IdleTimeout, ep.depth = 500*time.Millisecond, 0
+		}, 30}, // a minute of work is the most that may be lost
+		{"answers hold no more", func(ep *endpoint) { ep.told, ep.started, ep.Limits.OutputBytes = 40, 2, 40_000 }, 4},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			r := newRig(t, 1000, Options{}, "a")
+			r.job = func(renders []int) *compiler.Job {
+				return &compiler.Job{Renders: renders, Prompt: []byte("{}"), Width: 64, Height: 64}
+			}
+			r.start()
+			ep, s := r.endpoints[0], r.attempts[1].shard
+			for range 10 {
+				s.class.of(1, ep).paid.add(2 * time.Second)
+			}
+			ep.colds.add(40 * time.Second)
+			ep.gaps = samples{}
+			tc.set(ep)
+			l, n := newCargo(s, ep), 1
+			for most := r.mostFused(s, ep); n < most && l.add(s); n++ {
+			}
+			if n != tc.want {
+				t.Errorf("%d go together, want %d", n, tc.want)
+			}
+		})
 	}
 }
 

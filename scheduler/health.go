@@ -10,17 +10,21 @@ import (
 type endpoint struct {
 	Properties
 	index     int
-	drain     bool   // takes no new jobs
-	finds     bool   // it can tell of submits whose answer was lost
-	watched   bool   // it tells by itself when jobs end
+	drain     bool // takes no new jobs
+	finds     bool // it can tell of submits whose answer was lost
+	watched   bool // it tells by itself when jobs end
+	counts    bool // it tells how many jobs wait and run there; see stats.go
+	counting  bool // that is being asked
+	countAt   time.Time
+	allWait   bool   // as many jobs wait there as are thought to
 	unchecked bool   // its check is under way, or all others' are
 	check     *Error // what its check said
 
 	inFlight, submitting, polling int
 	long                          int           // of polling: held back by the remote
 	brief                         bool          // its jobs take less than briefJob
-	submits, statuses             *rate.Limiter // asked with the core's time only
-	polls                         timeline[*attempt]
+	submits, statuses, cancels    *rate.Limiter // asked with the core's time only
+	polls, stops                  timeline[*attempt]
 	quiet                         time.Time            // no poll before
 	gaps                          samples              // what jobs cost beside their work
 	lastEnd                       map[string]time.Time // by worker: of its last job
@@ -29,6 +33,7 @@ type endpoint struct {
 	queue []*attempt // the others, oldest first
 
 	quota, depth  int     // jobs that are to run, and to wait, there at once; see quota.go
+	refuge        bool    // the quota is for what can run nowhere else; see cover.go
 	used          int     // the highest quota so far
 	typical, slow float64 // seconds of a render: the mean, and what hardly any exceeds
 	doubt         float64 // by which part typical may be wrong
@@ -36,6 +41,7 @@ type endpoint struct {
 	cut           time.Time
 	running       float64              // jobs that run there at once, as far as was seen; 0: not yet
 	colds         samples              // cold starts
+	told, started float64              // jobs whose worker was told, and those of them that waited for it to start; old ones count less
 	workers       map[string]time.Time // when each was last heard of
 	lastNew       time.Time            // when a worker last began to work
 	firstSent     time.Time            // the first submit of this run, or the first after a rest
@@ -69,6 +75,7 @@ func newEndpoint(index int, p Properties) *endpoint {
 		p.Limits.InFlight = 1 << 30
 	}
 	return &endpoint{Properties: p, index: index, submits: perTenSeconds(p.Limits.SubmitPer10s), statuses: perTenSeconds(p.Limits.StatusPer10s),
+		cancels:  atOnce(p.CancelPer10s),
 		fallback: estimate{start: 15 * time.Second}}
 }
 
@@ -79,6 +86,15 @@ func perTenSeconds(n int) *rate.Limiter {
 	}
 	burst := max(1, n/20)
 	return rate.NewLimiter(rate.Limit(max(float64(n-burst), 1)/10), burst)
+}
+
+// atOnce allows the same, but most of them in a burst: cancels come together, and the less time passes the less is paid.
+func atOnce(n int) *rate.Limiter {
+	if n <= 0 {
+		return rate.NewLimiter(rate.Inf, 1)
+	}
+	burst := max(1, n*3/4)
+	return rate.NewLimiter(rate.Limit(max(float64(n-burst), 0.1)/10), burst)
 }
 
 // tokenAt gives when a call will be allowed: now, or later.
@@ -155,7 +171,7 @@ func (c *core) failed(ep *endpoint, err *Error, now bool) {
 	}
 	ep.probing = false
 	ep.pause = min(max(2*ep.pause, firstPause), maxPause)
-	c.pauseSubmits(ep, err, ep.pause/2+c.jitter(ep.pause/2))
+	c.pauseSubmits(ep, err, c.jitter(ep.pause))
 }
 
 // hurried notes that the remote asks to wait.
@@ -165,7 +181,7 @@ func (c *core) hurried(ep *endpoint, err *Error) {
 	wait := min(err.RetryAfter, 10*time.Minute)
 	if wait <= 0 {
 		ep.pause = min(max(2*ep.pause, time.Second), maxPause/2)
-		wait = ep.pause/2 + c.jitter(ep.pause/2)
+		wait = c.jitter(ep.pause)
 	}
 	c.pauseSubmits(ep, err, wait)
 }

@@ -29,7 +29,8 @@ func (c *core) hedge() {
 	}
 }
 
-// hedgeOn gives the endpoint on which a job would be done much sooner if it began anew, nil if there is none.
+// hedgeOn gives the endpoint on which a job would be done much sooner if it began anew, nil if there is none. Jobs that wait in a queue are left
+// out: a second one would wait as well.
 func (c *core) hedgeOn(a *attempt) *endpoint {
 	if len(a.Renders) != 1 || a.twin != nil || a.restored || a.cancel != "" || a.isLeft || a.State != AttemptSubmitted && a.State != AttemptRunning ||
 		a.beganAt.IsZero() || a.shard.class == nil || a.shard.stray != nil {
@@ -43,6 +44,7 @@ func (c *core) hedgeOn(a *attempt) *endpoint {
 	var best candidate
 	for _, ep := range c.endpoints {
 		on := &a.shard.class.estimate[ep.index]
+		// A free worker, not just a free place; the same endpoint counts, since its next worker may be quicker.
 		if !c.takes(ep) || ep.begun >= ep.capacity() || c.unfit(a.shard, ep) != "" || !c.affordable(ep, on) {
 			continue
 		}
@@ -92,10 +94,12 @@ func (c *core) part(a *attempt, counts bool) (went *attempt) {
 		return nil
 	}
 	a.twin, t.twin = nil, nil
+	// What a hedge cost is the render's cost, whichever of the two ends it.
 	if counts {
 		t.shard.tries++
 	}
 	t.shard.cost += amount(a.CostUSD)
+	// If the other one fails as well, the render is held because of this one, which may still be running.
 	if a.State == AttemptUncertain {
 		t.shard.stray = a
 	}

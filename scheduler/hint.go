@@ -2,12 +2,13 @@ package scheduler
 
 import "time"
 
-// Hints: news about jobs from outside the polls, by a Watcher or by Control.Hint. They make a poll happen at once and show progress meanwhile; what they
-// say of a state is never believed. While an endpoint's watch is up, its jobs are polled seldom.
+// Hints: news about jobs from outside the polls, by a Watcher or by Control.Hint. They make a poll happen at once and show progress meanwhile;
+// what they say of a state is never believed. While an endpoint's watch is up, its jobs are polled seldom.
 
 // chooser takes the place of pick where ways to choose are compared.
 type chooser func(c *core, found []candidate) *endpoint
 
+// A hint with a token is a webhook's, one with a remote id a watch's. Those that fit no open attempt are dropped: late ones, and lies.
 func (in hinted) apply(c *core) {
 	if in.Token != "" {
 		c.tokenHint(Hint(in))
@@ -35,6 +36,7 @@ func (c *core) findRemote(endpoint, remote string) *attempt {
 			c.indexRemote(a)
 		}
 	}
+	// The index may hold an attempt that has ended; attempts is the truth. Two endpoints may give the same id.
 	a := c.byRemote[remote]
 	if a == nil || c.attempts[a.Number] != a || endpoint != "" && a.Endpoint != endpoint {
 		return nil
@@ -42,6 +44,7 @@ func (c *core) findRemote(endpoint, remote string) *attempt {
 	return a
 }
 
+// indexRemote keeps the index after each change of an attempt's state: an open one is in it, an ended one is not.
 func (c *core) indexRemote(a *attempt) {
 	if c.byRemote == nil || a.Remote == "" {
 		return
@@ -54,6 +57,7 @@ func (c *core) indexRemote(a *attempt) {
 }
 
 // tokenHint finds the attempt that a webhook speaks of. It may have been uncertain until now.
+// Tokens are secret and drawn anew for each attempt, so a webhook cannot speak for another one. Webhooks are few; a search does.
 func (c *core) tokenHint(h Hint) {
 	for _, a := range c.attempts {
 		if a.Token == h.Token {
@@ -97,6 +101,7 @@ type watched struct {
 func (in watched) apply(c *core) {
 	ep := c.endpoints[in.endpoint]
 	ep.watched = in.up
+	// What happened before the connection was there was not told.
 	if in.up {
 		c.pollAll(ep.Name)
 	}

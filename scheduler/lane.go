@@ -13,6 +13,7 @@ import (
 // before tells which of two shards goes first.
 func (s *shard) before(other *shard) bool { return compareShards(s, other) < 0 }
 
+// Ids rise with the order in which shards were made, so they stand for the plan's order.
 func compareShards(a, b *shard) int {
 	return cmp.Or(cmp.Compare(b.priority, a.priority), cmp.Compare(a.id, b.id))
 }
@@ -27,6 +28,7 @@ func (c *core) makeReady(s *shard) {
 	s.class.lane = insertShard(s.class.lane, s)
 }
 
+// insertShard keeps a list in order. Shards are made in order, so nearly all go to the end, in constant time.
 func insertShard(list []*shard, s *shard) []*shard {
 	if n := len(list); n == 0 || list[n-1].before(s) {
 		return append(list, s)
@@ -40,6 +42,7 @@ func (c *core) isOdd(s *shard) bool {
 	if s.avoid != nil || len(s.unfit) > 0 || s.history != (history{}) || len(s.renders) != 1 {
 		return true
 	}
+	// A job that is too large for one endpoint must not decide for the smaller ones behind it.
 	return slices.ContainsFunc(c.endpoints, func(ep *endpoint) bool { return tooLarge(s, ep) })
 }
 
@@ -98,6 +101,7 @@ func (c *core) shift(list []*shard) []*shard {
 	return c.dropTaken(list)
 }
 
+// dropTaken takes shards off the head of a lane that were merged into a job; those further back go when they get there.
 func (c *core) dropTaken(list []*shard) []*shard {
 	for len(list) > 0 && list[0].taken {
 		list[0] = nil

@@ -68,6 +68,7 @@ func (l *loop) run(ctx context.Context, first opened) {
 
 // drain takes what else has arrived, so that one step, one commit and one wake-up serve many answers.
 func (l *loop) drain(inputs []input) []input {
+	// Bounded, so that the core hears of the time, and orders of the caller, however many answers come.
 	for len(inputs) < 256 {
 		select {
 		case m := <-l.inbox:
@@ -109,6 +110,7 @@ func (l *loop) forget(in input) {
 
 // do carries out what the core wants. It may give inputs at once.
 func (l *loop) do(out *effects, inputs []input) []input {
+	// Before the write: an event tells what was decided, and what is not durable yet is decided again after a crash.
 	for _, e := range out.events {
 		l.opts.OnEvent(e)
 	}

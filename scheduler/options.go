@@ -61,7 +61,7 @@ type Options struct {
 	LeaveOnInterrupt bool
 
 	Grace    time.Duration // for answers, cancels and results after an interrupt; 0 means 10 s
-	Patience time.Duration // how long a dead endpoint or a full disk is borne; 0 means 10 min
+	Patience time.Duration // how long a dead endpoint or a full disk is borne; 0 means 15 min
 	Timeout  time.Duration // a job that has run for so long is cancelled and done again; 0 means 1 h
 
 	Seed uint64 // of the jitter
@@ -113,7 +113,7 @@ func (o Options) filled() Options {
 		o.Expect = ExpectSeconds
 	}
 	o.Grace = orDuration(o.Grace, 10*time.Second)
-	o.Patience = orDuration(o.Patience, 10*time.Minute)
+	o.Patience = orDuration(o.Patience, 15*time.Minute)
 	o.Timeout = orDuration(o.Timeout, time.Hour)
 	return o
 }

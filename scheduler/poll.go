@@ -11,6 +11,8 @@ import (
 // attempt falls where the earliest of them ended, and the pauses after it are the shorter the likelier the end is.
 
 const (
+	// minPoll and maxPoll bound the pause between two polls of a job; usualPoll is for kinds of which nothing is known. pollCost is what the sum of
+	// delay and polls is weighed by: with 0.07, a job that ends with odds of 1 in 10 s is polled every 1.2 s.
 	minPoll    = 5 * time.Millisecond
 	usualPoll  = 250 * time.Millisecond
 	maxPoll    = 5 * time.Second
@@ -21,7 +23,8 @@ const (
 	maxBacklogBytes = 64 << 20
 )
 
-// schedulePoll sets the next poll of an attempt.
+// schedulePoll sets the next poll of an attempt, by the best of what is known: that its end is told by a watch, that no worker has begun with it,
+// that the remote can hold the poll back until it ends, or when others of its kind ended.
 func (c *core) schedulePoll(a *attempt) {
 	est := a.estimate()
 	if est.whole.len() == 0 && a.polls == 0 && est.probing < probes {
@@ -31,6 +34,8 @@ func (c *core) schedulePoll(a *attempt) {
 	switch {
 	case a.endpoint.watched:
 		c.pollIn(a, watchedPoll)
+	case a.beganAt.IsZero() && !a.probe && a.endpoint.allWait:
+		c.pollIn(a, stillWaits)
 	case a.beganAt.IsZero() && !a.probe:
 		c.pollIn(a, waitingPoll)
 	case a.beganAt.IsZero():
@@ -38,10 +43,20 @@ func (c *core) schedulePoll(a *attempt) {
 	case a.endpoint.LongPoll > 0 && a.endpoint.long < maxLong:
 		c.pollIn(a, est.notBefore(c.now.Sub(a.beganAt)))
 	default:
-		c.pollIn(a, est.nextPoll(c.now.Sub(a.beganAt), a.probe))
+		c.pollIn(a, min(est.nextPoll(c.now.Sub(a.beganAt), a.probe), a.endpoint.mostPause()))
 	}
 }
 
+// mostPause is how long nobody may look whether a job has ended. Where no other one waits for its worker, that stops after a while, and its next
+// job would pay for another start.
+func (ep *endpoint) mostPause() time.Duration {
+	if ep.quota == 0 || ep.depth > 0 || ep.upkeep() == 0 {
+		return maxPoll
+	}
+	return min(max(ep.idle()/2, 2*usualPoll), maxPoll)
+}
+
+// pollIn sets the next poll, in place of one that was set before: of an attempt's entries in the timeline only that at pollAt counts.
 func (c *core) pollIn(a *attempt, wait time.Duration) {
 	a.pollAt = c.now.Add(wait)
 	a.endpoint.polls.add(a.pollAt, a)
@@ -52,6 +67,7 @@ func (e *estimate) notBefore(elapsed time.Duration) time.Duration {
 	if e.whole.len() < planLeast {
 		return 0
 	}
+	// An eighth less than the shortest that was seen: a poll that is held back from too late on shows the end too late.
 	return max(0, e.whole.sorted[0]*7/8-elapsed)
 }
 
@@ -64,6 +80,7 @@ func (e *estimate) nextPoll(elapsed time.Duration, probe bool) time.Duration {
 	if wait, ok := e.planned(elapsed); ok {
 		return wait
 	}
+	// Nothing ended before the shortest that was seen. A little before that the polls begin, half a gap in, as for a job that may end at any time.
 	first := known[0] - known[0]/64
 	if elapsed >= first {
 		return e.gap(elapsed)
@@ -75,11 +92,13 @@ func (e *estimate) nextPoll(elapsed time.Duration, probe bool) time.Duration {
 // job ends that has not ended yet. That is the least of the delay, f(t)·gap/2, and c times the polls, S(t)/gap, over all t.
 func (e *estimate) gap(at time.Duration) time.Duration {
 	known := e.whole.sorted
+	// known[i:] are the durations longer than at: the jobs like this one that had not ended by then.
 	i, _ := slices.BinarySearch(known, at+1)
 	left := len(known) - i
 	if left == 0 { // later than all before it
 		return pause(at.Seconds() / 4)
 	}
+	// h is about (k/left)/span: a quarter of those that are left, not just the next one, so that one odd duration does not rule.
 	k := (left + 3) / 4 // so many of those left end within span
 	span := (known[i+k-1] - at).Seconds()
 	floor := 0.02
@@ -108,6 +127,7 @@ func unknownPoll(elapsed time.Duration, probe bool) time.Duration {
 func (c *core) poll() {
 	for _, ep := range c.endpoints {
 		for c.pollDue(ep) && ep.mayCall() && c.backlog < maxBacklog && c.backlogBytes < maxBacklogBytes && !ep.mayPoll(c.now).After(c.now) {
+			// pollDue has dropped what does not count, so the head is an attempt to be polled.
 			a := ep.polls.take()
 			a.pollAt, a.polling = time.Time{}, true
 			ep.statuses.AllowN(c.now, 1)
@@ -126,6 +146,7 @@ func (c *core) poll() {
 const maxLong = 64
 
 // mayCall tells whether another poll may be under way.
+// Polls that are held back do not count here: they wait on the remote, and have a bound of their own.
 func (ep *endpoint) mayCall() bool {
 	return ep.polling < maxPolling
 }
@@ -178,6 +199,7 @@ func (in polled) apply(c *core) {
 		ep.polling--
 	}
 	a := c.attempts[in.attempt]
+	// The attempt ended while the poll was under way, as by a webhook's or another poll's answer.
 	if a == nil {
 		return
 	}
@@ -189,6 +211,7 @@ func (in polled) apply(c *core) {
 	default:
 		if a.hinted {
 			a.hinted = false
+			// After answered, which may have set the next poll later, or ended the attempt.
 			defer c.pollSoon(a)
 		}
 		c.worked(a.endpoint, false)
@@ -200,21 +223,24 @@ func (in polled) apply(c *core) {
 
 // pollFailed deals with a poll that got no answer: it is repeated, ever more slowly, and says nothing about the job.
 func (c *core) pollFailed(a *attempt, err *Error) {
+	// Some dialects say by an error that a job is not known.
 	if err.Kind == Lost {
 		c.answered(a, Status{State: Gone, Err: err})
 		return
 	}
 	c.ill(a.endpoint, err)
+	// Nothing can be learned of the job in this run; a later one with a key that works finds it.
 	if err.Kind == Unauthorized && !a.endpoint.usable() || c.aborted {
 		c.leave(a, err.Message)
 		return
 	}
 	a.failures++
 	wait := min(500*time.Millisecond<<min(a.failures-1, 6), 30*time.Second)
+	// The whole endpoint is left in peace, for as long as it asked for, within reason.
 	if asked := min(err.RetryAfter, 10*time.Minute); err.Kind == Busy {
 		a.endpoint.quiet = c.now.Add(max(asked, wait))
 	}
-	c.pollIn(a, wait/2+c.jitter(wait/2))
+	c.pollIn(a, c.jitter(wait))
 }
 
 // answered deals with a job's state.
@@ -228,6 +254,7 @@ func (c *core) answered(a *attempt, st Status) {
 	if st.State.Final() {
 		a.endAt = c.endOf(a, st)
 	}
+	// Only a known final state ends an attempt; whatever else a remote says means that it is polled on.
 	switch st.State {
 	case Completed:
 		c.completed(a, st)
@@ -260,6 +287,7 @@ func (c *core) unfinished(a *attempt, st Status) {
 		c.stillThere(a)
 		return
 	}
+	// A quarter more than what was seen, so that the money is there before it is spent; else the cap would be found broken only afterwards.
 	if !c.topUp(a, c.observed(a)*5/4) {
 		c.halt(StopBudget)
 		c.askCancel(a, "it took longer than the budget allows")
@@ -294,6 +322,10 @@ func (c *core) broke(a *attempt, st Status) {
 	if a.cancel != "" && !a.overdue {
 		c.cancelledAttempt(a)
 		return
+	}
+	// A result may have been too large to arrive: what a job of this kind weighs is doubted, see answer.go.
+	if kind == Lost && st.State == Failed {
+		c.doubted(a, why)
 	}
 	c.end(a, AttemptFailed, kind, why)
 	c.retry(a, kind, true)
@@ -338,9 +370,11 @@ func (c *core) paid(a *attempt, st Status) time.Duration {
 	if st.Execution > 0 {
 		return st.Execution
 	}
+	// It was never seen on a worker and did not finish: it is taken to have cost nothing.
 	if a.runningAt.IsZero() && st.State != Completed {
 		return 0
 	}
+	// This process was not there when it began; what such jobs usually take is the best guess.
 	if a.restored {
 		return a.estimate().expected()
 	}
@@ -359,7 +393,8 @@ func (c *core) endedAt(a *attempt) time.Time {
 	return a.endAt
 }
 
-// endOf tells when a job ended: as the remote told it, within what the polls allow, else about.
+// endOf tells when a job ended: as the remote told it, within what the polls allow, else about. The remote's durations are added to our own clock's
+// submit, so its clock does not matter.
 func (c *core) endOf(a *attempt, st Status) time.Time {
 	if st.Execution <= 0 || a.restored {
 		return c.seenEnd(a)
@@ -373,7 +408,7 @@ func (c *core) endOf(a *attempt, st Status) time.Time {
 	return end
 }
 
-// seenEnd is about when a job ended: somewhere between the last two polls.
+// seenEnd is about when a job ended: somewhere between the last two polls, and nearer to the later one, as polls come close together near an end.
 func (c *core) seenEnd(a *attempt) time.Time {
 	return a.alive.Add(c.now.Sub(a.alive) * 3 / 4)
 }
@@ -386,7 +421,7 @@ func (c *core) learn(a *attempt, st Status, paid time.Duration) {
 	est := a.estimate()
 	whole := a.endAt.Sub(a.Submitted)
 	if a.shard.class != nil {
-		a.shard.class.of(1, a.endpoint).learnAnswer(a.outputs, max(1, len(a.Renders)), a.byURL)
+		c.learnAnswer(a)
 	}
 	a.endpoint.learnGap(a, st)
 	a.endpoint.brief = paid < briefJob
@@ -397,10 +432,12 @@ func (c *core) learn(a *attempt, st Status, paid time.Duration) {
 	}
 	est.paid.add(paid)
 	est.long.add(paid.Seconds())
+	// The worst is forgotten slowly: after 355 jobs without one like it, half of it is left.
 	est.worst = max(est.worst-est.worst/512, paid)
 	if first {
 		c.repoll(est)
 	}
+	// Only by steps of a tenth, since every open attempt is gone through.
 	if now := est.expected(); c.money.limit != nil && now > est.reserved*11/10 {
 		est.reserved = now
 		c.reserveMore(est)

@@ -8,6 +8,9 @@ import (
 	"github.com/comfyc/comfyc/compiler"
 )
 
+// From the plan's cursor to shards that are ready: a render's job is built only when it is about to be sent, so that the memory of a run does not
+// grow with its plan.
+
 // lookAhead is how many shards are prepared and not yet on their way: enough to keep the submits busy, few enough to hold their graphs
 // in memory.
 func (c *core) lookAhead() int {
@@ -16,6 +19,7 @@ func (c *core) lookAhead() int {
 
 const maxAhead = 8 // times that, where shards are merged
 
+// maxPreparing bounds the jobs that are built at once: that is work for this machine's processors alone.
 const maxPreparing = 8
 
 // prepare asks for the jobs of the next renders.
@@ -50,7 +54,8 @@ func (c *core) nextShard() *shard {
 	return nil
 }
 
-// nextRender takes the next waiting render: one of a high priority, else the next of the plan, at last those of a low priority.
+// nextRender takes the next waiting render: one of a high priority, else the next of the plan, at last those of a low priority. The cursor only goes
+// forward, so a run looks at each render once; what becomes Waiting behind it is in ahead or delayed.
 func (c *core) nextRender() (i int, ok bool) {
 	for len(c.ahead) > 0 && (c.priority[c.ahead[0]] > 0 || c.ahead[0] < c.cursor && c.priority[c.ahead[0]] == 0) {
 		if i, ok := c.takeAhead(); ok {
@@ -71,6 +76,7 @@ func (c *core) nextRender() (i int, ok bool) {
 	return 0, false
 }
 
+// takeAhead takes the first of those that go out of order; ok is false if it has ended or begun meanwhile.
 func (c *core) takeAhead() (i int, ok bool) {
 	i = c.ahead[0]
 	c.ahead = c.ahead[1:]
@@ -105,6 +111,7 @@ func (in prepared) apply(c *core) {
 	}
 	s.class = c.classOf(in.job)
 	s.weigh(in.job)
+	s.class.pixels = s.pixels
 	s.class.prepared++
 	if c.wantsAny(s) {
 		c.makeReady(s)
@@ -122,12 +129,14 @@ func (s *shard) weigh(job *compiler.Job) {
 	for _, o := range job.Owed {
 		images += o.Images
 	}
+	// A graph that does not say how large its pictures are is taken to make one of 1024².
 	if size <= 0 {
 		size = 1 << 20
 	}
 	s.pixels = size * float64(max(images, 1))
 }
 
+// fileBytes is a file's part of a body in bytes: base64 makes four of three, and a name and quotes come on top.
 func fileBytes(f compiler.InputFile) int64 { return f.Size*4/3 + 64 }
 
 // graphClass is all jobs of one kind: the same node classes and models and about the same size of picture. What is learned of one
@@ -141,6 +150,8 @@ type graphClass struct {
 	passed   int                // how often the head of the lane let another kind go first
 	kit      uint64             // which models it needs, as a hash; 0 for none
 	prepared int                // shards so far
+	pixels   float64            // of all pictures that one of its renders owes, about
+	answers  average            // bytes of a render's pictures in base64, as far as answers held them
 }
 
 // of gives what is known of jobs of so many renders on an endpoint.
@@ -151,6 +162,7 @@ func (g *graphClass) of(renders int, ep *endpoint) *estimate {
 	if g.fused == nil {
 		g.fused = map[int][]estimate{}
 	}
+	// Estimates for several renders begin as that of one, times their number, and learn by themselves from then on.
 	list := g.fused[renders]
 	if list == nil {
 		list = make([]estimate, len(g.estimate))
@@ -162,6 +174,7 @@ func (g *graphClass) of(renders int, ep *endpoint) *estimate {
 	return &list[ep.index]
 }
 
+// classOf gives the kind of a job, made at the first job of it: what an endpoint cannot run is asked once for a kind, not once for a render.
 func (c *core) classOf(job *compiler.Job) *graphClass {
 	key := classKey(job)
 	if g := c.classes[key]; g != nil {
@@ -195,6 +208,7 @@ func classKey(job *compiler.Job) uint64 {
 		h.Write([]byte{1})
 	}
 	pixels := math.Log2(float64(job.Width)*float64(job.Height) + 1)
+	// For example 1024×1024 and 1100×1000 are one kind, 1024×1024 and 1280×1280 are two.
 	h.Write([]byte{byte(4 * pixels), byte(min(len(job.Renders), 255))})
 	return h.Sum64()
 }
@@ -209,6 +223,7 @@ func kitOf(models []string) uint64 {
 		h.Write([]byte(m))
 		h.Write([]byte{0})
 	}
+	// Never 0, which stands for no models.
 	return h.Sum64() | 1
 }
 

@@ -218,7 +218,7 @@ func (w *world) run(t *testing.T, st *store.Memory, stop time.Duration) schedule
 func (w *world) endpoints() (list []scheduler.Endpoint) {
 	for _, e := range w.ends {
 		if w.finds {
-			list = append(list, &findable{fakeEnd: e, tokens: map[string]string{}})
+			list = append(list, &findable{fakeEnd: e})
 		} else {
 			list = append(list, e)
 		}

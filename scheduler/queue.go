@@ -11,6 +11,7 @@ const waitingPoll = 4 * time.Second
 
 // took notes that a remote took a job: it begins at once, as far as is known, if a worker is free.
 func (ep *endpoint) took(a *attempt, now time.Time) {
+	// Where workers are known to start cold, the first jobs wait for that, however many places are free.
 	if ep.begun < ep.capacity() && len(ep.queue) == 0 && !(ep.coldKnown() && ep.lastDone.IsZero() && ep.Workers.Min == 0) {
 		ep.begin(a, now)
 		return
@@ -18,6 +19,7 @@ func (ep *endpoint) took(a *attempt, now time.Time) {
 	ep.queue = append(ep.queue, a)
 }
 
+// begin notes that a worker has begun with a job; begun counts the jobs of which that is thought.
 func (ep *endpoint) begin(a *attempt, at time.Time) {
 	a.beganAt = at
 	ep.begun++
@@ -31,6 +33,7 @@ func (c *core) gone(a *attempt, at time.Time) {
 		return
 	}
 	ep.begun--
+	// It cannot have begun before it was there.
 	if next := ep.nextInQueue(); next != nil {
 		ep.begin(next, later(at, next.Submitted))
 		if !next.polling && !next.pollAt.IsZero() {
@@ -52,6 +55,7 @@ func (ep *endpoint) nextInQueue() *attempt {
 	return nil
 }
 
+// unqueue takes a job out of the line, if it is in it: O(line), and only when a guess was wrong.
 func (ep *endpoint) unqueue(a *attempt) {
 	for i, q := range ep.queue {
 		if q == a {
@@ -68,6 +72,7 @@ func (ep *endpoint) heard(a *attempt, st State, now time.Time) {
 		a.beganAt = time.Time{}
 		ep.begun--
 		ep.queue = append([]*attempt{a}, ep.queue...)
+	// It began at some time between the last poll that said otherwise and now: the middle is off by half of that at most.
 	case st == Running && a.beganAt.IsZero():
 		ep.unqueue(a)
 		ep.begin(a, a.alive.Add(now.Sub(a.alive)/2))

@@ -26,12 +26,15 @@ const (
 	addMargin   = 1.06 // of the work that is left, before an endpoint is added to make a deadline
 	keepMargin  = 1.2  // and before one is given up again
 	unlearned   = 1.3  // times that, as long as speeds are what was said of them
+	again       = 1.5  // tails before a deadline: a long job near the end may fail, and is done once more
 	unsure      = 0.3  // doubt from which on that is so
+	startMemory = 0.98 // by which a job counts less with each one after it, in the part that waits for a start
 )
 
 // room is how many jobs may be on an endpoint now.
 func (ep *endpoint) room() int {
 	n := min(ep.Limits.InFlight, ep.quota+ep.depth)
+	// The window is the endpoint's own word, by its busy answers; one job is ventured in any case, or it could never open again.
 	if ep.window > 0 {
 		n = min(n, max(1, int(ep.window)))
 	}
@@ -41,6 +44,7 @@ func (ep *endpoint) room() int {
 // bound is how many jobs an endpoint can run at once at most, as far as its settings tell.
 func (ep *endpoint) bound() int {
 	n := ep.Limits.InFlight
+	// Without a number of workers nobody knows; what is seen then decides, see learnPlaces.
 	if w := ep.Workers; w.Max > 0 {
 		n = min(n, w.Max*max(1, w.Concurrency))
 	}
@@ -56,6 +60,14 @@ func (ep *endpoint) capacity() int {
 	return max(n, 1)
 }
 
+// most is how many jobs would run at once if enough waited: as the settings say, else as was seen.
+func (ep *endpoint) most() int {
+	if ep.Workers.Max > 0 {
+		return ep.bound()
+	}
+	return ep.capacity()
+}
+
 // cold is how long a worker takes to start.
 func (ep *endpoint) cold() time.Duration {
 	switch {
@@ -63,6 +75,7 @@ func (ep *endpoint) cold() time.Duration {
 		return ep.colds.median()
 	case ep.Workers.ColdStart > 0:
 		return ep.Workers.ColdStart
+	// Servers that are always there.
 	case ep.Type == "comfyui" || ep.Preview:
 		return 0
 	}
@@ -77,11 +90,15 @@ func (ep *endpoint) upkeep() time.Duration {
 	if ep.Type == "comfyui" || ep.Preview {
 		return 0
 	}
-	idle := ep.Workers.IdleTimeout
-	if idle <= 0 {
-		idle = usualIdle
+	return ep.cold() + ep.idle()
+}
+
+// idle is how long a worker waits for its next job before it stops.
+func (ep *endpoint) idle() time.Duration {
+	if ep.Workers.IdleTimeout > 0 {
+		return ep.Workers.IdleTimeout
 	}
-	return ep.cold() + idle
+	return usualIdle
 }
 
 // warmUp is how many seconds a job would wait for a worker to start.
@@ -106,7 +123,7 @@ func (c *core) replan() {
 	}
 	var list []*endpoint
 	for _, ep := range c.endpoints {
-		ep.quota, ep.depth = 0, 0
+		ep.quota, ep.depth, ep.refuge = 0, 0, false
 		if ep.drain || !ep.usable() {
 			continue
 		}
@@ -129,6 +146,7 @@ func (c *core) replan() {
 			ep.quota = ep.capacity()
 		}
 	}
+	c.cover()
 	for _, ep := range c.endpoints {
 		ep.depth = c.depthOf(ep)
 	}
@@ -138,7 +156,7 @@ func (c *core) replan() {
 func (c *core) typical(ep *endpoint) float64 {
 	sum, slow, doubt, n := 0.0, 0.0, 0.0, 0.0
 	for _, g := range c.kinds {
-		if g.unfit[ep.index] == "" {
+		if g.unfit[ep.index] == "" && !c.shuns(g, ep) {
 			sum += g.estimate[ep.index].mean().Seconds() * float64(g.prepared)
 			doubt += g.estimate[ep.index].long.doubt() * float64(g.prepared)
 			slow += g.estimate[ep.index].longest().Seconds() * float64(g.prepared)
@@ -182,6 +200,7 @@ func (ep *endpoint) keepWarm(few float64) int {
 // planCheapest uses the endpoints that do a render for the least, and others only as far as the deadline asks for it.
 func (c *core) planCheapest(list []*endpoint) {
 	slices.SortStableFunc(list, func(a, b *endpoint) int { return cmp.Compare(a.rate()*a.typical, b.rate()*b.typical) })
+	// While the cheapest one is in trouble the next one gets the work, and gives it back later.
 	list = slices.DeleteFunc(list, func(ep *endpoint) bool { return !ep.unchecked && !ep.admits(c.now) })
 	if len(list) == 0 {
 		return
@@ -225,6 +244,7 @@ func (ep *endpoint) economical(work float64) float64 {
 	if !ep.TakesPriority {
 		idle = work * bridge / 2 / ep.typical
 	}
+	// Worker's time with all workers, and with one: the extremes between which the number is chosen.
 	all := work + most*upkeep
 	few := work + idle + upkeep
 	least := min(all, few)
@@ -245,7 +265,7 @@ func (c *core) planDeadline(list []*endpoint) {
 		if ep.doubt >= unsure {
 			margin *= unlearned
 		}
-		time := c.deadline.Sub(c.now).Seconds() - ep.warmUp(c) - ep.tail()
+		time := c.deadline.Sub(c.now).Seconds() - ep.warmUp(c) - again*ep.tail()
 		each := max(0, time/ep.typical) + 1e-9 // renders a place does in time
 		missing := math.Ceil(need * margin / each)
 		if missing > 0 && need > 0 {
@@ -264,7 +284,7 @@ func (c *core) depthOf(ep *endpoint) int {
 	if ep.quota == 0 {
 		return 0
 	}
-	if c.opts.Objective == Cheapest && c.deadline.IsZero() && ep.quota < ep.capacity() && !ep.TakesPriority && ep.upkeep() > 0 {
+	if c.opts.Objective == Cheapest && c.deadline.IsZero() && ep.quota < ep.most() && !ep.TakesPriority && ep.upkeep() > 0 {
 		return 0 // what waits there starts another worker
 	}
 	n := float64(ep.quota) / ep.typical * bridge
@@ -310,6 +330,7 @@ func (c *core) learnPlaces(a *attempt, st Status, whole, paid time.Duration) {
 	turns := 0.5 + 2.5*float64(ep.depth+1)/float64(max(ep.quota, 1))
 	slow := time.Duration(ep.typical*turns*float64(time.Second)) + 2*time.Second
 	switch {
+	// More were sent than run at once. Half a place less each time, so that one odd wait does not halve an endpoint.
 	case waited > slow:
 		n := math.Min(float64(ep.bound()), float64(ep.inFlight+1))
 		if ep.running > 0 {
@@ -332,6 +353,10 @@ func (c *core) newWorker(a *attempt, st Status) bool {
 	}
 	_, known := ep.workers[a.Worker]
 	ep.workers[a.Worker] = c.now
+	ep.told, ep.started = ep.told*startMemory+1, ep.started*startMemory
+	if !known && st.Delay > time.Second {
+		ep.started++
+	}
 	if known {
 		return false
 	}

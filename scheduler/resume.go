@@ -6,6 +6,9 @@ import (
 	"github.com/comfyc/comfyc/compiler"
 )
 
+// Going on after a crash, an interrupt, or an edit of the batch. What a remote has is never submitted again without the user's word: a job with an id
+// is polled, a submission without one is asked about or held. Renders that ended keep their state, those that the new plan lacks keep their rows.
+
 // opened is what the store held when the run began, with the indexes of the plan that is run now. It is the first input of a core.
 type opened struct {
 	meta     Meta
@@ -31,9 +34,12 @@ type savedAttempt struct {
 
 func (in opened) apply(c *core) {
 	c.started = c.now
+	// Attempt numbers go on rising: a number is never given twice in a batch's life, so a late row cannot fall on another attempt.
 	c.last = in.meta.Last
 	c.money.spent = in.meta.SpentUSD
 	c.openMeta(in)
+	// fresh are renders that begin anew by the user's word: earlier failures of theirs do not count against Retries. Records come before attempts, which
+	// are judged by what their renders are.
 	fresh := map[int]bool{}
 	for i := range in.records {
 		c.openRecord(&in.records[i], fresh)
@@ -41,11 +47,13 @@ func (in opened) apply(c *core) {
 	for i := range in.attempts {
 		c.openAttempt(&in.attempts[i], fresh)
 	}
+	// As if it had been interrupted at once: nothing is submitted, what is open is cancelled.
 	if c.opts.CancelOnly {
 		interrupted{}.apply(c)
 	}
 	c.openReuse(in.reusable)
 	for _, ep := range c.endpoints {
+		// Endpoints that this run has no use for are not asked: their keys may be missing.
 		if c.counts[Waiting] > 0 && !ep.drain || c.hasOpen(ep) {
 			ep.unchecked = true
 			c.checking++
@@ -54,6 +62,7 @@ func (in opened) apply(c *core) {
 	}
 }
 
+// hasOpen tells whether an attempt of an earlier run is open on an endpoint.
 func (c *core) hasOpen(ep *endpoint) bool {
 	for _, a := range c.attempts {
 		if a.endpoint == ep {
@@ -73,6 +82,7 @@ func (c *core) openMeta(in opened) {
 		meta.Name = in.meta.Name
 	}
 	c.out.changes = append(c.out.changes, Change{Meta: &meta})
+	// From the first start on, however often the batch was stopped since.
 	if c.opts.Deadline > 0 {
 		c.deadline = meta.Started.Add(c.opts.Deadline)
 	}
@@ -84,6 +94,7 @@ func (c *core) openRecord(rec *savedRecord, fresh map[int]bool) {
 		c.out.changes = append(c.out.changes, Change{Move: &rec.ref})
 	}
 	i := rec.ref.Index
+	// The plan lacks it. Its row stays, under the index -1, in case that the plan comes back.
 	if i < 0 {
 		return
 	}
@@ -91,6 +102,7 @@ func (c *core) openRecord(rec *savedRecord, fresh map[int]bool) {
 	case rec.state == RenderFailed && c.opts.RetryFailed, rec.state == Held && c.opts.ResubmitUncertain:
 		fresh[i] = true
 		c.drop(rec.ref.ID)
+	// What was cancelled is done by the next run; a Done render whose files are gone begins anew, with all of its retries.
 	case rec.again, rec.state == RenderCancelled:
 		fresh[i] = rec.again
 		c.drop(rec.ref.ID)
@@ -107,6 +119,7 @@ func (c *core) openRecord(rec *savedRecord, fresh map[int]bool) {
 	}
 }
 
+// drop deletes a render's row: it waits again, and what waits has no row.
 func (c *core) drop(id compiler.RenderID) {
 	c.out.changes = append(c.out.changes, Change{Drop: &id})
 }
@@ -115,6 +128,7 @@ func (c *core) drop(id compiler.RenderID) {
 func (c *core) openAttempt(saved *savedAttempt, fresh map[int]bool) {
 	a := &attempt{Attempt: saved.Attempt, restored: true}
 	a.shard = c.newShard(c.wanted(a)...)
+	// Attempts are counted on over runs, so that a manifest tells how many there were.
 	a.shard.attempts = a.Try
 	if saved.moved {
 		c.out.changes = append(c.out.changes, Change{Attempt: a.row()})
@@ -124,9 +138,11 @@ func (c *core) openAttempt(saved *savedAttempt, fresh map[int]bool) {
 		return
 	}
 	known := c.byName(a.Endpoint)
+	// A stand-in that nothing is sent to, so that the code below need not ask for nil.
 	if a.endpoint = known; known == nil {
 		a.endpoint = &endpoint{Properties: Properties{Name: a.Endpoint}}
 	}
+	// setAttempt counts changes only; what is in flight already is counted here.
 	c.moveInFlight(a.endpoint, false, inFlight(a.State))
 	switch {
 	case a.State == AttemptSubmitting || a.State == AttemptUncertain:
@@ -148,6 +164,7 @@ func (c *core) wanted(a *attempt) (list []int) {
 	return list
 }
 
+// byName gives an endpoint of this run, nil if there is none; there are few, so a search does.
 func (c *core) byName(name string) *endpoint {
 	for _, ep := range c.endpoints {
 		if ep.Name == name {
@@ -163,6 +180,7 @@ func (c *core) remember(a *attempt, fresh map[int]bool) {
 		h := c.history[i]
 		h.attempts++
 		switch counts := a.State != AttemptCancelled && a.Kind.counts() && !fresh[i]; {
+		// Nobody knows which render a job of several failed for: it costs none of them a try, but they go alone from now on.
 		case counts && len(a.Renders) > 1:
 			h.alone = true
 		case counts:
@@ -185,6 +203,7 @@ func (c *core) recall(s *shard) {
 
 // openUncertain deals with a submission that was cut off, or whose answer was lost: by the user's word alone it is sent again.
 func (c *core) openUncertain(a *attempt) {
+	// The intent was durable and no answer was: the POST was sent, or not, or is on its way.
 	if a.State == AttemptSubmitting {
 		a.Kind, a.Reason, a.Finished = Uncertain, "the run was cut off before the remote's answer came", c.now
 		c.setAttempt(a, AttemptUncertain)
@@ -193,6 +212,7 @@ func (c *core) openUncertain(a *attempt) {
 	if a.Token != "" {
 		c.lost[a.Token] = a // a webhook may still tell of it
 	}
+	// Asking costs nothing, so it comes before the user's word.
 	if a.Token != "" && a.endpoint.finds && len(a.shard.renders) > 0 {
 		c.asked[a.Number] = a
 		c.activate(a)
@@ -222,6 +242,7 @@ func (c *core) giveUpAttempt(a *attempt, to AttemptState) {
 // openStranded deals with a job on an endpoint that this run does not have.
 func (c *core) openStranded(a *attempt) {
 	switch {
+	// A preview's jobs live in the process that drew them.
 	case a.Preview:
 		a.Kind, a.Reason = Lost, "its preview endpoint is gone"
 		c.setAttempt(a, AttemptExpired)
@@ -230,6 +251,7 @@ func (c *core) openStranded(a *attempt) {
 		c.money.stake += amount(a.ReservedUSD)
 		c.giveUpAttempt(a, AttemptExpired)
 	default:
+		// It takes no place here, and its money may be spent: held, with the id by which it can be found.
 		a.code = "endpoint_left_out"
 		c.moveInFlight(a.endpoint, inFlight(a.State), false)
 		c.money.stake += amount(a.ReservedUSD)
@@ -255,10 +277,12 @@ func (c *core) holdWaiting(a *attempt, why string) {
 func (c *core) openLive(a *attempt) {
 	c.recall(a.shard)
 	c.attempts[a.Number] = a
+	// The last moment at which it is known not to have ended, as far as this process can tell.
 	a.alive = a.Submitted
 	if inFlight(a.State) {
 		a.endpoint.begin(a, a.Submitted)
 	}
+	// What a finished one cost is in Meta.SpentUSD already.
 	if a.settled = a.State == AttemptFinished; a.settled {
 		a.shard.cost += amount(a.CostUSD) / float64(max(1, len(a.Renders)))
 	} else {
@@ -272,6 +296,7 @@ func (c *core) openLive(a *attempt) {
 func (c *core) activate(a *attempt) {
 	for _, i := range a.shard.renders {
 		if c.renders[i] == Held {
+			// It was held because of this very attempt; its row goes, and it is Active like any other.
 			c.drop(c.work.RenderID(i))
 			delete(c.trouble, i)
 			c.setRender(i, Waiting, nil)
@@ -280,6 +305,7 @@ func (c *core) activate(a *attempt) {
 	}
 }
 
+// openPoll sets the first poll of an attempt of an earlier run: at once, or never where nobody wants the result.
 func (c *core) openPoll(a *attempt) {
 	switch {
 	case len(a.shard.renders) == 0 && a.State != AttemptFinished:

@@ -29,6 +29,7 @@ func (c *core) retry(a *attempt, kind Kind, counts bool) {
 	if c.part(a, counts) != nil || len(c.stillActive(a.shard.renders)) == 0 {
 		return // another attempt goes on, or was faster
 	}
+	// The state is kept on the shard, which outlives its attempts: tries, what they cost, where not to go first.
 	s := a.shard
 	if s.stray != nil && c.opts.Uncertain != Resubmit {
 		c.hold(s.stray, "its submission's answer was lost, so it may be running and paid for"+atStake(s.stray)+": "+s.stray.Reason)
@@ -39,6 +40,7 @@ func (c *core) retry(a *attempt, kind Kind, counts bool) {
 		c.dissolve(a, kind, counts)
 		return
 	}
+	// Elsewhere first, but not for ever: if nowhere else is room, it goes there again.
 	s.avoid = a.endpoint
 	if counts {
 		s.tries++
@@ -55,6 +57,7 @@ func (c *core) retry(a *attempt, kind Kind, counts bool) {
 		c.again(s, 0) // the endpoint waits, not the shard
 		return
 	}
+	// Retries are on top of the first try: with 2, three attempts that count.
 	if s.tries > c.opts.Retries {
 		c.giveUp(s)
 		return
@@ -78,6 +81,7 @@ func (g *graphClass) exclude(a *attempt) {
 }
 
 // excludeGPU keeps a shard from every endpoint with the same GPU.
+// What did not fit into a GPU's memory once does not fit into another one of the same model. Only this shard: its kind may hold smaller pictures.
 func (c *core) excludeGPU(s *shard, a *attempt) {
 	for _, ep := range c.endpoints {
 		if ep == a.endpoint || ep.GPU != "" && ep.GPU == a.endpoint.GPU {

@@ -17,9 +17,11 @@ func (c *core) route() {
 	if !c.mayRoute() {
 		return
 	}
+	// Lanes that were found to wait are marked with the number of the pass, so that each is looked at once in it.
 	c.pass++
 	oldest := c.oldestPreparing()
 	c.routeOdd(oldest)
+	// Ends when every lane is empty or waits: each turn takes a shard away or marks a lane.
 	for c.mayRoute() && c.routeLane(oldest) {
 	}
 	if c.stop != "" {
@@ -28,19 +30,20 @@ func (c *core) route() {
 }
 
 func (c *core) mayRoute() bool {
+	// While files cannot be written nothing is submitted: its result would have nowhere to go.
 	return c.stop == "" && !c.paused && c.ready > 0 && !c.sick.is() && c.inFlight < c.opts.MaxParallel && c.anyOpen()
 }
 
-// anyOpen tells whether any endpoint could take a job now, or all of them never will.
+// anyOpen tells whether any endpoint could take a job now, or all of them never will: those that can be used can run nothing that waits.
 func (c *core) anyOpen() bool {
-	dead := true
+	never := true
 	for _, ep := range c.endpoints {
 		if c.takes(ep) {
 			return true
 		}
-		dead = dead && !ep.usable()
+		never = never && (ep.drain || !ep.usable() || ep.typical == 0)
 	}
-	return dead
+	return never
 }
 
 // takes tells whether an endpoint has room for a submit now.
@@ -51,9 +54,11 @@ func (c *core) takesFor(s *shard, ep *endpoint) bool {
 	return c.takes(ep) || s.avoid != nil && s.avoid != ep && s.tries >= min(c.opts.Retries, 2) && ep.quota == 0 && ep.inFlight < min(refugees, ep.Limits.InFlight) && c.maySubmit(ep)
 }
 
+// refugees is how many such shards may be on a dear endpoint at once: enough to get on, too few to make a batch dear.
 const refugees = 4
 
 // maySubmit tells whether a call of submit is allowed now.
+// Submits under way are few (slots), as each of them is uncertain after a crash; then the breaker, the platform's rate, and the share of this run.
 func (c *core) maySubmit(ep *endpoint) bool {
 	return !ep.drain && !ep.unchecked && ep.submitting < ep.slots() && ep.admits(c.now) &&
 		!tokenAt(ep.submits, c.now).After(c.now) && c.granted(ep)
@@ -132,6 +137,7 @@ func (c *core) warmer(g *graphClass, oldest int) *graphClass {
 func (c *core) place(s *shard, behind []*shard, oldest int) (waits bool) {
 	p := c.choose(s)
 	switch {
+	// Else it can run nowhere at all, or nowhere in this run, or no money is left and nothing is in flight that could give some back; or it waits.
 	case p.best != nil:
 		whole, wait := c.fuse(s, p.best, behind, oldest)
 		if wait {
@@ -158,7 +164,7 @@ type placement struct {
 	best       *endpoint // nil: none now
 	fits       bool      // an endpoint can run it
 	alive      bool      // and is usable in this run
-	affordable bool      // and within the budget
+	affordable bool      // and within the budget, among those that have places for it, or all if none has
 }
 
 // candidate is an endpoint on which a shard could run.
@@ -170,7 +176,7 @@ type candidate struct {
 
 // choose finds the best endpoint for a shard among those that fit. "Elsewhere first" is a matter of score.
 func (c *core) choose(s *shard) (p placement) {
-	found := c.found[:0]
+	found, chosen, some := c.found[:0], false, false
 	for _, ep := range c.endpoints {
 		if ep.drain || c.unfit(s, ep) != "" {
 			continue
@@ -180,16 +186,23 @@ func (c *core) choose(s *shard) (p placement) {
 			continue
 		}
 		p.alive = true
+		if c.shuns(s.class, ep) {
+			continue
+		}
 		est := &s.class.estimate[ep.index]
+		// chosen: an endpoint that fits has places; some: one that fits can be paid, places or not.
+		chosen = chosen || ep.quota > 0
 		if !c.affordable(ep, est) {
 			continue
 		}
-		p.affordable = true
+		some, p.affordable = true, p.affordable || ep.quota > 0
 		if ep.unchecked || ep.admits(c.now) {
 			found = append(found, c.weighUp(s, ep, est))
 		}
 	}
 	c.found = found
+	// Where the objective gives places to none of them, any that can be paid will do.
+	p.affordable = p.affordable || some && !chosen
 	switch {
 	case c.chooser != nil:
 		p.best = c.chooser(c, found)
@@ -203,7 +216,7 @@ func (c *core) choose(s *shard) (p placement) {
 func (c *core) pick(s *shard, found []candidate) *endpoint {
 	var best candidate
 	for _, f := range found {
-		if !c.takesFor(s, f.endpoint) || c.inVain(f, found) {
+		if !c.takesFor(s, f.endpoint) || c.inVain(f, found) || c.scouted(s.class, f.endpoint) || needless(f.endpoint, found) {
 			continue
 		}
 		if best.endpoint == nil || f.better(best) {
@@ -228,6 +241,7 @@ func (c *core) inVain(f candidate, found []candidate) bool {
 	if rate == 0 {
 		return false
 	}
+	// Renders per second of the faster ones, and at the end the time of one job.
 	waiting := float64(c.counts[Waiting] + c.delayed.len())
 	return waiting/rate+slowest < f.seconds
 }
@@ -264,6 +278,7 @@ func (c *core) weighUp(s *shard, ep *endpoint, est *estimate) candidate {
 		f.score = usd * f.seconds * (1 + ep.load())
 	}
 	if s.avoid == ep {
+		// Not forbidden: where it is the only one that fits, it is still the best.
 		f.score *= 1e6
 	}
 	return f
@@ -272,11 +287,13 @@ func (c *core) weighUp(s *shard, ep *endpoint, est *estimate) candidate {
 // rate is the price in USD per second that is reckoned with.
 func (ep *endpoint) rate() float64 {
 	switch {
+	// A trifle is added, so that a free endpoint still has a score by which faster ones come first.
 	case ep.Price != nil:
 		return *ep.Price + 1e-12
 	case ep.Preview:
 		return 1e-12
 	}
+	// Per second, close to what an H100 costs.
 	return 0.001
 }
 
@@ -294,12 +311,10 @@ func (c *core) unfit(s *shard, ep *endpoint) string {
 	return ""
 }
 
+// tooLarge tells whether a job's body is over an endpoint's limit, in bytes. Files that are uploaded beforehand are not in it, and are most of it.
 func tooLarge(s *shard, ep *endpoint) bool {
-	return ep.Limits.JobBytes > 0 && ep.inBody() && s.bytes > ep.Limits.JobBytes
+	return ep.Limits.JobBytes > 0 && !ep.Uploads && s.bytes > ep.Limits.JobBytes
 }
-
-// inBody tells whether input files travel in the job's body.
-func (ep *endpoint) inBody() bool { return ep.Type != "comfyui" }
 
 // exclude notes that a shard cannot run on an endpoint.
 func (c *core) exclude(s *shard, ep *endpoint, why string) {
@@ -321,6 +336,7 @@ func (c *core) whyUnfit(s *shard) string {
 
 // unplaceable fails a shard that no endpoint can run. If attempts led to that, it is of the last one's kind.
 func (c *core) unplaceable(s *shard) {
+	// It was never tried: which of the reasons is told depends on what all endpoints together lack.
 	if s.last.Reason == "" {
 		s.last.Kind, s.last.Code = MissingModel, "no_endpoint_fits"
 		for _, ep := range c.endpoints {

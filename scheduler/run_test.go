@@ -401,7 +401,7 @@ func TestOutage(t *testing.T) {
 		}
 		sum, err := scheduler.Run(context.Background(), &fakeWork{n: 100}, ends(end), st, &fakeSink{}, scheduler.Options{Retries: 3})
 		var unusable *scheduler.UnusableError
-		if !errors.As(err, &unusable) || len(sum.Left) == 0 || sum.Counts[scheduler.Active] != len(sum.Left) || sum.Elapsed > 12*time.Minute {
+		if !errors.As(err, &unusable) || len(sum.Left) == 0 || sum.Counts[scheduler.Active] != len(sum.Left) || sum.Elapsed > 17*time.Minute {
 			t.Errorf("%v, %+v", err, sum)
 		}
 		end.down = nil
@@ -582,4 +582,47 @@ func TestOrder(t *testing.T) {
 			t.Errorf("taken in the order %v", end.order)
 		}
 	})
+}
+
+// `cheapest` also renders what the cheapest endpoint cannot, on the one that can, and nothing else there.
+func TestCheapestCoversAll(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cheap, dear := newEnd("cheap", 1), newEnd("dear", 2)
+		*dear.props.Price = 0.01
+		dear.props.GPU = "h100"
+		cheap.reject = map[int]*scheduler.Error{}
+		for i := range 5 {
+			cheap.reject[10*i] = cheap.trouble(scheduler.OutOfMemory, "CUDA out of memory")
+		}
+		sum := mustRun(t, &fakeWork{n: 60}, ends(cheap, dear), &store.Memory{}, &fakeSink{}, scheduler.Options{Objective: scheduler.Cheapest, Retries: 3, Fuse: 1})
+		if !sum.AllDone() || len(dear.jobs) != 5 || len(cheap.jobs) != 55 {
+			t.Errorf("%+v, %d and %d jobs", sum, len(cheap.jobs), len(dear.jobs))
+		}
+	})
+	synctest.Test(t, func(t *testing.T) {
+		cheap, dear := newEnd("cheap", 1), newEnd("dear", 2)
+		*dear.props.Price = 0.01
+		cheap.props.Supports = func(class string) string {
+			if class == "B" {
+				return "it has no node B"
+			}
+			return ""
+		}
+		work := &twoKinds{fakeWork{n: 60}}
+		sum := mustRun(t, work, ends(cheap, dear), &store.Memory{}, &fakeSink{}, scheduler.Options{Objective: scheduler.Cheapest, Fuse: 1})
+		if !sum.AllDone() || len(dear.jobs) != 20 || len(cheap.jobs) != 40 {
+			t.Errorf("%+v, %d and %d jobs", sum, len(cheap.jobs), len(dear.jobs))
+		}
+	})
+}
+
+// twoKinds is a plan in which every third render has another node class.
+type twoKinds struct{ fakeWork }
+
+func (w *twoKinds) Job(renders ...int) (*compiler.Job, error) {
+	job, err := w.fakeWork.Job(renders...)
+	if job.Classes = []string{"A"}; renders[0]%3 == 0 {
+		job.Classes = []string{"B"}
+	}
+	return job, err
 }

@@ -159,6 +159,7 @@ func (c *core) want() *Want {
 		w.USD += w.JobUSD * float64(more)
 	}
 	s.shortage = 0
+	s.parallel = min(s.parallel, w.Parallel)
 	for _, ep := range c.endpoints {
 		w.Endpoints = append(w.Endpoints, c.wantAt(ep, more))
 	}
@@ -173,6 +174,7 @@ func (c *core) wantAt(ep *endpoint, more int) EndpointWant {
 		w.Places = min(ep.Limits.InFlight, ep.inFlight+more)
 		w.Submits = max(0, more-s.submits)
 	}
+	s.places = min(s.places, w.Places) // what is not wanted any more may be another's before the answer is here
 	if ep.until.After(c.now) && ep.until.After(s.told) {
 		w.Pause, w.Open, w.Code, w.Reason = ep.until.Sub(c.now), ep.open(), ep.sickWith.Code(), ep.trouble
 		s.told = ep.until

@@ -91,6 +91,7 @@ func newSimWorld(sim Simulation, options Options) *simWorld {
 	if sim.KindOf == nil {
 		sim.KindOf = func(int) int { return 0 }
 	}
+	// Any moment will do, but the same one each time.
 	w := &simWorld{sim: sim, rng: rand.New(rand.NewPCG(sim.Seed, 0x73696d)), start: time.Unix(1_700_000_000, 0)}
 	w.now = w.start
 	w.core = blankCore(numberedRenders(sim.Renders), options.filled())
@@ -116,6 +117,7 @@ func (w *simWorld) run() {
 		w.inputs = nil
 		out := step(w.core, inputs, w.now)
 		for i := range out.changes {
+			// There is no store: a change is durable when it is made, and costs simCommit before a submit.
 			if out.changes[i].Record != nil {
 				w.last = w.now
 			}
@@ -130,7 +132,7 @@ func (w *simWorld) run() {
 	}
 }
 
-// advance lets time pass until something happens, or the core wants to be woken.
+// advance lets time pass until something happens, or the core wants to be woken, whichever is first. Time jumps; it never goes back.
 func (w *simWorld) advance(wake time.Time) {
 	for len(w.inputs) == 0 {
 		if w.line.len() == 0 && wake.IsZero() {
@@ -157,6 +159,7 @@ func (w *simWorld) head() (time.Time, bool) {
 	return at, true
 }
 
+// after lets something happen at a later moment. What happens at the same moment happens in the order in which it was put in.
 func (w *simWorld) after(d time.Duration, do func()) { w.line.add(w.now.Add(d), do) }
 
 // answer gives the core an input after a while.
@@ -164,7 +167,8 @@ func (w *simWorld) answer(d time.Duration, in input) {
 	w.after(d, func() { w.inputs = append(w.inputs, in) })
 }
 
-// call does what the loop's pool would do.
+// call does what the loop's pool would do. Kinds that are missing are never asked for: a simulation has no store of others to share, reuse or look
+// into, and no answer is lost.
 func (w *simWorld) call(k call) {
 	switch k.kind {
 	case callPrepare:

@@ -50,6 +50,7 @@ type endpointSpeed struct {
 }
 
 const (
+	// The bounds keep the file small and quick to read: it is read at the start of each run. 15 points are enough to draw a distribution again.
 	speedsVersion  = 1
 	maxKindSpeeds  = 512
 	maxSpeedsBytes = 4 << 20
@@ -67,6 +68,7 @@ func LoadSpeeds(path string) (*Speeds, error) {
 		return s, err
 	}
 	defer f.Close()
+	// A larger file is cut off and so is no JSON: it is thrown away like any damaged one.
 	text, err := io.ReadAll(io.LimitReader(f, maxSpeedsBytes))
 	if err != nil {
 		return s, err
@@ -82,13 +84,13 @@ func LoadSpeeds(path string) (*Speeds, error) {
 	return s, nil
 }
 
-// sane tells whether all figures can be worked with.
+// sane tells whether all figures can be worked with: no figure that is negative, not a number, or above 10^7 seconds, and no list of more than 64.
 func (d *speedData) sane() bool {
 	ok := func(list ...float64) bool {
 		return len(list) <= 64 && !slices.ContainsFunc(list, func(x float64) bool { return math.IsNaN(x) || x < 0 || x > 1e7 })
 	}
 	for _, k := range d.Kinds {
-		if !ok(k.Jobs, k.Mean) || !ok(k.Paid...) || !ok(k.Whole...) {
+		if !ok(k.Jobs, k.Mean) || math.IsNaN(k.Answer) || k.Answer < 0 || k.Answer > 1<<40 || !ok(k.Paid...) || !ok(k.Whole...) {
 			return false
 		}
 	}
@@ -112,6 +114,7 @@ func (s *Speeds) Save(path string) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return err
 	}
+	// In the same folder, since a rename is whole only within a file system. After the rename there is nothing for Remove to remove.
 	f, err := os.CreateTemp(filepath.Dir(path), ".speeds-*")
 	if err != nil {
 		return err
@@ -137,6 +140,7 @@ func (c *core) recallSpeeds(s *Speeds) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, k := range s.data.Kinds {
+		// On another GPU, or with another image, the same name says nothing.
 		if ep := c.byName(k.Endpoint); ep != nil && ep.GPU == k.GPU && ep.Properties.Worker == k.Worker {
 			if ep.recalled == nil {
 				ep.recalled = map[string]kindSpeed{}
@@ -152,6 +156,7 @@ func (c *core) recallSpeeds(s *Speeds) {
 	}
 }
 
+// recall adds durations in seconds.
 func (s *samples) recall(seconds []float64) {
 	for _, x := range seconds {
 		s.add(time.Duration(x * float64(time.Second)))
@@ -161,11 +166,13 @@ func (s *samples) recall(seconds []float64) {
 // recall fills an estimate with what earlier runs learned.
 func (e *estimate) recall(k kindSpeed, now time.Time) {
 	jobs := aged(k.Jobs, now.Sub(k.Seen))
+	// Better a fresh guess than one job of a month ago.
 	if jobs < forgotten {
 		return
 	}
 	e.paid.recall(k.Paid)
 	e.whole.recall(k.Whole)
+	// What earlier runs saw weighs at most as much as 250 jobs, so that a run finds out within a few hundred if things have changed.
 	e.long = average{n: min(jobs, longMemory/4), mean: k.Mean}
 	for _, x := range k.Paid {
 		e.long.square += (x - k.Mean) * (x - k.Mean) / float64(len(k.Paid))
@@ -175,6 +182,7 @@ func (e *estimate) recall(k kindSpeed, now time.Time) {
 	e.before = e.long.n
 }
 
+// kindName writes a kind's hash as it stands in the file: JSON numbers lose digits of 64 bits.
 func kindName(key uint64) string { return fmt.Sprintf("%016x", key) }
 
 // keepSpeeds adds what this run learned.
@@ -186,6 +194,7 @@ func (c *core) keepSpeeds(s *Speeds) {
 	defer s.mu.Unlock()
 	for key, g := range c.classes {
 		for _, ep := range c.endpoints {
+			// Only what this run has seen something of: else its date would be renewed for nothing. Pictures that were drawn tell no speeds.
 			if e := &g.estimate[ep.index]; e.long.n > e.before && !ep.Preview {
 				s.data.put(kindSpeed{Kind: kindName(key), Endpoint: ep.Name, GPU: ep.GPU, Worker: ep.Properties.Worker, Jobs: e.long.n, Mean: e.long.mean,
 					Paid: e.paid.points(), Whole: e.whole.points(), Answer: e.peak, Seen: c.now})
@@ -204,11 +213,13 @@ func (c *core) keepSpeeds(s *Speeds) {
 func (s *samples) points() (list []float64) {
 	n := len(s.sorted)
 	for i := range min(n, speedPoints) {
+		// The middles of equal parts: of 64 samples those with the numbers 2, 6, 10 and so on.
 		list = append(list, s.sorted[(2*i+1)*n/(2*min(n, speedPoints))].Seconds())
 	}
 	return list
 }
 
+// put replaces what was known of a kind on an endpoint: what this run recalled of it is part of the new figures.
 func (d *speedData) put(k kindSpeed) {
 	for i := range d.Kinds {
 		if o := &d.Kinds[i]; o.Kind == k.Kind && o.Endpoint == k.Endpoint {

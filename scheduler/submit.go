@@ -6,8 +6,12 @@ import (
 	"time"
 )
 
+// The life of an attempt up to its remote id. The order in begin is what makes a crash harmless: money is reserved and the intent written, with the
+// attempt's token, before anything is sent; so whatever may have been sent is known afterwards, and nothing is sent twice.
+
 // begin starts an attempt: money, then the intent, then the submit, which the loop holds back until the intent is durable.
 func (c *core) begin(s *shard, ep *endpoint) *attempt {
+	// The number is the row's key in the store; Try counts the attempts of this shard, from 1.
 	c.last++
 	c.made++
 	s.attempts++
@@ -24,12 +28,17 @@ func (c *core) begin(s *shard, ep *endpoint) *attempt {
 		a.Token = c.token()
 	}
 	c.setAttempt(a, AttemptSubmitting)
+	// maySubmit has looked that the rate allows it; here the token is taken.
 	ep.submits.AllowN(c.now, 1)
 	ep.submitting++
+	if s.class != nil && s.class.doubtful(ep) {
+		s.class.estimate[ep.index].scout = a.Number
+	}
 	c.useGrant(ep)
 	if ep.firstSent.IsZero() || ep.inFlight == 1 && c.now.Sub(ep.lastDone) > time.Minute {
 		ep.firstSent = c.now
 	}
+	// While the breaker is open this one submit shows whether it may close.
 	ep.probing = ep.open()
 	c.ask(call{kind: callSubmit, endpoint: ep.index, shard: s.id, attempt: a.Number, renders: s.renders, mates: s.mates, terms: c.terms(a)})
 	return a
@@ -40,10 +49,12 @@ func (c *core) begin(s *shard, ep *endpoint) *attempt {
 func (c *core) terms(a *attempt) Terms {
 	t := Terms{Token: a.Token}
 	if ep := a.endpoint; ep.TakesTimeouts {
+		// Three times what money is reserved for: far beyond any job that is well, and short enough that one which hangs does not cost the day.
 		t.Execution = min(max(3*a.estimate().atMost(), shortestLimit), c.opts.Timeout)
 		t.TTL = longestWait + t.Execution
 	}
 	if ep := a.endpoint; ep.TakesPriority {
+		// What waits there beyond the quota is for workers that are running; it is not to start another one.
 		t.LowPriority = c.opts.Objective == Cheapest && ep.inFlight > ep.quota && ep.quota < ep.capacity()
 	}
 	if c.opts.Webhook != nil && a.endpoint.TakesWebhook && a.Token != "" {
@@ -65,6 +76,7 @@ func (c *core) refs(renders []int) []RenderRef {
 	return out
 }
 
+// estimate is what is known of jobs like this one on its endpoint; of those of an earlier run the kind is not known.
 func (a *attempt) estimate() *estimate {
 	if a.shard.class == nil {
 		return &a.endpoint.fallback
@@ -85,6 +97,7 @@ func (in submitted) apply(c *core) {
 	a.endpoint.submitting--
 	c.calls--
 	switch {
+	// The intent may be durable, so it is taken back: nothing was sent and nothing is owed.
 	case in.unsent:
 		c.settle(a, 0)
 		c.setAttempt(a, AttemptCancelled)
@@ -101,6 +114,7 @@ func (in submitted) apply(c *core) {
 	}
 }
 
+// accepted notes the remote's id, from which on the job can be found whatever happens here. A run that stopped meanwhile deals with it at once.
 func (c *core) accepted(a *attempt, remote string) {
 	c.worked(a.endpoint, true)
 	a.endpoint.widen()
@@ -116,6 +130,7 @@ func (c *core) refused(a *attempt, err *Error) {
 	ep := a.endpoint
 	probe := ep.probing
 	switch err.Kind {
+	// It works, and has no room: fewer jobs are ventured, and its pause is kept.
 	case Busy:
 		c.calm(ep)
 		c.hurried(ep, err)
@@ -128,6 +143,7 @@ func (c *core) refused(a *attempt, err *Error) {
 	}
 	c.settle(a, 0)
 	c.end(a, AttemptFailed, err.Kind, err.Message)
+	// A probe was sent to learn about the endpoint; that it fails says nothing about the job.
 	c.retry(a, err.Kind, err.Kind.counts() && !(err.Kind == Transient && probe))
 }
 
@@ -147,6 +163,7 @@ func (c *core) holdOrResubmit(a *attempt, resubmit bool) {
 	c.retry(a, Uncertain, true)
 }
 
+// atStake says in words how much one render of an uncertain attempt may have cost, "" if that is not known or nothing.
 func atStake(a *attempt) string {
 	if a.ReservedUSD == nil || *a.ReservedUSD == 0 {
 		return ""
@@ -177,6 +194,7 @@ func (c *core) hold(a *attempt, why string) {
 		rec := c.record(a)
 		rec.Kind, rec.Reason = Uncertain, why
 		c.trouble[i] = a.held(i, why)
+		// Held has a row: the next run asks about the attempt again, or sends it anew by the user's word.
 		c.setRender(i, Held, rec)
 	}
 }

@@ -6,6 +6,7 @@ import "time"
 // ends, they are asked about first; their renders stay Active meanwhile. What cannot be found out is held or sent again, by Options.Uncertain.
 
 const (
+	// The pauses are 5, 10, 20, 40 and then 60 s: about 36 minutes in all, in which a platform that lags has shown its jobs.
 	findAgain = 5 * time.Second
 	findTries = 40               // with growing pauses
 	webhookIn = 20 * time.Minute // how long a webhook is waited for
@@ -15,6 +16,7 @@ const (
 // uncertain deals with a submit whose answer was lost: it may be running, and will be paid for if it is.
 func (c *core) uncertain(a *attempt, why string) {
 	a.Kind, a.Reason = Uncertain, why
+	// The money counts as spent from now on, so that the cap holds in the worst case.
 	c.stake(a)
 	c.setAttempt(a, AttemptUncertain)
 	c.investigate(a)
@@ -22,6 +24,7 @@ func (c *core) uncertain(a *attempt, why string) {
 
 // investigate asks what became of an uncertain attempt, or decides by the policy if nobody can tell.
 func (c *core) investigate(a *attempt) {
+	// A webhook may speak of it at any time, also when the policy has decided.
 	c.lost[a.Token] = a
 	switch {
 	case a.Token == "" || c.stop != "" && c.stop != StopDrained && c.stop != StopBudget && c.stop != StopDeadline:
@@ -37,17 +40,22 @@ func (c *core) investigate(a *attempt) {
 	}
 }
 
+// maxFinding is how many of them are asked about at once, on all endpoints: after a crash there may be hundreds.
+const maxFinding = 16
+
 func (c *core) askFind(a *attempt, wait time.Duration) { c.finding.add(c.now.Add(wait), a) }
 
 // findLost asks about uncertain attempts that are due, and gives up those for which no webhook came.
 func (c *core) findLost() {
-	for c.finding.len() > 0 {
+	for c.finding.len() > 0 && c.findingNow < maxFinding {
 		at, a := c.finding.head()
 		if at.After(c.now) {
 			break
 		}
 		c.finding.take()
+		// A webhook may have told meanwhile; then nobody needs to ask.
 		if c.asked[a.Number] == a {
+			c.findingNow++
 			c.ask(call{kind: callFind, endpoint: a.endpoint.index, attempt: a.Number, token: a.Token})
 		}
 	}
@@ -67,6 +75,7 @@ type found struct {
 
 func (in found) apply(c *core) {
 	c.calls--
+	c.findingNow--
 	a := c.asked[in.attempt]
 	if a == nil {
 		return
@@ -85,7 +94,8 @@ func (in found) apply(c *core) {
 	}
 }
 
-// arrived goes on with an attempt of which it is known now where it went.
+// arrived goes on with an attempt of which it is known now where it went. Its money is reserved again, no longer at stake, and its renders are
+// Active, also those that were held because of it. If all of them ended meanwhile it is beaten, and cancelled.
 func (c *core) arrived(a *attempt, remote string) {
 	delete(c.asked, a.Number)
 	delete(c.lost, a.Token)
@@ -120,10 +130,12 @@ func (c *core) notArrived(a *attempt) {
 	a.Kind, a.Reason = Transient, a.Reason+" (it never arrived there)"
 	a.Finished = c.now
 	c.setAttempt(a, AttemptFailed)
+	// It costs no try: the job was never there.
 	c.retry(a, Transient, false)
 }
 
-// unresolved follows the policy for an attempt of which nobody can tell.
+// unresolved follows the policy for an attempt of which nobody can tell: Options.Uncertain, or the user's word for those of earlier runs. The default
+// holds it: a submission is never repeated blindly.
 func (c *core) unresolved(a *attempt) {
 	delete(c.asked, a.Number)
 	c.holdOrResubmit(a, c.opts.Uncertain == Resubmit || a.restored && c.opts.ResubmitUncertain)

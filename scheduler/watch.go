@@ -14,7 +14,7 @@ const (
 	watchRest  = time.Minute
 )
 
-// watch begins to watch an endpoint, once.
+// watch begins to watch an endpoint, once, at its first submit or poll: an endpoint without jobs has nothing to tell.
 func (l *loop) watch(i int) {
 	w, ok := l.ends[i].(Watcher)
 	if !ok || l.watching[i] {
@@ -34,6 +34,7 @@ func (l *loop) keepWatch(w Watcher, i int, name string) {
 	}()
 	for pause := watchPause; l.calls.Err() == nil; {
 		began, up := time.Now(), false
+		// The first hint shows that the connection is there; until then, and after it broke, its jobs are polled as usual.
 		_ = w.Watch(l.calls, func(h Hint) { // why it broke does not matter: polls go on
 			if !up {
 				up = true
@@ -45,9 +46,11 @@ func (l *loop) keepWatch(w Watcher, i int, name string) {
 		if up {
 			l.news.add(watched{i, false})
 		}
+		// It held for a while, so this is no endpoint that refuses at once: the pauses begin anew.
 		if time.Since(began) > watchRest {
 			pause = watchPause
 		}
+		// By chance, so that the watches of many runs do not come back together.
 		sleep(l.calls, pause/2+rand.N(pause/2))
 		pause = min(2*pause, watchRest)
 	}
@@ -65,6 +68,7 @@ func (l *loop) pollWait(k call) (Status, error) {
 	if !ok {
 		wait = 0
 	}
+	// The remote may hold the answer for all of wait; only what comes on top of it is trouble.
 	ctx, cancel := context.WithTimeout(l.calls, pollTime+wait)
 	defer cancel()
 	if wait > 0 {

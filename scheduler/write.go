@@ -42,6 +42,7 @@ func (w *writer) add(changes []Change) {
 			continue
 		}
 		w.urgent = w.urgent || ch.Attempt.State <= AttemptSubmitted
+		// The row as a whole is written, so only its last form counts; the place of the first one keeps the order among rows.
 		if at, ok := w.byRow[ch.Attempt.Number]; ok {
 			w.pending[at] = ch
 			continue
@@ -63,6 +64,7 @@ func (l *loop) flush(now bool) {
 	if !now && !w.urgent && time.Now().Before(w.due) {
 		return
 	}
+	// The two lists change places, so that neither is made anew for each commit.
 	w.writing, w.pending = w.pending, w.writing[:0]
 	w.sending, w.held = w.held, w.sending[:0]
 	clear(w.byRow)
@@ -111,6 +113,7 @@ func (l *loop) wrote(m written, inputs []input) []input {
 		l.tell("the batch's state can be written again")
 	}
 	for _, k := range w.sending {
+		// A run that stopped during the commit sends nothing more.
 		if l.core.stop == "" {
 			l.start(k)
 		} else {
