@@ -4,6 +4,18 @@
 // when a class is first asked for. In it, lists of models and files that were empty at import are open (any name may exist on a
 // worker); a snapshot that a user gives is taken literally. Catalogues are safe for concurrent use and never change.
 //
+// In a few lines: what a worker's KSampler takes, and what its outputs are.
+//
+//	cat := nodes.BuiltIn()
+//	class, ok := cat.Class("KSampler")        // ok is false for a class that nobody knows
+//	in := class.Input("steps")                // Type INT, default 20, min 1, max 10000 in in.Spec
+//	names := class.Input("sampler_name").OptionNames() // "euler", "euler_cfg_pp", …
+//	kind := class.Outputs[0].Type             // LATENT
+//
+// How a definition is written: class.go holds the types, decode.go reads them, objectinfo.go writes them again, byte
+// for byte as a server does. import.go and pack.go make and read the compact form; live.go says which inputs a node with dynamic
+// ones has; equal.go compares values as Python does; profile.go is about worker images and the models in them.
+//
 // Limits: a snapshot or an imported catalogue has at most 64 MiB when it is unpacked and at most 50,000 classes; dynamic inputs are
 // read up to 12 levels deep, and autogrow templates up to 100 names, as ComfyUI does.
 package nodes
@@ -32,18 +44,21 @@ func BuiltIn() *Catalogue { return builtIn() }
 
 // Catalogue is a set of node classes.
 type Catalogue struct {
-	entries map[string]*entry
-	names   []string // sorted
-	literal bool
+	entries map[string]*entry // by class name; never written after the catalogue is made
+	names   []string          // sorted
+	literal bool              // see Literal
 }
 
 // entry is one class: either the text of its definition, or a tree, until it is first asked for.
 type entry struct {
+	// A catalogue has about 900 classes and a workflow uses 20, so decoding is put off. text and tree are dropped
+	// once class is there.
 	once  sync.Once
-	text  []byte
+	text  []byte // of our own compact form, in which the mark "open" counts
 	tree  *source.Value
 	class *Class
 
+	// What Derived keeps: made at most once, whoever asks first.
 	derive  sync.Once
 	derived any
 }
@@ -55,10 +70,12 @@ func (c *Catalogue) Class(name string) (*Class, bool) {
 		return nil, false
 	}
 	e.once.Do(func() {
-		if e.tree == nil {
+		// What a class says depends on where it comes from alone: it may be in several catalogues, see With.
+		packed := e.tree == nil
+		if packed {
 			e.tree = parseClass(e.text)
 		}
-		e.class = decodeClass(name, e.tree, !c.literal)
+		e.class = decodeClass(name, e.tree, packed)
 		e.text, e.tree = nil, nil
 	})
 	return e.class, true

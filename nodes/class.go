@@ -15,10 +15,13 @@ type Class struct {
 	Deprecated   bool
 	Experimental bool
 	APINode      bool // runs on a paid service of its own, not on the GPU
+	Intermediate bool // what it shows is kept for a browser that is loaded again, though execution starts from output nodes alone
 	V3           bool // written for the newer node interface, whose inputs may be dynamic
 
+	// Filled by prepare when the class is decoded, so that Live costs nothing for the five classes in six that have
+	// no dynamic inputs.
 	plain   []Live // the inputs without the hidden ones
-	dynamic bool
+	dynamic bool   // Live must look at a node's values
 }
 
 // Group says in which part of the definition an input stands.
@@ -34,18 +37,20 @@ const (
 // String gives the group's name in a definition.
 func (g Group) String() string { return [...]string{"required", "optional", "hidden"}[g] }
 
+// The names with COMFY_ are those of the newer node interface (V3). A type that is not listed here, such as MODEL or
+// LATENT, has no meaning of its own: a link fits if the names are equal, and no literal is meant for it.
 // The names of types that mean more than "a link of this type".
 const (
-	TypeInt          = "INT"
+	TypeInt          = "INT" // up to 64 bits; seeds go up to 2^64-1
 	TypeFloat        = "FLOAT"
 	TypeString       = "STRING"
 	TypeBoolean      = "BOOLEAN"
-	TypeCombo        = "COMBO"
-	TypeAny          = "*"
-	TypeMatch        = "COMFY_MATCHTYPE_V3"
-	TypeAutogrow     = "COMFY_AUTOGROW_V3"
-	TypeDynamicCombo = "COMFY_DYNAMICCOMBO_V3"
-	TypeDynamicSlot  = "COMFY_DYNAMICSLOT_V3"
+	TypeCombo        = "COMBO"                 // one value of a list, nearly always a text
+	TypeAny          = "*"                     // takes and gives everything
+	TypeMatch        = "COMFY_MATCHTYPE_V3"    // takes everything; inputs and outputs of one template have one type
+	TypeAutogrow     = "COMFY_AUTOGROW_V3"     // a row of numbered inputs, see Growth
+	TypeDynamicCombo = "COMFY_DYNAMICCOMBO_V3" // a list each of whose options brings inputs, see Choice
+	TypeDynamicSlot  = "COMFY_DYNAMICSLOT_V3"  // a socket that brings inputs when it is linked
 )
 
 // Input is one declared input.
@@ -67,7 +72,9 @@ type Input struct {
 	Slot    []Input
 }
 
-// Choice is one option of a dynamic combo: the inputs that come with its key. Their names in a prompt are "combo.name".
+// Choice is one option of a dynamic combo: the inputs that come with its key. Their names in a prompt are
+// "combo.name": where the input resize_type has the option "scale width", which brings an input width,
+// {"resize_type": "scale width", "resize_type.width": 512} is sent.
 type Choice struct {
 	Key    *source.Value // nearly always a string
 	Inputs []Input
@@ -77,7 +84,7 @@ type Choice struct {
 type Growth struct {
 	Input Input    // what each of them takes; its group says whether the first Min are required
 	Names []string // all possible names; at most 100
-	Min   int
+	Min   int      // how many of Names must be given, from the first on
 }
 
 // Default is the declared default, nil if there is none.

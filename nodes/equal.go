@@ -9,9 +9,14 @@ import (
 	"github.com/comfyc/comfyc/compiler/source"
 )
 
+// Validation on a server is Python: `val < min`, `val not in options`. These comparisons must give the same verdict
+// for values that JSON keeps exactly and a float64 does not: a seed of 18446744073709551615 is not above a maximum of
+// the same digits.
+
 // Equal compares two values as Python does, which is how ComfyUI looks for a value in a list: 1, 1.0 and true are equal, NaN equals
 // nothing, and lists and objects are compared by content.
 func Equal(a, b *source.Value) bool {
+	// A member that one object has and the other lacks arrives here as nil.
 	if a == nil || b == nil {
 		return a == b
 	}
@@ -33,6 +38,7 @@ func Equal(a, b *source.Value) bool {
 	return true // two nulls
 }
 
+// equalItems holds lists against each other, element by element.
 func equalItems(a, b []*source.Value) bool {
 	if len(a) != len(b) {
 		return false
@@ -45,6 +51,7 @@ func equalItems(a, b []*source.Value) bool {
 	return true
 }
 
+// equalMembers compares objects without regard to the order of their keys, as dict does.
 func equalMembers(a, b *source.Value) bool {
 	if len(a.Members) != len(b.Members) {
 		return false
@@ -57,6 +64,7 @@ func equalMembers(a, b *source.Value) bool {
 	return true
 }
 
+// isNumeric counts booleans as numbers, since bool is a subclass of int in Python.
 func isNumeric(v *source.Value) bool { return v.Kind == source.Number || v.Kind == source.Bool }
 
 // Compare orders two values as Python does: numbers and booleans exactly, whatever their size and form, and strings by code point. It is
@@ -73,6 +81,7 @@ func Compare(a, b *source.Value) (order int, ok bool) {
 	switch {
 	case okX && math.IsNaN(x) || okY && math.IsNaN(y):
 		return 0, false
+	// The usual case: both fit into a float64 without rounding.
 	case okX && okY:
 		return cmp.Compare(x, y), true
 	}

@@ -27,6 +27,8 @@ func (c *Class) Live(given func(name string) *source.Value) []Live {
 // Dynamic tells whether the inputs that a node of the class takes depend on its values.
 func (c *Class) Dynamic() bool { return c.dynamic }
 
+// expander collects the inputs of one node. seen gives the place of a name in out: required and optional inputs, or
+// those of two dynamic ones, may have the same name.
 type expander struct {
 	given func(string) *source.Value
 	out   []Live
@@ -45,6 +47,8 @@ func (e *expander) add(l Live) {
 	e.out = append(e.out, l)
 }
 
+// inputs adds a list of definitions. prefix is "" for the class's own, and "combo." or "slot." for what hangs below
+// another input.
 func (e *expander) inputs(list []Input, prefix string, depth int) {
 	for i := range list {
 		if in := &list[i]; in.Group != Hidden {
@@ -67,6 +71,7 @@ func (e *expander) input(in *Input, name string, depth int) {
 		}
 	case in.Type == TypeDynamicCombo:
 		if choice := in.Choice(e.given(name)); choice != nil {
+			// What the choice brings comes before the combo itself: ComfyUI puts them in this order too.
 			e.inputs(choice.Inputs, name+".", depth+1)
 			e.add(self)
 		}

@@ -13,6 +13,7 @@ const maxClasses = 50_000
 
 // LoadFile reads an /object_info snapshot, or a catalogue that [Import] wrote. The catalogue is nil if there is an error among the findings.
 func LoadFile(f *source.File) (*Catalogue, []diag.Diagnostic) {
+	// The compact form is told by its first four bytes; a user need not say which of the two a file is.
 	if bytes.HasPrefix(f.Data, zstdMagic) {
 		c, err := unpack(f.Data)
 		if err != nil {
@@ -41,7 +42,7 @@ func Load(v *source.Value) (*Catalogue, []diag.Diagnostic) {
 			findings = append(findings, diag.Warnf("bad_catalogue", diag.OfKey(m), "%q is no class definition: it has no object \"input\"", m.Key))
 			continue
 		}
-		c.entries[m.Key] = &entry{tree: m.Value}
+		c.entries[m.Key] = &entry{tree: m.Value} // not decoded before somebody asks
 	}
 	if len(c.entries) == 0 {
 		return nil, []diag.Diagnostic{diag.Errorf("bad_catalogue", diag.Of(v), "no class definition is in this file; an /object_info answer was expected")}
@@ -50,6 +51,7 @@ func Load(v *source.Value) (*Catalogue, []diag.Diagnostic) {
 	return c, findings
 }
 
+// sortNames fills names from entries.
 func (c *Catalogue) sortNames() {
 	c.names = make([]string, 0, len(c.entries))
 	for name := range c.entries {
@@ -58,6 +60,7 @@ func (c *Catalogue) sortNames() {
 	slices.Sort(c.names)
 }
 
+// describe says in a finding what was there instead of an answer with classes: "a list", "empty", "larger".
 func describe(v *source.Value) string {
 	switch {
 	case v.Kind != source.Object:

@@ -17,10 +17,11 @@ const packHeader = "comfyc catalogue 1\n"
 // maxUnpacked bounds the text of a catalogue: 64 MiB. The built-in one has less than 1 MiB.
 const maxUnpacked = 64 << 20
 
-var zstdMagic = []byte{0x28, 0xb5, 0x2f, 0xfd}
+var zstdMagic = []byte{0x28, 0xb5, 0x2f, 0xfd} // 0xfd2fb528, little-endian (RFC 8878)
 
 // pack compresses a catalogue's text. Equal texts give equal bytes.
 func pack(text []byte) ([]byte, error) {
+	// One goroutine: with more, where a block ends would depend on the machine, and the bytes would not be equal.
 	w, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedBestCompression), zstd.WithEncoderConcurrency(1))
 	if err != nil {
 		return nil, fmt.Errorf("compress a catalogue: %w", err)
@@ -53,12 +54,14 @@ func index(text []byte) (*Catalogue, error) {
 	if count > maxClasses {
 		return nil, fmt.Errorf("a catalogue of %d classes; at most %d are read", count, maxClasses)
 	}
+	// One allocation for all, as there are hundreds.
 	entries := make([]entry, count)
 	c := &Catalogue{entries: make(map[string]*entry, count), names: make([]string, 0, count)}
 	for i := range entries {
 		line, rest, _ := bytes.Cut(text, []byte{'\n'})
 		text = rest
 		name, def, ok := cutName(line)
+		// Line 1 is the header, so class i stands on line i+2. Out of order also means that a name is there twice.
 		if !ok || i > 0 && name <= c.names[i-1] {
 			return nil, fmt.Errorf("line %d of the catalogue is broken", i+2)
 		}

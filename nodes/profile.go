@@ -5,7 +5,11 @@ import (
 	"strings"
 )
 
-// The kinds of models, which are also the folders in which ComfyUI keeps them.
+// Which model files a worker has cannot be asked for over a serverless API, so it is told from the image's name: the
+// flavours of RunPod's worker are published with their files. All other images get theirs from a volume, and nothing
+// is said about them.
+
+// The kinds of models, which are also the folders in which ComfyUI keeps them, below models/.
 const (
 	Checkpoints      = "checkpoints"
 	DiffusionModels  = "diffusion_models"
@@ -82,6 +86,7 @@ const (
 	FormNovita           = "novita"
 )
 
+// fluxFiles are the files that the two FLUX.1 flavours share: everything but the diffusion model itself.
 var fluxFiles = map[string][]string{
 	VAEs:         {"ae.safetensors"},
 	TextEncoders: {"clip_l.safetensors", "t5xxl_fp8_e4m3fn.safetensors"},
@@ -101,6 +106,8 @@ var workerModels = map[string]map[string][]string{
 func ProfileOf(image string) (Profile, bool) {
 	name, tag, _ := strings.Cut(strings.TrimPrefix(image, "docker.io/"), ":")
 	switch name {
+	// Both names are taken for the same worker. Its tags are VERSION-FLAVOUR; a flavour that is not in the table has
+	// Models nil.
 	case "runpod/worker-comfyui", "timpietruskyblibla/runpod-worker-comfy":
 		version, flavour, _ := strings.Cut(tag, "-")
 		p := Profile{Image: image, Form: FormWorkerComfyUI, Models: workerModels[flavour], ImagesOnly: true}
@@ -114,7 +121,8 @@ func ProfileOf(image string) (Profile, bool) {
 	return Profile{}, false
 }
 
-// isBelow5 reads the first number of a version such as 5.5.0 or v4.1; what is no number ("latest", "") is taken as new.
+// isBelow5 reads the first number of a version such as 5.5.0 or v4.1; what is no number ("latest", "") is taken as
+// new. Below 5.0.0 a worker answers {"message": base64 or URL, "status"} instead of a list of images.
 func isBelow5(version string) bool {
 	major, _, _ := strings.Cut(strings.TrimPrefix(version, "v"), ".")
 	return len(major) == 1 && major >= "0" && major < "5"

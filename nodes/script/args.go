@@ -9,6 +9,10 @@ import (
 	"github.com/comfyc/comfyc/nodes"
 )
 
+// What a use of a template gives is checked as a server checks a node, before the script runs: a script may rely on
+// the types and ranges that it declared. Values that expand itself gives to core nodes are not checked here but by
+// the compiler, once the nodes are there.
+
 // checkLiteral holds a value against an input of a template. The codes are those that a server has for ordinary nodes.
 func checkLiteral(in *nodes.Input, class string, v *source.Value) []diag.Diagnostic {
 	bad := func(code, format string, args ...any) []diag.Diagnostic {
@@ -46,6 +50,7 @@ func fitsType(in *nodes.Input, v *source.Value) bool {
 	switch in.Type {
 	case nodes.TypeInt:
 		_, small := v.Int()
+		// Seeds are unsigned: up to 2^64-1 is an INT, which an int64 does not hold.
 		n, isInt := v.BigInt()
 		return small || isInt && n.BitLen() <= 64
 	case nodes.TypeFloat:
@@ -58,11 +63,13 @@ func fitsType(in *nodes.Input, v *source.Value) bool {
 	return true
 }
 
+// below tells whether a is smaller than b as Python compares them; false where that cannot be said, as for NaN.
 func below(a, b *source.Value) bool {
 	order, ok := nodes.Compare(a, b)
 	return ok && order < 0
 }
 
+// oneOf looks for an option that equals v as Python's `in` does, so 1 is in [1.0].
 func oneOf(options []*source.Value, v *source.Value) bool {
 	for _, o := range options {
 		if nodes.Equal(o, v) {
@@ -72,24 +79,25 @@ func oneOf(options []*source.Value, v *source.Value) bool {
 	return false
 }
 
-// argument is what a use gives for one input: a literal, or a link to a node of the result, with the type of what comes from there ("" if
+// given is what a use gives for one input: a literal, or a link to a node of the result, with the type of what comes
+// from there ("" if
 // it is not known).
 type given struct {
-	literal *source.Value
-	link    *source.Value
-	kind    string
-	key     diag.Place
+	literal *source.Value // set with a link too where that came from the prompt; link decides
+	link    *source.Value // [id, slot]; nil for a literal
+	kind    string        // the output's type, "" if it is not known; a template may return a literal, which has one too
+	key     diag.Place    // of the input's name, where an undeclared one is shown
 }
 
 // arguments checks what a use gives against the template's inputs, and adds the defaults. The result is in the declared order.
-func (x *expansion) arguments(t *Template, node string, all map[string]given, order []string, at diag.Place) (args []namedGiven, ok bool) {
+func (x *expansion) arguments(t *template, node string, all map[string]given, order []string, at diag.Place) (args []namedGiven, ok bool) {
+	// Warnings do not stop an expansion, so errors are counted and not findings.
 	before := x.list.Errors()
-	names := t.class.InputNames()
 	for _, name := range order {
 		in := t.class.Input(name)
 		if in == nil {
-			x.add(diag.Errorf("undeclared_input", all[name].key, "input %q of %s does not exist", name, t.Name).
-				About(node, name).Hinted(diag.Suggest(name, names)))
+			x.add(diag.Errorf("undeclared_input", all[name].key, "input %q of %s does not exist", clip(name), t.Name).
+				About(node, clip(name)).Hinted(x.suggest(name, t.class.InputNames)))
 			continue
 		}
 		x.checkGiven(t, node, in, all[name])
@@ -102,6 +110,7 @@ func (x *expansion) arguments(t *Template, node string, all map[string]given, or
 			args = append(args, namedGiven{in.Name, g})
 		case in.Default() != nil:
 			args = append(args, namedGiven{in.Name, given{literal: in.Default()}})
+		// An optional input without a default that is not given is not there for the script either.
 		case in.Group == nodes.Required:
 			x.add(diag.Errorf("required_input_missing", at, "%s lacks the required input %q", t.Name, in.Name).About(node, in.Name))
 		}
@@ -109,12 +118,16 @@ func (x *expansion) arguments(t *Template, node string, all map[string]given, or
 	return args, x.list.Errors() == before
 }
 
+// namedGiven is an argument with its name, since their order is part of the key under which an expansion is
+// remembered.
 type namedGiven struct {
 	name string
 	given
 }
 
-func (x *expansion) checkGiven(t *Template, node string, in *nodes.Input, g given) {
+// checkGiven finds what is wrong with one argument. A link is checked by its type only: its value is known when the
+// workflow runs.
+func (x *expansion) checkGiven(t *template, node string, in *nodes.Input, g given) {
 	if g.link != nil {
 		if !linkFits(g.kind, in.Type) {
 			x.add(diag.Errorf("return_type_mismatch", diag.Of(g.link), "input %q of %s takes %s but is linked to %s", in.Name, t.Name, in.Type, g.kind).

@@ -3,6 +3,7 @@ package script
 import (
 	"bytes"
 	"errors"
+	"slices"
 	"strconv"
 
 	"github.com/comfyc/comfyc/compiler/diag"
@@ -13,11 +14,11 @@ import (
 // builder turns what a script answered into nodes of a prompt.
 type builder struct {
 	*expansion
-	template *Template
-	id       string // of the use
-	rep      *expandReply
-	links    []*source.Value // the links that the template was given
-	outputs  [][]*source.Value
+	template *template
+	id       string            // of the use
+	rep      *expandReply      // may be one that is remembered and shared: never written into
+	links    []*source.Value   // the links that the template was given
+	outputs  [][]*source.Value // by node of rep, from 0: what an inner template returned; nil for ordinary nodes
 }
 
 // build makes the nodes in the order of the script.
@@ -25,10 +26,15 @@ func (b *builder) build() *expanded {
 	e := &expanded{}
 	b.outputs = make([][]*source.Value, len(b.rep.Nodes))
 	for i := range b.rep.Nodes {
+		if b.list.Errors() >= maxFindings {
+			return e // nobody reads more of them, and each may cost a search for a name that looks like it
+		}
 		n := &b.rep.Nodes[i]
 		at := b.set.call(n.At)
 		id := b.nodeID(i)
 		if t := b.set.byName[n.Class]; t != nil {
+			// The id stays in use even if the inner template makes nothing, so that the numbers of later nodes do not
+			// move.
 			if inner := b.inner(t, id, n, &at); inner != nil {
 				e.nodes = append(e.nodes, inner.nodes...)
 				b.outputs[i] = inner.outputs
@@ -41,6 +47,8 @@ func (b *builder) build() *expanded {
 	return e
 }
 
+// nodeID is the id that node i of the script gets, counted from 0: "12.3" for the third node of the use 12, "3" in a
+// workflow that is a script as a whole.
 func (b *builder) nodeID(i int) string {
 	if b.id == "" {
 		return strconv.Itoa(i + 1)
@@ -49,7 +57,7 @@ func (b *builder) nodeID(i int) string {
 }
 
 // inner expands a template that the template uses.
-func (b *builder) inner(t *Template, id string, n *made, at *call) *expanded {
+func (b *builder) inner(t *template, id string, n *made, at *call) *expanded {
 	all, order := map[string]given{}, []string{}
 	for _, in := range n.Inputs {
 		_, value := at.input(in.Name)
@@ -78,12 +86,14 @@ func (b *builder) inner(t *Template, id string, n *made, at *call) *expanded {
 // node makes one node of an ordinary class. What it is comes from the script, and so do its places.
 func (b *builder) node(id string, n *made, at *call) source.Member {
 	class, known := b.set.cat.Class(n.Class)
+	// The node is made all the same: the finding stands, and later nodes are checked too.
 	if !known {
 		b.add(diag.Errorf("missing_node_type", at.class, "there is no node class %q", clip(n.Class)).About(id, "").
-			Hinted(diag.Suggest(n.Class, append(b.set.Names(), b.set.cat.Names()...))))
+			Hinted(b.suggest(n.Class, func() []string { return append(b.set.Names(), b.set.cat.Names()...) })))
 	}
 	inputs := stands(source.NewObject(), at.place)
 	inputs.Members = make([]source.Member, 0, len(n.Inputs))
+	// Which inputs a dynamic class takes depends on what the script gives: a combo's choice brings inputs of its own.
 	takes := live(class, n)
 	for _, in := range n.Inputs {
 		key, value := at.input(in.Name)
@@ -112,7 +122,8 @@ func (b *builder) node(id string, n *made, at *call) source.Member {
 	return source.Member{Key: id, KeyStart: at.class.Start, KeyEnd: at.class.End, Value: node}
 }
 
-// live gives the inputs that a node of a class takes.
+// live gives the inputs that a node of a class takes, nil for a class that is not known. A dynamic class only asks
+// whether an input is given, and for a combo's key, so some link stands in for every handle.
 func live(class *nodes.Class, n *made) []nodes.Live {
 	if class == nil {
 		return nil
@@ -143,6 +154,7 @@ func defaults(takes []nodes.Live, n *made, at diag.Place) (out []source.Member) 
 	return out
 }
 
+// gives tells whether the script wrote an input of that name.
 func (n *made) gives(name string) bool {
 	for i := range n.Inputs {
 		if n.Inputs[i].Name == name {
@@ -152,6 +164,7 @@ func (n *made) gives(name string) bool {
 	return false
 }
 
+// findLive finds an input by the name that it has in a prompt; nil if the node takes none of that name.
 func findLive(list []nodes.Live, name string) *nodes.Input {
 	for i := range list {
 		if list[i].Name == name {
@@ -167,11 +180,13 @@ func readLiteral(lit []byte) (*source.Value, error) {
 		return nil, errors.New("no value")
 	}
 	switch c := lit[0]; {
+	case len(lit) > 1000:
 	case c == '-' || c >= '0' && c <= '9':
 		return source.NewNumber(string(lit)), nil
 	case c == '"' && bytes.IndexByte(lit, '\\') < 0:
 		return source.NewString(string(lit[1 : len(lit)-1])), nil
 	}
+	// Long texts and those with escapes, booleans, null, lists and objects.
 	return source.ParseJSON(source.NewFile("script", lit), source.Limits{})
 }
 
@@ -181,18 +196,13 @@ func stands(v *source.Value, at diag.Place) *source.Value {
 	return v
 }
 
+// undeclared is the finding about an input that a class does not have. Only names that the script has not given
+// already are suggested.
 func (b *builder) undeclared(id string, class *nodes.Class, n *made, name string, at diag.Place) {
-	var free []string
-	for _, want := range class.InputNames() {
-		taken := false
-		for _, in := range n.Inputs {
-			taken = taken || in.Name == want
-		}
-		if !taken {
-			free = append(free, want)
-		}
+	free := func() []string {
+		return slices.DeleteFunc(class.InputNames(), n.gives)
 	}
-	b.add(diag.Errorf("undeclared_input", at, "input %q of %s does not exist", clip(name), class.Name).About(id, name).Hinted(diag.Suggest(name, free)))
+	b.add(diag.Errorf("undeclared_input", at, "input %q of %s does not exist", clip(name), class.Name).About(id, clip(name)).Hinted(b.suggest(name, free)))
 }
 
 // value turns a value of the script into one of the prompt; kind is the type of a link, "" for a literal or if it is not known. It is
@@ -235,6 +245,7 @@ func (b *builder) output(w wire, want string, at diag.Place) (*source.Value, str
 	if class != nil {
 		kind = class.Outputs[slot].Type
 	}
+	// An inner template was built before, as a script can only link to nodes that it made earlier.
 	if b.set.byName[n.Class] != nil {
 		inner := b.outputs[w.Node-1]
 		if slot >= len(inner) || inner[slot] == nil {
@@ -249,10 +260,12 @@ func (b *builder) output(w wire, want string, at diag.Place) (*source.Value, str
 func (b *builder) returned() []*source.Value {
 	t := b.template
 	out := make([]*source.Value, len(t.class.Outputs))
+	// What is taken out of this map below is declared; what remains was not asked for.
 	by := map[string]wire{}
 	for _, o := range b.rep.Outputs {
 		by[o.Name] = o.wire
 	}
+	// `return g.ImageScale(…)` does for `return {image: g.ImageScale(…)}` where there is one output.
 	if b.rep.Single && len(t.class.Outputs) == 1 {
 		by = map[string]wire{t.class.Outputs[0].Name: b.rep.Outputs[0].wire}
 	}
@@ -283,7 +296,8 @@ func (b *builder) returned() []*source.Value {
 	return out
 }
 
-func (t *Template) outputPlace(name string) diag.Place {
+// outputPlace is where an output is declared, else where the template's name stands.
+func (t *template) outputPlace(name string) diag.Place {
 	if at := t.outputs[name]; at.File != nil {
 		return at
 	}

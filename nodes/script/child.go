@@ -15,6 +15,11 @@ import (
 	"github.com/dop251/goja"
 )
 
+// The child's side. A script can do three things that an interrupt of the interpreter does not stop in time: stay in
+// one built-in function, allocate faster than the collector, and recurse in native code. The first is what watch is
+// for, the others what the limits of the process are for: the Go runtime or the kernel ends it, and the parent reads
+// why from its stderr.
+
 // The ends of a child that it brings about itself.
 const (
 	exitBroken = 3 // what the parent wrote cannot be read
@@ -25,9 +30,10 @@ const (
 // bounds its own memory and files first, and ends the process (os.Exit) when a script cannot be stopped otherwise.
 func Serve(ctx context.Context, in io.Reader, out io.Writer) error {
 	limitProcess()
+	// Go's own limit is 1 GB, as much as the whole process may have by default.
 	debug.SetMaxStack(64 << 20)
 	c := &child{in: bufio.NewReaderSize(in, 1<<16), out: bufio.NewWriter(out)}
-	c.engine = newEngine(c.ask)
+	c.engine = newEngine(c.ask) // unknown outputs are asked for over the same pipes
 	c.engine.watch = c.watch
 	c.write(&reply{Ready: true})
 	for ctx.Err() == nil {
@@ -39,6 +45,7 @@ func Serve(ctx context.Context, in io.Reader, out io.Writer) error {
 		}
 		switch {
 		case req.Load != nil:
+			// A process limit can only be lowered, so the first load decides; a parent sends one load to each child.
 			c.limitMemory(req.Load.MemoryMiB)
 			c.write(&reply{Load: c.engine.load(req.Load)})
 		case req.Expand != nil:
@@ -57,6 +64,7 @@ type child struct {
 	memory uint64 // bytes
 }
 
+// write sends one line. The scripting goroutine and the one that gives up on it may both do so.
 func (c *child) write(rep *reply) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -72,7 +80,8 @@ func (c *child) write(rep *reply) {
 	}
 }
 
-// ask lets the parent say which outputs a class has.
+// ask lets the parent say which outputs a class has: the catalogue is not sent, as it is larger than all scripts.
+// Each class is asked for once, see engine.shape.
 func (c *child) ask(class string) shape {
 	c.write(&reply{Ask: &class})
 	var req request
@@ -82,6 +91,8 @@ func (c *child) ask(class string) shape {
 	return *req.Shape
 }
 
+// limitMemory sets two bounds in MiB: where the collector begins to work hard, and three times that and 256 MiB,
+// where the kernel gives no more. Between the two, watch interrupts the script.
 func (c *child) limitMemory(mib int) {
 	c.memory = uint64(mib) << 20
 	debug.SetMemoryLimit(int64(c.memory))
@@ -98,6 +109,8 @@ const (
 // runs on. It says before where the script was: the runtime stands still in that function, so that its stack can be read from here.
 func (c *child) watch(vm *goja.Runtime) (stop func()) {
 	done := make(chan struct{})
+	// The soft limit's own timer in run.limited interrupts at this moment; this goroutine only acts when that had no
+	// effect.
 	deadline := time.Now().Add(time.Duration(c.engine.SoftMS) * time.Millisecond)
 	go func() {
 		tick := time.NewTicker(watchEvery)
@@ -108,6 +121,8 @@ func (c *child) watch(vm *goja.Runtime) (stop func()) {
 			case <-done:
 				return
 			case now := <-tick.C:
+				// The heap includes what is garbage but not yet collected; with the memory limit set, the collector
+				// keeps that small.
 				if why == tooLong && c.heap() > c.memory {
 					why, deadline = tooLarge, now
 					vm.Interrupt(tooLarge)
@@ -121,6 +136,7 @@ func (c *child) watch(vm *goja.Runtime) (stop func()) {
 	return func() { close(done) }
 }
 
+// heap is the size of all objects in bytes. Reading this metric does not stop the world, unlike runtime.ReadMemStats.
 func (c *child) heap() uint64 {
 	sample := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
 	metrics.Read(sample)
@@ -131,6 +147,7 @@ func (c *child) heap() uint64 {
 func (c *child) giveUp(vm *goja.Runtime, why stopped) {
 	t := &trouble{Code: why.code(), Message: "the script was stopped: " + string(why)}
 	t.At = c.standstill(vm)
+	// It is not known here which of the two was asked for, so both are answered.
 	c.write(&reply{Load: &loadReply{Trouble: []trouble{*t}}, Expand: &expandReply{Trouble: t}, Last: true})
 	os.Exit(exitStuck)
 }

@@ -12,12 +12,19 @@ import (
 	"github.com/comfyc/comfyc/compiler/source"
 )
 
-// budget is what a run may still write.
+// Values cross between JavaScript and JSON here. Inwards nothing can go wrong, as the values were checked. Outwards
+// everything is a suspect: getters that run code, lists with a length of 2^32, objects that hold themselves, proxies.
+// So all is counted down from a budget while it is written, and a script that passes it is ended by a panic with a
+// *refusal, which engine.protect turns into an error.
+
+// budget is what a run may still write: bytes of text and keys, and values of any kind. It is for all nodes and
+// outputs of one expansion.
 type budget struct{ bytes, values int }
 
 // refuse ends the script with a finding at the innermost call.
 func (r *run) refuse(code, format string, args ...any) { r.refuseAt(r.here(), code, format, args...) }
 
+// refuseAt is refuse for a place that is known already.
 func (r *run) refuseAt(at spot, code, format string, args ...any) {
 	panic(&refusal{trouble{At: at, Code: code, Message: fmt.Sprintf(format, args...)}})
 }
@@ -37,6 +44,8 @@ func (r *run) incoming(w wire) goja.Value {
 	return r.literal(v)
 }
 
+// literal makes a JavaScript value of a JSON one. Properties are defined, not set: a key "__proto__" is a member like
+// any other then.
 func (r *run) literal(v *source.Value) goja.Value {
 	switch v.Kind {
 	case source.Bool:
@@ -61,6 +70,8 @@ func (r *run) literal(v *source.Value) goja.Value {
 	return goja.Null()
 }
 
+// number keeps every digit of an integer: up to 2^53 as a Number, which is what scripts expect of steps and sizes,
+// above as a BigInt.
 func (r *run) number(v *source.Value) goja.Value {
 	if n, ok := v.BigInt(); ok {
 		if n.CmpAbs(big.NewInt(maxSafe)) > 0 {
@@ -84,6 +95,9 @@ type writer struct {
 func (w *writer) wire(v goja.Value) wire {
 	if o, ok := v.(*goja.Object); ok {
 		if h, ok := w.run.handles[o]; ok {
+			if w.run.budget.values--; w.run.budget.values < 0 {
+				w.tooMuch()
+			}
 			return h
 		}
 	}
@@ -115,6 +129,7 @@ func (w *writer) value(dst []byte, v goja.Value, depth int) []byte {
 	return nil
 }
 
+// primitive appends null, which undefined becomes too, a boolean, a number or a text. Symbols cannot be sent.
 func (w *writer) primitive(dst []byte, v goja.Value) []byte {
 	switch x := v.Export().(type) {
 	case nil:
@@ -128,6 +143,8 @@ func (w *writer) primitive(dst []byte, v goja.Value) []byte {
 	case *big.Int:
 		return w.bigInt(dst, x)
 	case string:
+		// The text counts before it is copied, and what its escapes add after: quoting makes it at most six times as
+		// long.
 		before := len(dst)
 		if w.run.budget.bytes -= len(x); w.run.budget.bytes < 0 {
 			w.tooMuch()
@@ -151,6 +168,8 @@ func (w *writer) float(dst []byte, f float64) []byte {
 	return append(dst, source.FormatFloat(f)...)
 }
 
+// bigInt appends an integer of up to 128 bits. Whether it fits the input it goes to, at most 64 bits, is checked with
+// the node.
 func (w *writer) bigInt(dst []byte, n *big.Int) []byte {
 	if n.BitLen() > 128 {
 		w.fail("is an integer of %d bits", n.BitLen())
@@ -158,6 +177,8 @@ func (w *writer) bigInt(dst []byte, n *big.Int) []byte {
 	return n.Append(dst, 10)
 }
 
+// array appends a list. A hole in it is null, as JSON.stringify has it. The length is held against the budget first,
+// since it may be far above the number of elements that are there.
 func (w *writer) array(dst []byte, o *goja.Object, depth int) []byte {
 	n := int(min(o.Get("length").ToInteger(), maxValues+1))
 	if n > w.run.budget.values {
@@ -177,6 +198,8 @@ func (w *writer) array(dst []byte, o *goja.Object, depth int) []byte {
 	return append(dst, ']')
 }
 
+// object appends an object's own enumerable members in their order; undefined ones are left out, as JSON.stringify
+// does.
 func (w *writer) object(dst []byte, o *goja.Object, depth int) []byte {
 	dst = append(dst, '{')
 	first := true
@@ -189,14 +212,20 @@ func (w *writer) object(dst []byte, o *goja.Object, depth int) []byte {
 			dst = append(dst, ',')
 		}
 		first = false
-		if w.run.budget.bytes -= len(key); w.run.budget.bytes < 0 {
-			w.tooMuch()
-		}
+		w.name(key)
 		dst = w.value(append(source.AppendQuoted(dst, key), ':'), v, depth+1)
 	}
 	return append(dst, '}')
 }
 
+// name counts the text of a key.
+func (w *writer) name(key string) {
+	if w.run.budget.bytes -= len(key); w.run.budget.bytes < 0 {
+		w.tooMuch()
+	}
+}
+
+// fail ends the script with a finding that names the value: `input "steps" of g.KSampler is a function, …`.
 func (w *writer) fail(format string, args ...any) {
 	what := w.what
 	if w.class != "" {
@@ -205,6 +234,7 @@ func (w *writer) fail(format string, args ...any) {
 	w.run.refuseAt(w.at, "bad_argument", "%s %s", what, fmt.Sprintf(format, args...))
 }
 
+// tooMuch ends the script because its budget is used up.
 func (w *writer) tooMuch() {
 	w.run.refuseAt(w.at, "script_output", "the script makes more than %d bytes or %d values", w.run.engine.MaxOutput, maxValues)
 }

@@ -9,6 +9,10 @@ import (
 	"github.com/comfyc/comfyc/nodes"
 )
 
+// From declarations to classes. The argument of template({…}) arrives as JSON without its functions; here it is
+// checked and written as a server would write the class in /object_info, which nodes.Load reads like any other. So a
+// template's inputs follow the same rules, and have the same findings, as those of a class in Python.
+
 // definer turns what the files declare into classes.
 type definer struct {
 	set  *Set
@@ -20,7 +24,11 @@ type definer struct {
 func (s *Set) declare(declared []declared) []diag.Diagnostic {
 	d := definer{set: s, defs: source.NewObject()}
 	seen := map[int]int{}
+	if len(declared) > maxDeclared {
+		return []diag.Diagnostic{diag.Errorf("bad_template", diag.Place{}, "the files register %d templates; at most %d are taken", len(declared), maxDeclared)}
+	}
 	for i := range declared {
+		// The index under which the child finds the function again when it runs the file anew.
 		index := seen[declared[i].At.File]
 		seen[declared[i].At.File]++
 		d.template(&declared[i], index)
@@ -30,11 +38,11 @@ func (s *Set) declare(declared []declared) []diag.Diagnostic {
 	}
 	classes, findings := nodes.Load(d.defs)
 	d.list.Add(findings...)
-	s.classes = classes
+	if s.classes = classes; d.list.Failed() {
+		return d.list.Sorted()
+	}
 	for _, t := range s.templates {
-		if classes != nil {
-			t.class, _ = classes.Class(t.Name)
-		}
+		t.class, _ = classes.Class(t.Name)
 	}
 	d.defaults()
 	return d.list.Sorted()
@@ -44,12 +52,14 @@ func (s *Set) declare(declared []declared) []diag.Diagnostic {
 type declaration struct {
 	*declared
 	file    *source.File
-	text    string
-	call    diag.Place
-	members []member
-	def     *source.Value
+	text    string        // of the file
+	call    diag.Place    // of template(…), where there is no better place
+	members []member      // of the object literal, as they stand in the text; nil if it could not be followed
+	def     *source.Value // the literal's values
 }
 
+// template adds one registration to the definitions, or says what is wrong with it. index counts the registrations of
+// its file, from 0.
 func (d *definer) template(raw *declared, index int) {
 	c := declaration{declared: raw, file: d.set.files[raw.At.File]}
 	c.text = string(c.file.Data)
@@ -61,7 +71,7 @@ func (d *definer) template(raw *declared, index int) {
 		return
 	}
 	c.def = def
-	t := &Template{Name: c.name(), Workflow: raw.Workflow || c.name() == Main, file: raw.At.File, index: index, outputs: map[string]diag.Place{}}
+	t := &template{Name: c.name(), file: raw.At.File, index: index, outputs: map[string]diag.Place{}}
 	if t.place = c.at("name"); !d.named(&c, t) {
 		return
 	}
@@ -78,6 +88,7 @@ func (d *definer) template(raw *declared, index int) {
 	d.set.byName[t.Name] = t
 }
 
+// name is Main for workflow(…), whatever name it gives.
 func (c *declaration) name() string {
 	if c.Workflow {
 		return Main
@@ -112,7 +123,7 @@ func (c *declaration) within(key string) map[string]diag.Place {
 var templateName = regexp.MustCompile(`^[\p{L}_][\p{L}\p{N}_ .+-]*$`)
 
 // named holds that a template has a name of its own.
-func (d *definer) named(c *declaration, t *Template) bool {
+func (d *definer) named(c *declaration, t *template) bool {
 	bad := func(format string, args ...any) bool {
 		d.list.Add(diag.Errorf("bad_template", t.place, format, args...))
 		return false
@@ -134,6 +145,8 @@ func (d *definer) named(c *declaration, t *Template) bool {
 
 // inputs writes the inputs as a server does: ["TYPE", {…}] in the groups required and optional.
 func (d *definer) inputs(c *declaration) (inputs, order *source.Value) {
+	// Both groups are there even if they are empty, and order lists the names, since JSON objects of a server have no
+	// order of their own.
 	groups := []source.Member{{Key: "required", Value: source.NewObject()}, {Key: "optional", Value: source.NewObject()}}
 	orders := []source.Member{{Key: "required", Value: source.NewArray()}, {Key: "optional", Value: source.NewArray()}}
 	given, places := c.def.Get("inputs"), c.within("inputs")
@@ -160,6 +173,7 @@ func (d *definer) inputs(c *declaration) (inputs, order *source.Value) {
 	return source.NewObject(groups...), source.NewObject(orders...)
 }
 
+// members are those of an object; none for nil.
 func members(v *source.Value) []source.Member {
 	if v == nil {
 		return nil
@@ -197,6 +211,8 @@ func (d *definer) input(name string, v *source.Value, at diag.Place) (def *sourc
 				spec.Members = append(spec.Members, m)
 			}
 		}
+		// An input with a default need not be given, so it is optional as a class's input. The script always sees it:
+		// arguments fills it in.
 		optional = v.Get("default") != nil || v.Get("optional") != nil && v.Get("optional").Bool
 	}
 	if options := spec.Get("options"); kind == nodes.TypeCombo && (options == nil || options.Kind != source.Array || len(options.Items) == 0) {
@@ -208,6 +224,7 @@ func (d *definer) input(name string, v *source.Value, at diag.Place) (def *sourc
 	return source.NewArray(source.NewString(kind), spec), optional
 }
 
+// known tells whether a key is in a list, and suggests one that looks like it if not.
 func known(key string, keys []string) (hint string, ok bool) {
 	for _, k := range keys {
 		if k == key {
@@ -218,7 +235,7 @@ func known(key string, keys []string) (hint string, ok bool) {
 }
 
 // outputs writes the outputs as two lists.
-func (d *definer) outputs(c *declaration, t *Template) (types, names *source.Value) {
+func (d *definer) outputs(c *declaration, t *template) (types, names *source.Value) {
 	types, names = source.NewArray(), source.NewArray()
 	given, places := c.def.Get("outputs"), c.within("outputs")
 	if given != nil && given.Kind != source.Object || given != nil && len(given.Members) > maxPorts {

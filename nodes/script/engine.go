@@ -10,12 +10,17 @@ import (
 	"github.com/dop251/goja/parser"
 )
 
+// The engine is the same on both sides of the process boundary: child.go drives one from a pipe, the type local in
+// set.go calls one directly. It knows no files of its own and no catalogue; what it is told stands in message.go.
+// Each load and each expansion runs in a fresh runtime, so nothing that a script does to the language's objects
+// outlives it.
+
 // engine runs scripts, in this process or in the child. It is for one goroutine.
 type engine struct {
 	bounds
-	files  []program
-	lookup func(class string) shape
-	shapes map[string]shape
+	files  []program                // by index in the load request; a file that did not compile has no code
+	lookup func(class string) shape // asks the set, or over the pipe the parent
+	shapes map[string]shape         // what lookup has said so far
 	// current is the file that is being run.
 	current int
 	watch   func(*goja.Runtime) (stop func()) // in a child: ends the process when a script cannot be interrupted
@@ -65,6 +70,7 @@ func (e *engine) compile(i int, f fileText) *trouble {
 	p := program{name: f.Name}
 	text := f.Text
 	if isTypeScript(f.Name) {
+		// The interpreter reads JavaScript only, so types go first.
 		var t *trouble
 		if text, p.maps, t = stripTypes(f); t != nil {
 			t.At.File = i
@@ -87,6 +93,7 @@ func (e *engine) syntax(i int, err error) *trouble {
 	t := &trouble{At: spot{File: i}, Code: "script_syntax"}
 	var list parser.ErrorList
 	var compile *goja.CompilerSyntaxError
+	// The parser and the compiler have error types of their own, with places of different form.
 	switch {
 	case errors.As(err, &list) && len(list) > 0:
 		t.At = e.files[i].spot(i, list[0].Position.Line, list[0].Position.Column)
@@ -166,6 +173,7 @@ func (r *run) protect(f func()) (err error) {
 			err = fmt.Errorf("%v", x)
 		}
 	}()
+	// Try gives what scripts throw; everything else that ends them, interrupts and our refusals, comes as a panic.
 	if ex := r.vm.Try(f); ex != nil {
 		return ex
 	}
@@ -193,7 +201,7 @@ func (r *run) explain(err error) *trouble {
 	default:
 		t.Message = "the script failed: " + err.Error()
 	}
-	t.Message = clip(t.Message)
+	t.Message = clip(t.Message) // messages hold texts of the script
 	return t
 }
 
@@ -207,6 +215,7 @@ func clip(s string) string {
 
 // place is the innermost place in a file on a stack of calls.
 func (r *run) place(stack []goja.StackFrame) spot {
+	// Frames of built-in functions, such as Array.prototype.map, have no place in the file.
 	for i := range stack {
 		if at := stack[i].Position(); at.Line > 0 && stack[i].SrcName() == r.engine.files[r.file].name {
 			return r.engine.files[r.file].spot(r.file, at.Line, at.Column)

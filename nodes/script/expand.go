@@ -13,20 +13,26 @@ import (
 	"github.com/comfyc/comfyc/nodes"
 )
 
+// Replacing templates in a prompt. Uses depend on each other (a template's input may be linked to another template's
+// output) and contain each other (a template may use templates), so expansion is recursive in two ways: useAt follows
+// links between nodes of the prompt, and builder.inner goes down into what a template made. Both are guarded: path
+// finds uses that wait for each other, chain templates that contain themselves, at most maxChain deep.
+
 // Expansion is a prompt without templates.
 type Expansion struct {
-	Prompt *source.Value
-	uses   []use // every use of a template, also within templates
+	Prompt *source.Value // shares with the given prompt what did not change
+	uses   []use         // every use of a template, also within templates
 }
 
 // use is one node that uses a template.
 type use struct {
-	id, template string
-	place        diag.Place
+	id, template string     // "8", or "8.2" for a use within a template
+	place        diag.Place // of the node's id in the prompt, or of g.NAME in a script
 }
 
 // Noted adds to findings about nodes that a template made which node of the workflow uses it.
 func (e *Expansion) Noted(findings []diag.Diagnostic) []diag.Diagnostic {
+	// A finding about node 8.2.1 gets two notes: node 8.2 uses one template, node 8 the other.
 	out := slices.Clone(findings)
 	for i := range out {
 		for _, u := range e.uses {
@@ -38,6 +44,7 @@ func (e *Expansion) Noted(findings []diag.Diagnostic) []diag.Diagnostic {
 	return out
 }
 
+// says is the text of such a note.
 func (u *use) says() string { return fmt.Sprintf("node %s uses template %q", u.id, u.template) }
 
 // Uses tells whether a node of the prompt uses a template.
@@ -60,6 +67,7 @@ func (s *Set) Expand(ctx context.Context, prompt *source.Value) (*Expansion, []d
 	for i := range members(prompt) {
 		x.index[prompt.Members[i].Key] = i
 	}
+	// Nodes keep their order; what a template made stands where its use stood.
 	out := *prompt
 	out.Members = make([]source.Member, 0, len(prompt.Members))
 	for i := range members(prompt) {
@@ -83,7 +91,11 @@ func (s *Set) ExpandWorkflow(ctx context.Context) (*source.Value, []diag.Diagnos
 	defer s.mu.Unlock()
 	t := s.byName[Main]
 	if t == nil {
-		return nil, []diag.Diagnostic{diag.Errorf("bad_template", diag.InFile(s.files[0]), "the script registers no workflow").
+		var at diag.Place
+		if len(s.files) > 0 {
+			at = diag.InFile(s.files[0])
+		}
+		return nil, []diag.Diagnostic{diag.Errorf("bad_template", at, "the script registers no workflow").
 			Hinted("workflow(g => { … }) registers one")}
 	}
 	x := &expansion{ctx: ctx, set: s, prompt: source.NewObject(), done: map[string]*expanded{}, index: map[string]int{}}
@@ -121,8 +133,9 @@ type expansion struct {
 	path   []use                // of uses that wait for each other
 	chain  []use                // of templates that use each other
 	uses   []use
-	made   int
-	hung   bool // a script passed its limits of time or memory: nothing more is run
+	made   int  // nodes so far, held against Options.MaxNodes
+	bytes  int  // about what they and their values take, held against maxTotal
+	hung   bool // a script passed its limits of time or memory, or all of them theirs: nothing more is run
 }
 
 // expanded is what came of one use.
@@ -141,7 +154,17 @@ func (x *expansion) add(d diag.Diagnostic) {
 	x.list.Add(d)
 }
 
-func (x *expansion) template(node *source.Value) *Template {
+// suggest looks among names for the one that was meant; names is only called for the first errors of a prompt, as a script
+// may make a thousand, each with a long search.
+func (x *expansion) suggest(written string, names func() []string) string {
+	if x.list.Errors() > 100 {
+		return ""
+	}
+	return diag.Suggest(written, names())
+}
+
+// template is that of a node, nil for a node of an ordinary class.
+func (x *expansion) template(node *source.Value) *template {
 	return x.set.byName[node.Get("class_type").Str()]
 }
 
@@ -157,12 +180,14 @@ func (x *expansion) useAt(id string) *expanded {
 		}
 		return e
 	}
+	// Being expanded: whoever comes here again before this is done waits for itself.
 	x.done[id] = nil
 	x.path = append(x.path, u)
 	all, order := map[string]given{}, []string{}
 	inputs := m.Value.Get("inputs")
 	for i := range members(inputs) {
 		in := &inputs.Members[i]
+		// Of an input that is there twice the last one counts, as in Python's json.
 		if _, twice := all[in.Key]; !twice {
 			order = append(order, in.Key)
 		}
@@ -193,6 +218,8 @@ func (x *expansion) cycle(u use) {
 	x.list.Add(diag.Errorf("dependency_cycle", u.place, "nodes wait for each other: %s", strings.Join(append(ids, u.id), " → ")).About(u.id, ""))
 }
 
+// isLink is stricter than a server, for which any list is a link: a list of another form stays what it is, and the
+// compiler says why it is wrong.
 func isLink(v *source.Value) bool {
 	return v.Kind == source.Array && len(v.Items) == 2 && v.Items[0].Kind == source.String && v.Items[1].Kind == source.Number
 }
@@ -203,6 +230,7 @@ func (x *expansion) resolve(v *source.Value) (to *source.Value, kind string, ok 
 	if !isLink(v) {
 		return v, "", false
 	}
+	// A link that leads nowhere is left as it is; the compiler has a finding for it.
 	at, exists := x.index[v.Items[0].Text]
 	if !exists {
 		return v, "", true
@@ -244,6 +272,7 @@ func (x *expansion) relinked(node *source.Value) *source.Value {
 	if changed == nil {
 		return node
 	}
+	// A copy down to the changed input: the given prompt is not touched.
 	out, in := *node, *inputs
 	in.Members = changed
 	out.Members = slices.Clone(node.Members)
@@ -256,7 +285,7 @@ func (x *expansion) relinked(node *source.Value) *source.Value {
 }
 
 // expand makes the nodes of one use; their ids begin with the use's.
-func (x *expansion) expand(t *Template, id string, args []namedGiven, at diag.Place) *expanded {
+func (x *expansion) expand(t *template, id string, args []namedGiven, at diag.Place) *expanded {
 	u := use{id, t.Name, at}
 	if i := slices.IndexFunc(x.chain, func(c use) bool { return c.template == t.Name }); i >= 0 || len(x.chain) >= maxChain {
 		x.templateCycle(u, max(i, 0))
@@ -264,9 +293,11 @@ func (x *expansion) expand(t *Template, id string, args []namedGiven, at diag.Pl
 	}
 	x.chain = append(x.chain, u)
 	defer func() { x.chain = x.chain[:len(x.chain)-1] }()
+	// A workflow as a script is no use in a node.
 	if id != "" {
 		x.uses = append(x.uses, u)
 	}
+	// One script that hangs costs its time limit once, and not once for each of its uses.
 	if x.hung {
 		return &expanded{}
 	}
@@ -278,6 +309,11 @@ func (x *expansion) expand(t *Template, id string, args []namedGiven, at diag.Pl
 	}
 	if x.made += len(rep.Nodes); x.made > x.set.opt.MaxNodes {
 		x.add(diag.Errorf("script_nodes", t.place, "the templates make more than %d nodes", x.set.opt.MaxNodes))
+		return &expanded{}
+	}
+	if x.bytes += rep.size(); x.bytes > maxTotal {
+		x.hung = true // or every further use would say so
+		x.add(diag.Errorf("script_output", t.place, "the templates make more than %d bytes for one workflow", maxTotal))
 		return &expanded{}
 	}
 	b := builder{expansion: x, template: t, id: id, rep: rep, links: links}
@@ -293,11 +329,11 @@ func (x *expansion) templateCycle(u use, from int) {
 	x.add(diag.Errorf("template_cycle", u.place, "templates use each other without end: %s", strings.Join(append(names, u.template), " → ")))
 }
 
-// maxKept bounds the nodes of the expansions that are remembered.
-const maxKept = 100_000
+// maxKept bounds the bytes of the expansions that are remembered, with their keys.
+const maxKept = 64 << 20
 
 // call runs a template, or remembers what came of the same inputs. Links are numbered, so that it does not matter where they come from.
-func (x *expansion) call(t *Template, args []namedGiven) (*expandReply, []*source.Value) {
+func (x *expansion) call(t *template, args []namedGiven) (*expandReply, []*source.Value) {
 	req := &expandRequest{File: t.file, Index: t.index}
 	var links []*source.Value
 	key := []byte(t.Name)
@@ -313,21 +349,39 @@ func (x *expansion) call(t *Template, args []namedGiven) (*expandReply, []*sourc
 		}
 		req.Args = append(req.Args, n)
 	}
+	if len(key) > maxArgs {
+		return &expandReply{Trouble: &trouble{At: spot{File: t.file}, Code: "bad_argument",
+			Message: fmt.Sprintf("%s is given %d bytes; at most %d are taken", t.Name, len(key), maxArgs)}}, nil
+	}
 	if rep, ok := x.set.cache[string(key)]; ok {
 		return rep, links
 	}
+	// The seed of random() follows from the batch's seed and all that is in the key, so equal inputs give equal nodes
+	// in any order of expansion, and two uses with different inputs have numbers of their own.
 	h := fnv.New64a()
 	_, _ = h.Write(strconv.AppendUint(nil, x.set.opt.Seed, 10))
 	_, _ = h.Write(key)
 	req.Seed = h.Sum64()
 	rep := x.set.runner.expand(x.ctx, req)
+	if why := rep.wrong(len(x.set.files), len(links)); why != "" {
+		_ = x.set.runner.close() // the next expansion has another child
+		rep = &expandReply{Trouble: unbelievable(why)}
+		rep.Trouble.At.File = t.file
+	}
+	// Trouble is not remembered: a script that was too slow once may make it the next time.
 	if rep.Trouble == nil {
-		if x.set.kept += len(rep.Nodes) + 1; x.set.kept > maxKept {
-			x.set.cache, x.set.kept = map[string]*expandReply{}, len(rep.Nodes)+1
-		}
-		x.set.cache[string(key)] = rep
+		x.set.remember(string(key), rep)
 	}
 	return rep, links
+}
+
+// remember keeps an expansion. What is kept is forgotten as a whole when it grows too large.
+func (s *Set) remember(key string, rep *expandReply) {
+	size := len(key) + rep.size()
+	if s.kept += size; s.kept > maxKept {
+		s.cache, s.kept = map[string]*expandReply{}, size
+	}
+	s.cache[key] = rep
 }
 
 // lookupClass finds a template or a class of the catalogue.

@@ -10,12 +10,17 @@ import (
 	"github.com/comfyc/comfyc/compiler/diag"
 )
 
+// The objects that a script gets instead of real pictures and models. They are dynamic objects: the interpreter asks
+// Go for each property, so g.KSampler and node.LATENT need no list made beforehand. A handle holds numbers only; what
+// it means is in run.handles.
+
 // classes is g: every property is a function that adds a node of the class with that name.
 type classes struct {
 	run  *run
 	made map[string]goja.Value // the functions that were asked for
 }
 
+// Get gives the function for a class, whether or not there is such a class: that is checked where the catalogue is.
 func (c *classes) Get(name string) goja.Value {
 	if inherited(name) || len(name) > maxName {
 		return nil
@@ -27,6 +32,9 @@ func (c *classes) Get(name string) goja.Value {
 	}
 	return f
 }
+
+// Neither g nor a handle can be changed: false is an error in strict mode, which all files are compiled in. Nor have
+// they keys to list.
 func (c *classes) Set(string, goja.Value) bool { return false }
 func (c *classes) Has(name string) bool        { return !inherited(name) }
 func (c *classes) Delete(string) bool          { return false }
@@ -50,6 +58,7 @@ func (r *run) add(class string, call goja.FunctionCall) goja.Value {
 	n := made{Class: class, At: at}
 	if arg := call.Argument(0); !goja.IsUndefined(arg) {
 		o, ok := arg.(*goja.Object)
+		// g.ImageInvert(image) is the usual slip; the message shows the object that is meant.
 		if !ok || o.ClassName() != "Object" || r.isHandle(o) {
 			r.refuseAt(at, "bad_argument", "g.%s takes an object of inputs, not %s", class, kindOf(arg))
 		}
@@ -64,6 +73,7 @@ func (r *run) add(class string, call goja.FunctionCall) goja.Value {
 	return r.handle(len(r.nodes), whole, class)
 }
 
+// isHandle tells the objects that stand for links from the script's own.
 func (r *run) isHandle(o *goja.Object) bool {
 	_, ok := r.handles[o]
 	return ok
@@ -72,7 +82,7 @@ func (r *run) isHandle(o *goja.Object) bool {
 // inputs reads the inputs of a node; those that are undefined are not given.
 func (r *run) inputs(class string, o *goja.Object, at spot) []named {
 	keys := o.Keys()
-	if len(keys) > 10*maxPorts {
+	if len(keys) > maxInputs {
 		r.refuseAt(at, "bad_argument", "g.%s is given %d inputs", class, len(keys))
 	}
 	out := make([]named, 0, len(keys))
@@ -82,6 +92,7 @@ func (r *run) inputs(class string, o *goja.Object, at spot) []named {
 			continue
 		}
 		w := writer{run: r, what: key, class: class, at: at}
+		w.name(key)
 		out = append(out, named{key, w.wire(v)})
 	}
 	return out
@@ -104,7 +115,8 @@ func (r *run) link(number int, name string) *goja.Object {
 	return o
 }
 
-// handleProto lets handles be taken apart by [a, b] = …, and says why they are no numbers and no texts.
+// handleProto lets handles be taken apart by [a, b] = …, and says why they are no numbers and no texts: without it
+// `scale * 2` for a linked scale would be NaN. It is made once for each run.
 func (r *run) handleProto() *goja.Object {
 	if r.proto != nil {
 		return r.proto
@@ -142,12 +154,14 @@ func (r *run) iterate(o *goja.Object) goja.Value {
 
 // handle is a node, or one output of it.
 type handle struct {
-	run   *run
-	node  int
-	slot  int
+	run   *run // for messages and for making further handles
+	node  int  // from 1, as wires count
+	slot  int  // from 0; whole for the node itself
 	class string
 }
 
+// Get gives one output of a node, by name or index. An output has no members: latent.samples is a mistake that is
+// worth a finding.
 func (h *handle) Get(name string) goja.Value {
 	if inherited(name) {
 		return nil
@@ -166,6 +180,8 @@ func (h *handle) Get(name string) goja.Value {
 	return h.run.handle(h.node, slot, h.class)
 }
 func (h *handle) Set(string, goja.Value) bool { return false }
+
+// Has answers `"MASK" in node`.
 func (h *handle) Has(name string) bool {
 	s := h.run.engine.shape(h.class)
 	return h.slot == whole && s.find(name) >= 0
@@ -198,6 +214,7 @@ func (s *shape) find(name string) int {
 	return -1
 }
 
+// unknownOutput ends the script with a finding that lists what there is.
 func (r *run) unknownOutput(class, name string, s shape) {
 	gives := "nothing"
 	if len(s.Outputs) > 0 {
@@ -213,9 +230,10 @@ func (r *run) unknownOutput(class, name string, s shape) {
 // outside is a link that the template was given.
 type outside struct {
 	run  *run
-	name string
+	name string // of the input, for messages
 }
 
+// Get always fails: what a link gives is one output already, and its class is not known to the script.
 func (o *outside) Get(name string) goja.Value {
 	if inherited(name) {
 		return nil

@@ -31,8 +31,8 @@ var childOptions = Options{Command: []string{os.Args[0], "script-child"}}
 
 // both runs a test in process and with a child.
 func both(t *testing.T, f func(*testing.T, Options)) {
-	t.Run("in process", func(t *testing.T) { f(t, Options{InProcess: true}) })
-	t.Run("child", func(t *testing.T) { f(t, childOptions) })
+	t.Run("in process", func(t *testing.T) { f(t, Options{InProcess: true, Timeout: calmTimeout}) })
+	t.Run("child", func(t *testing.T) { f(t, Options{Command: childOptions.Command, Timeout: calmTimeout}) })
 }
 
 // load loads one script, which must be good.

@@ -19,16 +19,25 @@ type Options struct {
 
 // The bounds that no option changes.
 const (
-	maxFile      = 1 << 20
-	maxFiles     = 1000
-	maxTemplates = 1000
-	maxPorts     = 200 // inputs, or outputs, of one template
-	maxNested    = 32  // levels of a value
-	maxValues    = 200_000
-	maxChain     = 20 // templates within templates
-	maxName      = 200
+	maxFile      = 1 << 20  // bytes of one script
+	maxFiles     = 1000     // of one Set
+	maxSource    = 16 << 20 // bytes of all scripts of one Set, with their names
+	maxArgs      = 16 << 20 // bytes of all values that one use of a template is given
+	maxTotal     = 64 << 20 // bytes of what all expansions of one prompt make
+	maxTemplates = 1000     // of one file
+	maxDeclared  = 10_000   // templates of one Set
+	maxPorts     = 200      // inputs, or outputs, of one template
+	maxInputs    = 2000     // of one node: autogrow inputs make more than maxPorts possible, but not without end
+	maxTitle     = 2000     // bytes of a node's title: 300 characters and a sign that there were more
+	maxNested    = 32       // levels of a value
+	maxValues    = 200_000  // that one expansion writes: links, numbers, texts, lists, members
+	maxChain     = 20       // templates within templates
+	maxName      = 200      // bytes of a template's, an input's or a class's name
+	maxFindings  = 1000     // errors of one prompt, after which its templates are not looked at any further
 )
 
+// withDefaults fills in what is zero or negative. The soft time limit of an engine is half of Timeout, see
+// bounds.SoftMS.
 func (o Options) withDefaults() Options {
 	set := func(n *int, value int) {
 		if *n <= 0 {

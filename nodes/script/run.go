@@ -7,21 +7,26 @@ import (
 	"github.com/dop251/goja"
 )
 
+// What a script meets when it runs: the standard library of the language without what is not pure, and three
+// functions of ours. A file is run once to see what it declares, and again, from its first line, for each expansion;
+// how often the top level runs cannot matter, as it can reach nothing outside.
+
 // run is one fresh runtime with one file in it.
 type run struct {
-	engine  *engine
-	file    int
+	engine  *engine // the limits, and the files' compiled code
+	file    int     // index of the file in engine.files
 	vm      *goja.Runtime
-	defs    []*goja.Object // the arguments of template and workflow, in order
-	spots   []spot
-	flows   []bool // the call was workflow
-	nodes   []made
-	handles map[*goja.Object]wire
-	proto   *goja.Object // of handles
-	budget  budget
-	trouble *trouble
+	defs    []*goja.Object        // the arguments of template and workflow, in order
+	spots   []spot                // where each of defs was registered
+	flows   []bool                // the call was workflow
+	nodes   []made                // what g.Class(…) has added so far
+	handles map[*goja.Object]wire // what each handle stands for; objects of the script's own are not in it
+	proto   *goja.Object          // of handles
+	budget  budget                // of what may be written out
+	trouble *trouble              // why it ended early; nil if it did not
 }
 
+// newRun makes a runtime that nothing has run in. seed is that of random(); while a file is loaded it is 0.
 func (e *engine) newRun(file int, seed uint64) *run {
 	r := &run{engine: e, file: file, vm: goja.New(), handles: map[*goja.Object]wire{}, budget: budget{bytes: e.MaxOutput, values: maxValues}}
 	r.vm.SetMaxCallStackSize(e.MaxDepth)
@@ -32,11 +37,13 @@ func (e *engine) newRun(file int, seed uint64) *run {
 // harden leaves in the runtime what is pure.
 func (r *run) harden(seed uint64) {
 	global := r.vm.GlobalObject()
+	// PCG gives the same numbers on every machine and in every version of Go. The second word is "comfyc" in ASCII.
 	dice := rand.New(rand.NewPCG(seed, 0x636f6d667963))
 	set := func(name string, f func(goja.FunctionCall) goja.Value) { _ = global.Set(name, f) }
 	set("random", func(goja.FunctionCall) goja.Value { return r.vm.ToValue(dice.Float64()) })
 	set("template", func(c goja.FunctionCall) goja.Value { return r.register(c, false) })
 	set("workflow", func(c goja.FunctionCall) goja.Value { return r.register(c, true) })
+	// Text that becomes code has no place in the file, and could hide from whoever reads the template.
 	_ = global.Delete("eval")
 	_ = global.Delete("Function")
 	r.forbid(global, "Date", "there is no clock in a template: the same inputs give the same nodes")
@@ -52,7 +59,8 @@ func (r *run) forbid(o *goja.Object, name, why string) {
 	_ = o.DefineAccessorProperty(name, r.vm.ToValue(get), nil, goja.FLAG_FALSE, goja.FLAG_FALSE)
 }
 
-// maxString is the length of a text that repeat, padStart and padEnd make at most.
+// maxString is the length of a text that repeat, padStart and padEnd make at most, in bytes or UTF-16 units. Joining
+// and adding can make long texts too, but step by step, so that the watch over memory sees it.
 const maxString = 16 << 20
 
 // boundStrings guards the functions that make a huge text in one step, which nothing could interrupt.
@@ -106,6 +114,7 @@ func (r *run) declare(rep *loadReply) {
 	r.start()
 	for i, def := range r.defs {
 		d := declared{At: r.spots[i], Workflow: r.flows[i]}
+		// workflow(g => …) has no members at all.
 		members := []string{"name", "inputs", "outputs", "description"}
 		if _, isFunction := goja.AssertFunction(def); isFunction {
 			if !d.Workflow {
@@ -154,6 +163,7 @@ func (r *run) definition(def *goja.Object, members []string, at spot) json.RawMe
 // expand calls a template with its inputs and keeps what it returns.
 func (r *run) expand(req *expandRequest, rep *expandReply) {
 	r.start()
+	// The top level ran without declaring as much as at loading, which takes a script that depends on random().
 	if req.Index >= len(r.defs) {
 		r.refuse("script_failed", "the file did not register the template again: it depends on something that changes")
 	}
@@ -195,11 +205,13 @@ func (r *run) returned(v goja.Value, rep *expandReply) {
 		rep.Single, rep.Outputs = true, []named{{"", w}}
 		return
 	}
+	// An output that is undefined is kept as null, and found missing or of the wrong type by the builder.
 	for i, key := range o.Keys() {
 		if i == maxPorts {
 			r.refuse("bad_output", "more than %d outputs", maxPorts)
 		}
-		w := writer{run: r, what: "output " + key, at: spot{File: r.file}}
+		w := writer{run: r, what: "output " + clip(key), at: spot{File: r.file}}
+		w.name(key)
 		rep.Outputs = append(rep.Outputs, named{key, w.wire(o.Get(key))})
 	}
 }

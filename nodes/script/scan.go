@@ -2,6 +2,14 @@ package script
 
 import "strings"
 
+// Findings about a template's inputs should stand at the input's key or value in the script. The interpreter tells
+// only where a call is, so the text behind that place is scanned for the members of its first argument:
+//
+//	g.KSampler({ seed, steps: 20, "cfg": 1 + f(2, "}") })   →   seed, steps, cfg and where each value stands
+//
+// This is no parser: it counts brackets and skips what may hide one. Its cost is linear in the length of the call, of
+// which at most maxCall bytes are looked at.
+
 // span is a part of a text: byte offsets.
 type span struct{ start, end int }
 
@@ -15,8 +23,8 @@ type member struct {
 // expressions and brackets, and nothing else of the language; what it cannot follow it gives up on, and the place is then that of the call.
 type scanner struct {
 	text  string
-	at    int
-	depth int
+	at    int // the next byte to look at
+	depth int // brackets that are open, at most maxScan
 }
 
 // argument gives the members of the object literal that a call is given first, and where the call ends. open is the offset of
@@ -54,6 +62,7 @@ func object(text string, at int) (members []member, ok bool) {
 			s.at++
 			continue
 		}
+		// After a member that could not be read there is no knowing where the next one begins.
 		m, ok := s.member()
 		if !ok {
 			return members, false
@@ -81,6 +90,7 @@ func (s *scanner) member() (member, bool) {
 	s.blank()
 	if s.peek() != ':' {
 		ok := s.value()
+		// `expand(g) {…}` and `...rest` go on behind the name; of a bare `seed` key and value are the same text.
 		if m.key == "" || s.at > m.name.end {
 			m.text.end = s.trimmed(m.text.start)
 		}
@@ -140,6 +150,8 @@ func (s *scanner) skip() bool {
 	return s.at <= len(s.text)
 }
 
+// brackets passes all up to the closing bracket. Which kind closes is not compared: the file has been compiled, so
+// they match.
 func (s *scanner) brackets() bool {
 	if s.depth++; s.depth > maxScan {
 		return false
@@ -161,6 +173,7 @@ func (s *scanner) brackets() bool {
 	}
 }
 
+// quoted passes a string; a line break ends it only in a file that would not compile.
 func (s *scanner) quoted(quote byte) bool {
 	for s.at++; s.at < len(s.text); s.at++ {
 		switch s.text[s.at] {
@@ -176,6 +189,7 @@ func (s *scanner) quoted(quote byte) bool {
 	return false
 }
 
+// template passes a template literal with what stands in its ${…}, which may hold further template literals.
 func (s *scanner) template() bool {
 	for s.at++; s.at < len(s.text); s.at++ {
 		switch {
@@ -189,6 +203,7 @@ func (s *scanner) template() bool {
 			if !s.brackets() {
 				return false
 			}
+			// The loop steps over the bracket that brackets has passed already.
 			s.at--
 		}
 	}
@@ -201,6 +216,8 @@ func (s *scanner) startsRegexp() bool {
 	return before == "" || strings.IndexByte("(,=:[!&|?{};+-*%~^<>", before[len(before)-1]) >= 0
 }
 
+// regexp passes a regular expression up to its closing slash; inside of [...] a slash is a character. Flags are
+// passed as a word.
 func (s *scanner) regexp() bool {
 	class := false
 	for s.at++; s.at < len(s.text) && s.text[s.at] != '\n'; s.at++ {
@@ -219,6 +236,7 @@ func (s *scanner) regexp() bool {
 	return false
 }
 
+// peek is the next byte, 0 at the end.
 func (s *scanner) peek() byte {
 	if s.at >= len(s.text) {
 		return 0
@@ -226,12 +244,14 @@ func (s *scanner) peek() byte {
 	return s.text[s.at]
 }
 
+// word passes a name or a number.
 func (s *scanner) word() {
 	for s.at < len(s.text) && isWord(s.text[s.at]) {
 		s.at++
 	}
 }
 
+// isWord takes every byte beyond ASCII for a letter, which is right for identifiers and harmless elsewhere.
 func isWord(c byte) bool {
 	return c == '_' || c == '$' || c == '#' || c >= 0x80 || c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'
 }
@@ -254,7 +274,7 @@ func (s *scanner) blank() {
 	}
 }
 
-// after is the offset behind the next end of a comment.
+// after is the offset behind the next end of a comment, that of the text's end for a comment that is not closed.
 func (s *scanner) after(end string) int {
 	if i := strings.Index(s.text[s.at:], end); i >= 0 {
 		return s.at + i + len(end)

@@ -9,31 +9,35 @@ import (
 	"github.com/comfyc/comfyc/nodes"
 )
 
+// Two steps make a Set: the runner runs the files and says what they register (load), then declare checks that and
+// turns each template into a class. From then on everything but mu's fields is read-only.
+
 // Set is the templates of some files.
 type Set struct {
-	opt       Options
-	files     []*source.File
-	cat       *nodes.Catalogue
-	templates []*Template
-	byName    map[string]*Template
+	opt       Options          // with the defaults filled in
+	files     []*source.File   // by the index that spots and requests use
+	cat       *nodes.Catalogue // the classes that templates may use, without the templates themselves
+	templates []*template      // in the order in which the files register them
+	byName    map[string]*template
 	classes   *nodes.Catalogue // the templates as classes; nil if there are none
 
 	mu     sync.Mutex // guards what follows
 	runner runner
-	cache  map[string]*expandReply
-	kept   int
-	calls  map[spot]call // where the nodes of a file's calls stand
+	cache  map[string]*expandReply // by template, inputs and literals; see expansion.call
+	kept   int                     // bytes in cache, at most maxKept
+	calls  map[spot]call           // where the nodes of a file's calls stand
+	seen   int                     // calls and their members, at most maxSeen
+	texts  []string                // of files, each once it is asked for
 }
 
-// Template is one template as its file declares it.
-type Template struct {
-	Name     string
-	Workflow bool
-	class    *nodes.Class
-	file     int
-	index    int // of its registration in the file
-	place    diag.Place
-	outputs  map[string]diag.Place
+// template is one template as its file declares it.
+type template struct {
+	Name    string
+	class   *nodes.Class          // as others see it: named inputs with types, outputs
+	file    int                   // index in Set.files
+	index   int                   // of its registration in the file
+	place   diag.Place            // of its name in the file
+	outputs map[string]diag.Place // where each output is declared
 }
 
 // runner runs scripts: in this process, or in a child.
@@ -49,7 +53,7 @@ func Load(ctx context.Context, files []*source.File, cat *nodes.Catalogue, opt O
 	if cat == nil {
 		cat = nodes.BuiltIn()
 	}
-	s := &Set{opt: opt.withDefaults(), files: files, cat: cat, byName: map[string]*Template{}, cache: map[string]*expandReply{}, calls: map[spot]call{}}
+	s := newSet(files, cat, opt)
 	var list diag.List
 	if s.bounded(&list); list.Failed() {
 		return nil, list.Sorted()
@@ -57,19 +61,37 @@ func Load(ctx context.Context, files []*source.File, cat *nodes.Catalogue, opt O
 	if list.Add(s.start()...); list.Failed() {
 		return nil, list.Sorted()
 	}
-	rep, t := s.runner.load(ctx, s.request())
-	if t != nil {
-		rep = &loadReply{Trouble: []trouble{*t}}
-	}
-	for i := range rep.Trouble {
-		list.Add(s.finding(&rep.Trouble[i], diag.Place{}))
-	}
-	list.Add(s.declare(rep.Declared)...)
-	if list.Failed() {
+	if list.Add(s.read(ctx)...); list.Failed() {
 		_ = s.Close()
 		return nil, list.Sorted()
 	}
 	return s, list.Sorted()
+}
+
+// newSet makes a set that has read nothing yet.
+func newSet(files []*source.File, cat *nodes.Catalogue, opt Options) *Set {
+	return &Set{opt: opt.withDefaults(), files: files, cat: cat, byName: map[string]*template{}, cache: map[string]*expandReply{}, calls: map[spot]call{}}
+}
+
+// read runs the files and makes classes of what they declare.
+func (s *Set) read(ctx context.Context) []diag.Diagnostic {
+	rep, t := s.runner.load(ctx, s.request())
+	if t == nil {
+		if why := rep.wrong(len(s.files)); why != "" {
+			t = unbelievable(why)
+		}
+	}
+	if t != nil {
+		rep = &loadReply{Trouble: []trouble{*t}}
+	}
+	var list diag.List
+	// Trouble first: a file that does not compile declares nothing, and what the others declare is checked all the
+	// same.
+	for i := range rep.Trouble {
+		list.Add(s.finding(&rep.Trouble[i], diag.Place{}))
+	}
+	list.Add(s.declare(rep.Declared)...)
+	return list.Sorted()
 }
 
 // bounded refuses files that are too many or too large.
@@ -77,10 +99,15 @@ func (s *Set) bounded(list *diag.List) {
 	if len(s.files) > maxFiles {
 		list.Add(diag.Errorf("bad_template", diag.Place{}, "%d files of templates; at most %d are read", len(s.files), maxFiles))
 	}
+	all := 0
 	for _, f := range s.files {
+		all += len(f.Name) + len(f.Data)
 		if len(f.Data) > maxFile {
 			list.Add(diag.Errorf("bad_template", diag.Place{File: source.NewFile(f.Name, nil)}, "a script of %d bytes; at most %d are read", len(f.Data), maxFile))
 		}
+	}
+	if all > maxSource {
+		list.Add(diag.Errorf("bad_template", diag.Place{}, "%d files of templates have %d bytes together; at most %d are read", len(s.files), all, maxSource))
 	}
 }
 
@@ -97,6 +124,7 @@ func (s *Set) start() []diag.Diagnostic {
 	return nil
 }
 
+// request is all that a child must know to run the files. An in-process engine is given the same.
 func (s *Set) request() *loadRequest {
 	o := s.opt
 	req := &loadRequest{bounds: bounds{int(o.Timeout.Milliseconds() / 2), o.MaxNodes, o.MaxDepth, o.MaxOutput, o.MemoryMiB}}
@@ -153,6 +181,7 @@ func (s *Set) Close() error {
 // local runs scripts in this process.
 type local struct{ engine *engine }
 
+// Contexts end nothing here: only the engine's own time limit stops a script in this process.
 func (l *local) load(_ context.Context, req *loadRequest) (*loadReply, *trouble) {
 	return l.engine.load(req), nil
 }

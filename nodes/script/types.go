@@ -11,7 +11,11 @@ import (
 	"github.com/comfyc/comfyc/nodes"
 )
 
-// maxUnion is the number of options up to which a list is written as a union of texts.
+// The declaration file is what makes an editor complete g.KSampler({…}) and underline a text where a number belongs.
+// It must be accepted by `tsc --strict` and be no stricter than Expand, so what may be anything is any: an open list,
+// a dynamic input.
+
+// maxUnion is the number of options up to which a list is written as a union of texts. Longer ones make editors slow.
 const maxUnion = 200
 
 // Types writes a TypeScript declaration file for editors: the classes of a catalogue (nil means the built-in one), the templates of a
@@ -76,6 +80,7 @@ func writeClass(b *bufio.Writer, c *nodes.Class) {
 	if c.DisplayName != "" && c.DisplayName != c.Name {
 		fmt.Fprintf(b, "  /** %s */\n", comment(c.DisplayName))
 	}
+	// g.Class() without an argument is allowed if nothing must be given.
 	optional := "?"
 	var fields strings.Builder
 	for i := range c.Inputs {
@@ -95,6 +100,8 @@ func writeClass(b *bufio.Writer, c *nodes.Class) {
 	fmt.Fprintf(b, "  %s(inputs%s: {%s }, options?: NodeOptions): %s;\n", key(c.Name), optional, fields.String(), outputType(c))
 }
 
+// dynamicInput tells inputs whose names depend on other values. A class with one gets an index signature, which
+// admits every name.
 func dynamicInput(in *nodes.Input) bool {
 	return in.Type == nodes.TypeAutogrow || in.Type == nodes.TypeDynamicSlot || in.Type == nodes.TypeDynamicCombo
 }
@@ -137,6 +144,7 @@ func options(in *nodes.Input) string {
 	return strings.Join(list, " | ")
 }
 
+// linkType is Link<"IMAGE">, Link<"IMAGE" | "MASK"> for "IMAGE,MASK", and Link<any> for types that take everything.
 func linkType(kind string) string {
 	if kind == nodes.TypeAny || kind == nodes.TypeMatch {
 		return "Link<any>"
@@ -155,6 +163,7 @@ func outputType(c *nodes.Class) string {
 	for i := range c.Outputs {
 		o := &c.Outputs[i]
 		list = append(list, linkType(o.Type))
+		// Scripts may write node.image for node.IMAGE. Names that are numbers would clash with the indexes.
 		for _, name := range []string{o.Name, strings.ToLower(o.Name)} {
 			if _, err := strconv.Atoi(name); !seen[name] && err != nil && name != "" {
 				seen[name] = true
@@ -168,6 +177,7 @@ func outputType(c *nodes.Class) string {
 // key quotes a name, so that any may be a member.
 func key(name string) string { return string(source.AppendQuoted(nil, name)) }
 
+// comment makes a text fit into /** … */ on one line.
 func comment(s string) string {
 	return strings.NewReplacer("*/", "* /", "\n", " ", "\r", " ").Replace(s)
 }
