@@ -1,3 +1,7 @@
+// Addresses: the short names by which a batch speaks of the inputs of a workflow. What is tried first is
+// what is told apart best (ids), then paths inside of subgraphs, then classes and titles. An address
+// never guesses: where it could mean two inputs, it is an error that lists both.
+
 package compiler
 
 import (
@@ -12,14 +16,16 @@ import (
 
 // target is what an address names: an input of a node.
 type target struct {
-	node  int
+	node  int // as the node gives it, without "inputs."
 	input string
 }
 
 // address writes a target as "id.input".
 func (t target) address(g *graph.Graph) string { return g.Nodes[t.node].ID + "." + t.input }
 
-// addressError says why an address names nothing: the message, a hint, and the candidates there are, with their places.
+// addressError says why an address names nothing: the message, a hint, and the candidates there are, with
+// their places. It has no place of its own, as addresses also stand in file name patterns and on the
+// command line.
 type addressError struct {
 	message    string
 	hint       string
@@ -36,14 +42,17 @@ func (e *addressError) finding(at diag.Place) diag.Diagnostic {
 // maxCandidates bounds the candidates that one finding lists.
 const maxCandidates = 8
 
-// split is one way to read an address: the node part and the input part.
+// split is one way to read an address: the node part and the input part. An empty node part is a bare
+// input name, an empty input part a whole node.
 type split struct {
 	node, input string
 	title       bool // the node part is a title
 }
 
-// splits lists the ways to read an address, the longest node part first; the last one has no node part. Quotes keep dots together, @
-// begins a title.
+// splits lists the ways to read an address, the longest node part first; the last one has no node part.
+// Quotes keep dots together, @ begins a title. Classes and inputs may hold dots: "a.b.c" is read as c of
+// a.b, then as b.c of a, then as the input a.b.c. False means that a quote is not closed or that there is
+// nothing to read.
 func splits(text string) ([]split, bool) {
 	title := strings.HasPrefix(text, "@")
 	rest := strings.TrimPrefix(text, "@")
@@ -78,8 +87,10 @@ func unquote(text string) string {
 	return text
 }
 
-// resolveAddress finds the input that an address names: "6.text", "6.inputs.text", "KSampler.seed", "@Title.text", `"Title".text`, "57/27.text", or the
-// bare name of an input that only one node has.
+// resolveAddress finds the input that an address names: "6.text", "6.inputs.text", "KSampler.seed",
+// "@Title.text", `"Title".text`, "57/27.text", or the bare name of an input that only one node has. The
+// first way of reading that names a node decides, also if the input is not there: 6.txt is a slip in node
+// 6, not a search for something else.
 func resolveAddress(g *graph.Graph, text string) (target, *addressError) {
 	ways, ok := splits(text)
 	if !ok {
@@ -102,7 +113,8 @@ func resolveAddress(g *graph.Graph, text string) (target, *addressError) {
 		hint: diag.Suggest(ways[len(ways)-1].node, nodeNames(g)), candidates: nodeNotes(g, everyNode(g))}
 }
 
-// resolveNode finds the one node that a text names as a whole: an id, a path, a class or a title.
+// resolveNode finds the one node that a text names as a whole: an id, a path, a class or a title; false
+// for none or several.
 func resolveNode(g *graph.Graph, text string) (int, bool) {
 	name := split{node: unquote(strings.TrimPrefix(text, "@")), title: strings.HasPrefix(text, "@")}
 	found := matching(g, name)
@@ -112,7 +124,8 @@ func resolveNode(g *graph.Graph, text string) (int, bool) {
 	return found[0], true
 }
 
-// matching lists the nodes that a node part names: the one with that id or path, else all with that class or title.
+// matching lists the nodes that a node part names: the one with that id or path, else all with that class
+// or title. A path is written with slashes or colons; the ids of a flattened prompt have colons.
 func matching(g *graph.Graph, way split) []int {
 	if !way.title {
 		if i := g.Find(way.node); i >= 0 {
@@ -140,12 +153,14 @@ func titleOf(n *graph.Node) string {
 	return n.Title
 }
 
-// has tells whether a node has an input: it is given, or its class declares it.
+// has tells whether a node has an input: it is given, or its class declares it. Optional inputs that the
+// workflow leaves out can be set, too.
 func has(n *graph.Node, input string) bool {
 	return n.Input(input) >= 0 || n.Def != nil && n.Def.Input(input) != nil
 }
 
-// inputOf picks the node among those found that has the input.
+// inputOf picks the node among those found that has the input; with "inputs." before the name, as people
+// copy it from the API form, too.
 func inputOf(g *graph.Graph, text, input string, found []int) (target, *addressError) {
 	var fit []int
 	for _, name := range []string{input, strings.TrimPrefix(input, "inputs.")} {
@@ -167,7 +182,9 @@ func inputOf(g *graph.Graph, text, input string, found []int) (target, *addressE
 		candidates: inputNotes(g, found[0])}
 }
 
-// bareInput finds the only node that holds a value for an input of this name; if none does, the only one whose class declares it.
+// bareInput finds the only node that holds a value for an input of this name; if none does, the only one
+// whose class declares it. Values come first: cfg of a sampler that has it set is meant, not the one of a
+// node where it is linked.
 func bareInput(g *graph.Graph, name string) (target, *addressError) {
 	var values, declared []int
 	for i := range g.Nodes {
@@ -209,7 +226,8 @@ func isLink(in *graph.Input) bool {
 	return in.Linked() || in.Value != nil && in.Value.Kind == source.Array
 }
 
-// describe prints a node: KSampler (node 3, "Base").
+// describe prints a node for messages: KSampler (node 3, "Base"), or KSampler (node 3) if it has no title
+// of its own.
 func describe(n *graph.Node) string {
 	if n.Title != "" && n.Title != n.Class {
 		return fmt.Sprintf("%s (node %s, %q)", n.Class, n.ID, n.Title)
@@ -217,6 +235,7 @@ func describe(n *graph.Node) string {
 	return fmt.Sprintf("%s (node %s)", n.Class, n.ID)
 }
 
+// everyNode lists all nodes, as candidates where nothing fits.
 func everyNode(g *graph.Graph) []int {
 	out := make([]int, len(g.Nodes))
 	for i := range out {

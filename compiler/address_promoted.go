@@ -1,3 +1,7 @@
+// Addresses of subgraphs. The prompt has no subgraphs any more: their nodes have the ids "57:27", and a
+// promoted value of the instance 57 has gone to inner inputs, one or several. A batch names the things
+// that its author sees in the editor, so both are translated here.
+
 package compiler
 
 import (
@@ -9,7 +13,9 @@ import (
 	"github.com/comfyc/comfyc/compiler/lower"
 )
 
-// targets finds the inputs that an address means: one, or, where it is the promoted value of a subgraph instance, all that the value goes to.
+// targets finds the inputs that an address means: one, or, where it is the promoted value of a subgraph
+// instance, all that the value goes to. Nodes of the prompt come first, then the file's own ids of inner
+// nodes, then instances.
 func (c *compilation) targets(text string) ([]target, *addressError) {
 	t, err := resolveAddress(c.graph, text)
 	if err == nil {
@@ -38,7 +44,9 @@ func (c *compilation) instanceIDs() (ids []string) {
 	return ids
 }
 
-// renamedAddress writes an address inside of a subgraph, whose ids are those of the file, with the ids that the prompt has for them; "" if none is new.
+// renamedAddress writes an address inside of a subgraph, whose ids are those of the file, with the ids
+// that the prompt has for them; "" if none is new. Ids change when two definitions use the same ones: the
+// editor renumbers those of the later on loading.
 func (c *compilation) renamedAddress(text string) string {
 	ways, _ := splits(text)
 	for _, way := range ways {
@@ -85,7 +93,8 @@ func (c *compilation) instances(way split) (ids []string) {
 	return ids
 }
 
-// promotedInput finds where the promoted value of an instance goes.
+// promotedInput finds where the promoted value of an instance goes; targets that the conversion left out
+// are passed over.
 func (c *compilation) promotedInput(instance, input string) (out []target, _ *addressError) {
 	for _, name := range []string{input, strings.TrimPrefix(input, "inputs.")} {
 		for _, p := range c.promoted {
@@ -116,7 +125,7 @@ func (c *compilation) promotedNames(instance string) (names []string) {
 	return names
 }
 
-// instanceNote says what an instance has.
+// instanceNote says what an instance has; it is one of those in promoted.
 func (c *compilation) instanceNote(instance string) diag.Note {
 	p := &c.promoted[slices.IndexFunc(c.promoted, func(p lower.Promoted) bool { return p.Instance == instance })]
 	title := p.Title

@@ -11,30 +11,30 @@ import (
 // Batch is a decoded batch.yaml: its settings as plain data, with places where findings need them. What is not given has its default.
 type Batch struct {
 	File *source.File
-	Root *source.Value
-	Name string
+	Root *source.Value // the whole tree, for keys that are read where they are needed (gallery, output.dir)
+	Name string        // of the file if none is given, see nameOf
 	// Workflow is the name of the workflow's file, or the workflow itself.
 	Workflow  *source.Value
 	Templates []*source.Value // names of the files of node templates
-	Seed      uint64
-	Inputs    []Setting // address → path of a file
-	Set       []Setting // address → value
-	Bind      []Setting // axis → address or addresses
-	Sweep     sweep.Spec
+	Seed      uint64          // of everything that is drawn, any uint64; 0 by default
+	Inputs    []Setting       // address → path of a file
+	Set       []Setting       // address → value
+	Bind      []Setting       // axis → address or addresses
+	Sweep     sweep.Spec      // as written; package sweep reads it
 	Prompts   Prompts
 	Endpoints []*source.Value // names, or endpoints written out
 	Schedule  Schedule
 	Output    Output
 	Gallery   Gallery
 	Notify    Notify
-	Reduction Reduction
+	Reduction Reduction // which passes are off
 }
 
 // Setting is one line of inputs, set or bind.
 type Setting struct {
 	Name  string // an address, or an axis
 	Key   diag.Place
-	Value *source.Value
+	Value *source.Value // any; the schema allows scalars for set, and paths for inputs
 }
 
 // Schedule says how a plan is run.
@@ -49,7 +49,7 @@ type Schedule struct {
 	FailFast    bool
 	Resubmit    bool // uncertain submissions are sent again; false holds them
 
-	budget diag.Place
+	budget diag.Place // where it is written, for findings about prices
 }
 
 // Output says what is written.
@@ -76,6 +76,8 @@ type Notify struct {
 }
 
 // The defaults of a batch.
+// They are written into the documentation of batch.yaml, too: a change here changes what every batch
+// without the key does.
 const (
 	defaultRetries     = 3
 	defaultMaxParallel = 64

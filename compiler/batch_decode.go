@@ -1,3 +1,7 @@
+// From the tree of batch.yaml to a Batch. The schema was held against the tree before, so nothing is
+// checked twice here: a key that is there has a value of the right type, and Get of one that is absent
+// gives nil, on which every method gives its zero.
+
 package compiler
 
 import (
@@ -13,7 +17,8 @@ import (
 	"github.com/comfyc/comfyc/compiler/sweep"
 )
 
-// LoadBatch reads a batch file and holds it against the schema. The Batch is nil if there is an error among the findings.
+// LoadBatch reads a batch file, YAML or JSON, and holds it against the schema. The Batch is nil if there
+// is an error among the findings.
 func LoadBatch(file *source.File) (*Batch, []diag.Diagnostic) {
 	root, err := source.Parse(file, source.Limits{})
 	if err != nil {
@@ -28,7 +33,8 @@ func LoadBatch(file *source.File) (*Batch, []diag.Diagnostic) {
 // quotedKey is an address that begins with a quoted title and stands as a YAML key, which YAML reads as a key that ends with the quote.
 var quotedKey = regexp.MustCompile(`^\s*("[^"]*"\.[^:'"]+?)\s*:`)
 
-// hintQuotes says how an address with a quoted title is written as a key.
+// hintQuotes says how an address with a quoted title is written as a key: `"My Node".text: x` is a
+// mistake in YAML, '"My Node".text': x is not.
 func hintQuotes(d diag.Diagnostic) diag.Diagnostic {
 	if d.Code != "syntax" || d.Place.File == nil {
 		return d
@@ -61,9 +67,10 @@ func decodeBatch(file *source.File, root *source.Value) *Batch {
 	return b
 }
 
-// nameOf names a batch without a name: after its file, or after its folder if the file is called batch.
+// nameOf names a batch without a name: after its file, or after its folder if the file is called batch:
+// foxes/batch.yaml is foxes.
 func nameOf(file string) string {
-	stem := strings.TrimSuffix(filepath.Base(file), filepath.Ext(file))
+	stem := stemOf(file)
 	if stem != "batch" {
 		return stem
 	}
@@ -73,6 +80,9 @@ func nameOf(file string) string {
 	}
 	return filepath.Base(filepath.Dir(abs))
 }
+
+// stemOf is a file's name without its folder and extension.
+func stemOf(file string) string { return strings.TrimSuffix(filepath.Base(file), filepath.Ext(file)) }
 
 // decodeSeed reads any seed that ComfyUI takes, up to 2^64-1; 0 if there is none.
 func decodeSeed(v *source.Value) uint64 {
@@ -113,7 +123,8 @@ func decodeSweep(v, root *source.Value) sweep.Spec {
 	return s
 }
 
-// decodeSchedule fills in the defaults, which are those of formats that people know (GitHub Actions), but for fail-fast.
+// decodeSchedule fills in the defaults, which are those of formats that people know (GitHub Actions), but
+// for fail-fast: a failed picture is no reason to throw the others away.
 func decodeSchedule(v *source.Value) Schedule {
 	s := Schedule{Objective: "cheapest", Retries: defaultRetries, MaxParallel: defaultMaxParallel}
 	if o := v.Get("objective").Str(); o != "" {
@@ -123,7 +134,7 @@ func decodeSchedule(v *source.Value) Schedule {
 	if usd, ok := v.Get("budget").Get("usd").Float(); ok {
 		s.BudgetUSD, s.budget = usd, diag.Of(v.Get("budget").Get("usd"))
 	}
-	if fuse := v.Get("fuse"); fuse.Str() == "off" {
+	if fuse := v.Get("fuse"); fuse.Str() == "off" { // a number k fuses k at most; auto and nothing are 0
 		s.Fuse = 1
 	} else if n, ok := fuse.Int(); ok {
 		s.Fuse = n
@@ -146,6 +157,7 @@ func decodePasses(v *source.Value) Reduction {
 	return Reduction{KeepDead: off("drop-dead"), KeepAsked: off("only-asked"), KeepEqual: off("merge-equal")}
 }
 
+// decodeOutput reads output; post and s3 stay trees for the packages that carry them out.
 func decodeOutput(v *source.Value) Output {
 	o := Output{Dir: v.Get("dir").Str(), Filename: v.Get("filename").Str(), Post: v.Get("post"), S3: v.Get("s3"), filename: v.Get("filename")}
 	if o.Dir == "" {
@@ -157,7 +169,8 @@ func decodeOutput(v *source.Value) Output {
 	return o
 }
 
-// parseDuration reads Go's notation and days: 90s, 30m, 2h, 1h30m, 7d.
+// parseDuration reads Go's notation and days: 90s, 30m, 2h, 1h30m, 7d; fractions are allowed, signs are
+// not. False for what is none, and for more than 146 years.
 func parseDuration(text string) (time.Duration, bool) {
 	total := time.Duration(0)
 	for rest := text; rest != ""; {
@@ -180,7 +193,8 @@ func parseDuration(text string) (time.Duration, bool) {
 	return total, text != ""
 }
 
-// parseSize reads 4194304, 4MiB (1024² bytes) or 10MB (1000² bytes).
+// parseSize reads 4194304, 4MiB (1024² bytes) or 10MB (1000² bytes); false for what is none, and for more
+// than 2^60 bytes.
 func parseSize(v *source.Value) (int64, bool) {
 	if n, ok := v.Int(); ok {
 		return int64(n), n >= 0

@@ -1,3 +1,6 @@
+// A batch that is written on the command line. It becomes text first and is then compiled like any other,
+// so that --write saves exactly what was run, and a finding can show the line that a flag became.
+
 package compiler
 
 import (
@@ -42,9 +45,11 @@ func baseName(name string) string {
 	return strings.TrimSuffix(path.Base(name), path.Ext(name))
 }
 
+// quoted writes a text in JSON's quotes, which YAML reads as well.
 func quoted(s string) string { return string(source.AppendQuoted(nil, s)) }
 
-// flagScalar writes one value: numbers, true, false and null as they are, all else in quotes.
+// flagScalar writes one value: numbers, true, false and null as they are, all else in quotes. A YAML text
+// in quotes keeps its content: --set 6.text='"8"' is the text 8.
 func flagScalar(text string) string {
 	v, err := source.ParseYAML(source.NewFile("", []byte(text)), source.Limits{})
 	if err != nil || v.Kind == source.Array || v.Kind == source.Object || v.Kind == source.String && v.Plain {
@@ -53,7 +58,8 @@ func flagScalar(text string) string {
 	return string(v.AppendJSON(nil))
 }
 
-// flagValues writes the values of an axis.
+// flagValues writes the values of an axis: "[1, 2]" and "{random: 4}" as they are, "1, 2, .., 9" as a
+// range, and any other text as a list of what stands between its commas.
 func flagValues(text string) string {
 	text = strings.TrimSpace(text)
 	if v, err := source.ParseYAML(source.NewFile("", []byte(text)), source.Limits{}); err == nil && (v.Kind == source.Array || v.Kind == source.Object) && strings.ContainsAny(text[:1], "[{") {

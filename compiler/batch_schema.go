@@ -9,7 +9,8 @@ import (
 	"github.com/comfyc/comfyc/schemas"
 )
 
-// schemaFindings holds a tree against a schema and gives a finding, with its place, for each mistake.
+// schemaFindings holds a tree against a schema and gives a finding, with its place, for each mistake;
+// none if it fits. An unknown schema name panics.
 func schemaFindings(name string, root *source.Value) []diag.Diagnostic {
 	var list diag.List
 	for _, v := range schemas.Check(name, root.Any()) {

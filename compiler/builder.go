@@ -2,12 +2,15 @@ package compiler
 
 import (
 	"context"
+	"iter"
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/comfyc/comfyc/compiler/diag"
 	"github.com/comfyc/comfyc/compiler/source"
+	"github.com/comfyc/comfyc/compiler/sweep"
 )
 
 // Builder writes a batch in code. It is batch.yaml without YAML: each method stands for a key, and the plan is that of the equal file, with
@@ -50,17 +53,20 @@ func Value[T Scalar](v T) *source.Value {
 	panic("not a Scalar") // the constraint has no other types
 }
 
-// AxisSpec says where the values of an axis come from.
-type AxisSpec struct{ spec *source.Value }
-
-// Values are the values themselves.
-func Values[T Scalar](values ...T) AxisSpec {
+// List makes a list of values, for [Builder.With].
+func List[T Scalar](values ...T) *source.Value {
 	list := source.NewArray()
 	for _, v := range values {
 		list.Items = append(list.Items, Value(v))
 	}
-	return AxisSpec{list}
+	return list
 }
+
+// AxisSpec says where the values of an axis come from.
+type AxisSpec struct{ spec *source.Value }
+
+// Values are the values themselves.
+func Values[T Scalar](values ...T) AxisSpec { return AxisSpec{List(values...)} }
 
 // Labelled are values with the labels that galleries and file names show. Labels are in the order of the values.
 func Labelled[T Scalar](labels []string, values ...T) AxisSpec {
@@ -71,6 +77,22 @@ func Labelled[T Scalar](labels []string, values ...T) AxisSpec {
 			item.Members = append(item.Members, source.Member{Key: "label", Value: Value(labels[i])})
 		}
 		list.Items = append(list.Items, item)
+	}
+	return AxisSpec{list}
+}
+
+// From takes the values of an axis of your own: whatever a program can walk over, with a label for each ("" for the value itself). It is walked once, when
+// it is called, and no further than [sweep.MaxValues] + 1 values, which Compile then refuses: an endless sequence is a finding and no hang.
+func From[T Scalar](values iter.Seq2[string, T]) AxisSpec {
+	list := source.NewArray()
+	for label, v := range values {
+		item := Value(v)
+		if label != "" {
+			item = source.NewObject(pair("value", item), pair("label", Value(label)))
+		}
+		if list.Items = append(list.Items, item); len(list.Items) > sweep.MaxValues {
+			break
+		}
 	}
 	return AxisSpec{list}
 }
@@ -106,21 +128,31 @@ func JSONL(file, field string) AxisSpec {
 
 // Replace searches for the first text in what its addresses hold, and puts each of the texts in its place.
 func Replace(texts ...string) AxisSpec {
-	return AxisSpec{source.NewObject(pair("replace", Values(texts...).spec))}
+	return AxisSpec{source.NewObject(pair("replace", List(texts...)))}
 }
 
 // LoRAs are every name with every strength.
 func LoRAs(names []string, strengths ...float64) AxisSpec {
-	spec := source.NewObject(pair("lora", Values(names...).spec))
+	spec := source.NewObject(pair("lora", List(names...)))
 	if len(strengths) > 0 {
-		spec.Members = append(spec.Members, source.Member{Key: "strength", Value: Values(strengths...).spec})
+		spec.Members = append(spec.Members, source.Member{Key: "strength", Value: List(strengths...)})
 	}
 	return AxisSpec{spec}
 }
 
-// With gives a key at the top of the batch a value as it would stand in the file: name, seed, endpoints, prompts, schedule, output, gallery, ….
+// With gives a key of the batch a value as it would stand in the file: name, seed, endpoints, …, or a key within one, such as output.filename,
+// schedule.fuse, gallery.rows. docs/batch.md lists them all.
 func (b *Builder) With(key string, v *source.Value) *Builder {
-	put(&b.top, key, v)
+	top, inner, nested := strings.Cut(key, ".")
+	if nested {
+		group := source.NewObject()
+		if old := b.top.Get(top); old != nil { // it may be the caller's
+			group.Members = slices.Clone(old.Members)
+		}
+		put(group, inner, v)
+		v = group
+	}
+	put(&b.top, top, v)
 	return b
 }
 
@@ -150,7 +182,7 @@ func (b *Builder) Zip(name string, values AxisSpec, addresses ...string) *Builde
 
 func (b *Builder) bound(name string, addresses []string) *Builder {
 	if len(addresses) > 0 {
-		put(&b.bind, name, Values(addresses...).spec)
+		put(&b.bind, name, List(addresses...))
 	}
 	return b
 }

@@ -16,10 +16,10 @@ import (
 
 // CheckOptions say how files are checked. The zero value uses the built-in catalogue.
 type CheckOptions struct {
-	Catalogue *nodes.Catalogue
-	Targets   []string       // output nodes to look at, as partial_execution_targets does; nil for all
-	Templates []*source.File // files of node templates that workflows use; batches name their own
-	Batch     Source         // for batches: all but File and Catalogue
+	Catalogue *nodes.Catalogue // nil means the built-in one
+	Targets   []string         // output nodes to look at, as partial_execution_targets does; nil for all
+	Templates []*source.File   // files of node templates that workflows use; batches name their own
+	Batch     Source           // for batches: all but File and Catalogue
 }
 
 // Report is what Check finds in one file.
@@ -30,7 +30,9 @@ type Report struct {
 	Findings    []diag.Diagnostic
 }
 
-// Check says what is wrong with a workflow or a batch; which of the two it is shows in its content. Nothing is submitted anywhere.
+// Check says what is wrong with a workflow or a batch; which of the two it is shows in its content.
+// Nothing is submitted anywhere. A batch is compiled as for a plan, so its files are read and its uploads
+// hashed, but missing keys are warnings.
 func Check(ctx context.Context, file *source.File, opt CheckOptions) Report {
 	if IsBatch(file) {
 		src := opt.Batch
@@ -51,8 +53,9 @@ func Check(ctx context.Context, file *source.File, opt CheckOptions) Report {
 	return checkWorkflow(ctx, file, opt)
 }
 
-// checkWorkflow gives the verdict of a server on the whole workflow, lints included. Of a script that registers templates only, just what loading
-// finds is said: what they make depends on their inputs.
+// checkWorkflow gives the verdict of a server on the whole workflow, lints included. Of a script that
+// registers templates only, just what loading finds is said: what they make depends on their inputs. A
+// prompt in which some outputs are good is valid, as it is for a server.
 func checkWorkflow(ctx context.Context, file *source.File, opt CheckOptions) Report {
 	r := Report{File: file.Name}
 	var list diag.List
@@ -77,7 +80,8 @@ func orBuiltIn(cat *nodes.Catalogue) *nodes.Catalogue {
 	return cat
 }
 
-// IsBatch tells a batch from a workflow: its name ends as YAML's do, or it is a JSON object whose workflow is the name of a file, or that sweeps.
+// IsBatch tells a batch from a workflow: its name ends as YAML's do, or it is a JSON object whose
+// workflow is the name of a file, or that sweeps. A request body {"workflow": {…}} is a workflow.
 func IsBatch(file *source.File) bool {
 	name := strings.ToLower(file.Name)
 	if strings.HasSuffix(name, ".yaml") || strings.HasSuffix(name, ".yml") {
@@ -110,8 +114,10 @@ func (r *Report) ToValue() *source.Value {
 		source.Member{Key: "diagnostics", Value: findings})
 }
 
-// Convert gives the API form of a workflow's file: UI format is converted, a request body unwrapped, API format passed through. The value is
-// nil if the file is refused; an error among the findings says why. A nil catalogue is the built-in one.
+// Convert gives the API form of a workflow's file: UI format is converted, a request body unwrapped, API
+// format passed through. The value is nil if the file is refused (what the frontend refuses, or cannot be
+// read); an error among the findings says why. An unknown class is a warning here. A nil catalogue is the
+// built-in one.
 func Convert(file *source.File, cat *nodes.Catalogue) (*source.Value, []diag.Diagnostic) {
 	root, findings := parseWorkflow(file)
 	if root == nil {
@@ -131,8 +137,9 @@ type ConvertOptions struct {
 	Scripts   script.Options   // how they are run: Command must be given, or InProcess
 }
 
-// Expand is Convert for workflows that use node templates or are scripts: it gives the API form in which every node that uses a template is
-// replaced by what that makes of the values that stand there.
+// Expand is Convert for workflows that use node templates or are scripts: it gives the API form in which
+// every node that uses a template is replaced by what that makes of the values that stand there. Scripts
+// run in a child process that ends with ctx. The value is nil after an error.
 func Expand(ctx context.Context, file *source.File, opt ConvertOptions) (*source.Value, []diag.Diagnostic) {
 	opt.Catalogue = orBuiltIn(opt.Catalogue)
 	var list diag.List

@@ -12,8 +12,8 @@ import (
 
 // opened is a workflow's file as a prompt without templates.
 type opened struct {
-	prompt    *source.Value // nil if the file is a script that registers no workflow
-	converted []diag.Diagnostic
+	prompt    *source.Value     // nil if the file is a script that registers no workflow
+	converted []diag.Diagnostic // about the conversion from the UI form, not about the script
 	expansion *script.Expansion // nil if nothing was expanded
 }
 
@@ -25,12 +25,12 @@ func (o *opened) noted(findings []diag.Diagnostic) []diag.Diagnostic {
 	return o.expansion.Noted(findings)
 }
 
-// open reads a workflow: a script, or a file of which nodes may use templates. All are expanded with the values that stand there, or the defaults of
-// their inputs. It is nil after an error.
+// open reads a workflow: a script, or a file of which nodes may use templates. All are expanded with the
+// values that stand there, or the defaults of their inputs. It is nil after an error, which is in list.
 func open(ctx context.Context, file *source.File, opt *ConvertOptions, list *diag.List) *opened {
 	files := opt.Templates
 	if isScript(file.Name) {
-		files = append(files[:len(files):len(files)], file)
+		files = append(files[:len(files):len(files)], file) // a copy: the caller's list of templates stays as it is
 	}
 	if len(files) == 0 {
 		return openFile(file, opt.Catalogue, list)
@@ -72,7 +72,8 @@ func openFile(file *source.File, cat *nodes.Catalogue, list *diag.List) *opened 
 	return &opened{prompt: prompt, converted: findings}
 }
 
-// openScript makes the prompt of a script that registers a workflow.
+// openScript makes the prompt of a script that registers a workflow. One whose workflow has inputs is a
+// template like others (MainPrompt then has one node that uses it); one without is expanded at once.
 func openScript(ctx context.Context, set *script.Set, list *diag.List) *opened {
 	if _, is := set.Class(script.Main); !is {
 		return &opened{}

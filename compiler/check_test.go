@@ -3,6 +3,7 @@ package compiler
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -153,6 +154,27 @@ func TestUIForm(t *testing.T) {
 	_, findings = compileIn(t, dir, "workflow: bad.json", Source{})
 	if len(findings) != 1 || findings[0].Code != "missing_node_type" {
 		t.Error(print(findings))
+	}
+}
+
+// A sweep has at most 200 axes; one with just as many compiles.
+func TestMostAxes(t *testing.T) {
+	const graph = `{"1": {"class_type": "EmptyImage", "inputs": {"width": 64, "height": 64, "batch_size": 1, "color": 0}},
+ "2": {"class_type": "SaveImage", "inputs": {"images": ["1", 0], "filename_prefix": "x"}}}`
+	for n, want := range map[int]bool{maxAxes: true, maxAxes + 1: false} {
+		var axes strings.Builder
+		for i := range n {
+			fmt.Fprintf(&axes, "    a%d: [%d]\n", i, i)
+		}
+		text := "workflow: w.json\nset: {EmptyImage.color: 1}\nsweep:\n  matrix:\n" + axes.String() + "bind:\n"
+		for i := range n {
+			text += fmt.Sprintf("  a%d: EmptyImage.color\n", i)
+		}
+		_, findings := compileIn(t, ".", text, Source{FS: fstest.MapFS{"w.json": {Data: []byte(graph)}}})
+		bad := slices.ContainsFunc(findings, func(d diag.Diagnostic) bool { return d.Code == "bad_axis" })
+		if bad == want || len(findings) == 0 {
+			t.Errorf("%d axes: %s", n, print(findings))
+		}
 	}
 }
 

@@ -1,3 +1,6 @@
+// The order of the passes, and the state that they share. To follow what becomes of a batch, read the
+// list below and then the file of each pass: pass_NAME.go as a rule.
+
 package compiler
 
 import (
@@ -11,15 +14,16 @@ import (
 	"github.com/comfyc/comfyc/nodes/script"
 )
 
-// pass is one step of Compile. It adds findings and says whether the next ones have what they need. Passes that run for each form see it as if
-// it were the only one.
+// pass is one step of Compile. It adds findings and says whether the next ones have what they need.
+// Passes that run for each form see it as if it were the only one.
 type pass struct {
 	name string
 	run  func(*compilation) bool
 	each bool // it is run once for each form
 }
 
-// passes in order. Errors do not end the compilation by themselves: as many mistakes as possible are found in one run.
+// passes in order. Errors do not end the compilation by themselves: as many mistakes as possible are
+// found in one run. A pass that says false ends it, and must have added an error.
 var passes = []pass{
 	{"decode", (*compilation).decode, false},       // batch.yaml → settings; what the schema forbids
 	{"endpoints", (*compilation).endpoint, false},  // names → configurations; whose key goes where; a budget needs prices
@@ -49,6 +53,7 @@ func Compile(ctx context.Context, src Source) (*Plan, []diag.Diagnostic) {
 	c := newCompilation(ctx, src)
 	defer c.close()
 	for _, p := range passes {
+		// Looked at between passes; those that take long look themselves.
 		if ctx.Err() != nil {
 			c.list.Add(diag.Errorf("cancelled", diag.Place{}, "stopped before the plan was made"))
 		}
@@ -62,7 +67,7 @@ func Compile(ctx context.Context, src Source) (*Plan, []diag.Diagnostic) {
 	return c.plan, c.list.Sorted()
 }
 
-// pass runs one pass, for each form if it is one of those.
+// pass runs one pass, for each form if it is one of those. The first form is the one at hand afterwards.
 func (c *compilation) pass(p *pass) bool {
 	if !p.each {
 		return p.run(c)
@@ -81,22 +86,23 @@ type compilation struct {
 
 	ctx   context.Context // lives as long as one call of Compile
 	src   Source
-	files reader
-	cat   *nodes.Catalogue
-	list  diag.List
+	files reader           // relative paths, and what a batch may read
+	cat   *nodes.Catalogue // with the classes of the batch's templates, once they are loaded
+	list  diag.List        // findings of all passes
 
 	batch     *Batch
-	configs   []EndpointConfig
+	configs   []EndpointConfig // the endpoints, decoded, in the batch's order
+	spare     func(name string) (EndpointConfig, bool)
 	request   *source.Value     // what the workflow's file holds, of which the prompt may be a part
 	converted []diag.Diagnostic // what the conversion from the UI form found
 	drawing   *source.Value     // the workflow in UI form, nil if it was not written so
 
-	uses    []axisUse // by name, in the order of the sweep
-	fixed   []fixed   // set and inputs
-	sweep   *sweep.Sweep
-	plan    *Plan
-	scripts *script.Set // nil if the batch has no templates
-	hung    bool        // a script passed its limits of time or memory
+	uses    []axisUse    // by name, in the order of the sweep
+	fixed   []fixed      // set and inputs
+	sweep   *sweep.Sweep // as built; prompts multiply it in place
+	plan    *Plan        // nil before the pass plan
+	scripts *script.Set  // nil if the batch has no templates
+	hung    bool         // a script passed its limits of time or memory
 
 	promoted []lower.Promoted  // the promoted inputs of subgraph instances
 	renamed  map[string]string // nodes inside of them: their path of ids in the file → their id in the prompt, where that is another
@@ -106,10 +112,11 @@ type compilation struct {
 	expansionReport *ExpansionReport // nil if no prompt is expanded
 
 	forms  []*form
-	choice *choice
-	before *form // the workflow before its templates were expanded; nil if it uses none
+	choice *choice // which form a coordinate has
+	before *form   // the workflow before its templates were expanded; nil if it uses none
 }
 
+// newCompilation has one empty form, which the passes up to expand fill in.
 func newCompilation(ctx context.Context, src Source) *compilation {
 	c := &compilation{ctx: ctx, src: src, files: src.reader(), cat: src.Catalogue, form: &form{}, choice: &choice{}}
 	c.forms = []*form{c.form}
@@ -134,12 +141,15 @@ func (c *compilation) decode() bool {
 		return false
 	}
 	if c.src.Seed != nil {
-		b.Seed = *c.src.Seed
+		b.Seed = *c.src.Seed // --seed
 	}
 	if c.src.MaxUSD > 0 {
 		b.Schedule.BudgetUSD, b.Schedule.budget = c.src.MaxUSD, diag.InFile(c.src.File)
 	}
 	c.batch = b
+	if c.src.FS != nil && b.Root.Get("name").Str() == "" {
+		b.Name = stemOf(c.src.File.Name) // it did not come from a folder here, and must not be called after one
+	}
 	if dir := b.Root.Get("output").Get("dir"); dir != nil && c.src.FS != nil {
 		c.list.Add(diag.Errorf("not_here", diag.Of(dir), "a batch that is sent to a service does not say where files go on the server"))
 	}

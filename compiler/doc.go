@@ -9,6 +9,9 @@
 // A mistake in the input is a [diag.Diagnostic] with its place; an error value is returned only where there is no file to point at.
 // [Check] says what is wrong with workflows and batches without planning, [Convert] gives a workflow's API form.
 //
+// Stability: [NewBatch], [Compile], [Check], [Convert] and [Plan] are what programs are written against and change last; the packages below this one,
+// but for source, diag and view, serve it alone and may change at any time. Before version 1, CHANGELOG.md says what did.
+//
 // Concurrency: functions use only their arguments and start no goroutines. A [Plan] never changes once it is made, and all its methods may be
 // called from many goroutines.
 //

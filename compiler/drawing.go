@@ -14,7 +14,9 @@ import (
 // maxDrawing bounds the drawing's bytes: what is larger goes without, as it would travel with every job.
 const maxDrawing = 4 << 20
 
-// keepDrawing remembers a workflow that the editor saved, if its text is JSON of a bearable size.
+// keepDrawing remembers a workflow that the editor saved, if its text is JSON of a bearable size. The
+// check of the text keeps out files of the lenient kind, in which patching bytes could end in something
+// else.
 func (c *compilation) keepDrawing(root *source.Value) {
 	inner := unwrap(root)
 	if !isUI(inner) || inner.File == nil || inner.End-inner.Start > maxDrawing || !json.Valid(inner.File.Data[inner.Start:inner.End]) {
@@ -31,7 +33,7 @@ func (p *Plan) Drawing(render int) []byte {
 	}
 	at := p.at(render)
 	f := p.formAt(at)
-	var patches []patch
+	var patches []patch // all values are made before any byte is copied, as one without a widget spoils the whole
 	for i := range f.values.slots {
 		s := &f.values.slots[i]
 		to, ok := p.widget(f, s)
@@ -66,7 +68,8 @@ func (p *Plan) widget(f *form, s *slot) (patch, bool) {
 	return patch{start: v.Start, end: v.End}, text[0] != '{' && text[0] != '[' && json.Valid(text)
 }
 
-// patched writes the drawing with its patches; nil if two of them want different things in one place.
+// patched writes the drawing with its patches; nil if two of them want different things in one place, as
+// when a promoted value was set apart for two inner inputs.
 func (p *Plan) patched(patches []patch) []byte {
 	slices.SortStableFunc(patches, func(a, b patch) int { return a.start - b.start })
 	data, at := p.drawing.File.Data, p.drawing.Start

@@ -1,3 +1,7 @@
+// From renders to a job. A job of one render keeps the ids of its nodes, so that a worker's messages can
+// be read beside the workflow; in a job of several, nodes are merged by the hash of what they compute,
+// and Origin leads back.
+
 package compiler
 
 import (
@@ -10,7 +14,8 @@ import (
 	"github.com/comfyc/comfyc/compiler/source"
 )
 
-// MaxFused is the number of renders that one job may hold.
+// MaxFused is the number of renders that one job may hold. It bounds what is lost when a job fails, and
+// keeps fused prompts below the sizes that platforms take.
 const MaxFused = 64
 
 // Job makes what is sent for one render, or for several merged into one graph. It holds only the nodes that owed outputs need, equal ones once
@@ -52,12 +57,14 @@ type emitter struct {
 	classes, models, files map[string]bool
 }
 
-// render adds the nodes of one render that are not there yet. Sources come first, so a link's target always has its id.
+// render adds the nodes of one render that are not there yet. Sources come first, so a link's target
+// always has its id. An output is always added: two renders never share one, even if their pictures were
+// equal.
 func (e *emitter) render(r int) {
 	e.at = e.plan.at(r)
 	e.form = e.plan.formAt(e.at)
 	e.ids = make(map[int]string, len(e.order))
-	if e.fused() {
+	if e.fused() { // fills in the hashes of its nodes, by which they are shared
 		e.hasher().id(e.at)
 	}
 	for k, node := range e.order {
@@ -83,7 +90,9 @@ func (e *emitter) hasher() *hasher {
 	return h
 }
 
-// known gives a node the id of an equal one that is there already.
+// known gives a node the id of an equal one that is there already, and tells whether there is one; k is
+// its place in order. In a job of one render the twins were found before, in one of several the hashes
+// tell.
 func (e *emitter) known(k, node int) bool {
 	if !e.fused() {
 		if twin, ok := e.twins[node]; ok {
@@ -114,7 +123,9 @@ func (e *emitter) fresh(node int) string {
 	return id
 }
 
-// owe adds an output node with a prefix of its own, and what it owes.
+// owe adds an output node with a prefix of its own, and what it owes. The prefix is "c", 12 hex digits of
+// the render's id, and the node's tag: a worker's answer names files by it, and ComfyUI's own counter and
+// extension follow.
 func (e *emitter) owe(r int, o *output) {
 	n := &e.graph.Nodes[o.node]
 	if e.ids[o.node] = n.ID; e.fused() {
@@ -124,6 +135,7 @@ func (e *emitter) owe(r int, o *output) {
 	e.node(o.node, o.class, prefix)
 	shape := e.shape(o.node, e.at)
 	e.job.Owed = append(e.job.Owed, Owed{Render: r, Node: n.ID, Title: o.title, Class: o.class, Prefix: prefix, Images: shape.images})
+	// The node that the request asked for, where workers give back one only.
 	if e.job.OutputNode == "" || n.ID == e.plan.requested && len(e.job.Renders) == 1 {
 		e.job.OutputNode = e.ids[o.node]
 	}
@@ -132,7 +144,8 @@ func (e *emitter) owe(r int, o *output) {
 	}
 }
 
-// node adds a node with the values of the render at hand; a prefix takes the place of its own.
+// node adds a node with the values of the render at hand; a prefix takes the place of its own. Inputs
+// without a value are left out, and _meta goes along, as workers print titles in errors.
 func (e *emitter) node(node int, class, prefix string) {
 	n := &e.graph.Nodes[node]
 	inputs := source.NewObject()

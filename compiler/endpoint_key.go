@@ -1,3 +1,7 @@
+// Whose key goes where. A batch may come from a stranger with an endpoints file beside it, and could send
+// any key of the user to any host. So a key goes to its own platform, or to where the user's own
+// configuration or a flag sends it; all else is refused before anything is sent.
+
 package compiler
 
 import (
@@ -17,8 +21,9 @@ var platforms = []struct{ key, domain string }{
 	{"RUNPOD_API_KEY", "runpod.ai"},
 }
 
-// platformKey names the key that belongs to a URL's host; "" if none does. A key is never meant for a host that is not the platform's, or
-// that is spoken to without TLS.
+// platformKey names the key that belongs to a URL's host; "" if none does. A key is never meant for a
+// host that is not the platform's, or that is spoken to without TLS. Subdomains count: async.novita.ai,
+// but not notnovita.ai.
 func platformKey(address string) string {
 	u, err := url.Parse(address)
 	if err != nil || u.Scheme != "https" {
@@ -38,7 +43,8 @@ func (c *compilation) checkKey(e EndpointConfig, written *source.Value) {
 	c.checkKeyFor(e, written, c.src.Run)
 }
 
-// checkKeyFor says whether a missing key is an error.
+// checkKeyFor says whether a missing key is an error. The place is that of key_file, key_env or type, the
+// last of them that is written.
 func (c *compilation) checkKeyFor(e EndpointConfig, written *source.Value, must bool) {
 	c.checkBucket(e, written, must)
 	secret, at := e.KeyEnv, diag.Of(written)
@@ -63,7 +69,7 @@ func (c *compilation) checkKeyFor(e EndpointConfig, written *source.Value, must 
 			Hinted("allow it with --allow-key " + secret + "=" + host + ", or move the endpoint into your own configuration"))
 		return
 	}
-	if u.Scheme == "http" && !loopback(host) {
+	if u.Scheme == "http" && !loopback(host) { // a warning: it is the user's own network, and the choice was made
 		c.list.Add(diag.Warnf("key_in_clear", at, "endpoint %s sends the key %s to %s without TLS", e.Name, secret, host))
 	}
 	c.haveKey(e, at, must)

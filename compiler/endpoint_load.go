@@ -17,8 +17,10 @@ const EndpointsFileName = "comfyc-endpoints.yaml"
 // previewName is the endpoint that is there without any configuration.
 const previewName = "preview"
 
-// LoadEndpoints reads an endpoints file. fromUser says that it is the user's own configuration, so that it may send any key to any host. env
-// looks up NOVITA_ENDPOINT_ID, NOVITA_APP_NAME and RUNPOD_ENDPOINT_ID; nil means os.LookupEnv. Errors are findings.
+// LoadEndpoints reads an endpoints file. fromUser says that it is the user's own configuration, so that
+// it may send any key to any host. env looks up NOVITA_ENDPOINT_ID, NOVITA_APP_NAME and
+// RUNPOD_ENDPOINT_ID; nil means os.LookupEnv. Errors are findings, and the list is then incomplete;
+// whether keys may go where they are sent is for [Compile] to say.
 func LoadEndpoints(file *source.File, fromUser bool, env func(string) (string, bool)) ([]EndpointConfig, []diag.Diagnostic) {
 	l := loader{env: env, fromUser: fromUser, files: reader{dir: filepath.Dir(file.Name)}}
 	return l.load(file)
@@ -32,6 +34,7 @@ type loader struct {
 	list     diag.List
 }
 
+// lookup reads a variable of the environment.
 func (l *loader) lookup(name string) (string, bool) {
 	if l.env != nil {
 		return l.env(name)
@@ -61,7 +64,8 @@ func readEndpoints(file *source.File) ([]source.Member, []diag.Diagnostic) {
 	return root.Get("endpoints").Members, nil
 }
 
-// decode reads one endpoint that fits the schema.
+// decode reads one endpoint that fits the schema. What is not written stays zero: the defaults of limits
+// belong to the dialect of its type.
 func (l *loader) decode(name string, v *source.Value) EndpointConfig {
 	c := EndpointConfig{Name: name, Type: v.Get("type").Str(), KeyEnv: v.Get("key_env").Str(), KeyFile: v.Get("key_file").Str(),
 		Worker: v.Get("worker").Str(), Emulator: v.Get("emulator"), OutputNode: v.Get("output_node_id").Str(), FromUser: l.fromUser}
@@ -94,7 +98,8 @@ func (l *loader) decode(name string, v *source.Value) EndpointConfig {
 	return c
 }
 
-// gpu reads a GPU's name or {name, vram_gb}, and fills in what is known of it.
+// gpu reads a GPU's name or {name, vram_gb}, and fills in what is known of it: the memory, and for
+// RunPod, which publishes prices by GPU, the price.
 func (l *loader) gpu(c *EndpointConfig, v *source.Value) {
 	name := v.Str()
 	if name == "" {
@@ -148,7 +153,8 @@ func (l *loader) limits(v *source.Value) (out Limits) {
 	return out
 }
 
-// addModel takes a line of the list of models: a name, or what sha256sum prints.
+// addModel takes a line of the list of models: a name, or what sha256sum prints (64 hex digits, a blank,
+// a blank or an asterisk, the name).
 func (c *EndpointConfig) addModel(line string) {
 	if hash, name, ok := strings.Cut(line, " "); ok && len(hash) == 64 && strings.Trim(hash, "0123456789abcdef") == "" {
 		line = strings.TrimLeft(name, " *")
@@ -160,7 +166,8 @@ func (c *EndpointConfig) addModel(line string) {
 	c.Models = append(c.Models, line)
 }
 
-// models reads the list of models, a name a line, and finds the snapshot.
+// models reads the list of models, a name a line, and finds the snapshot. A list that is there but empty
+// is not nil: such an endpoint has none.
 func (l *loader) models(c *EndpointConfig, v *source.Value) {
 	if info := v.Get("object_info"); info != nil {
 		c.ObjectInfo = l.files.locate(info.Str())
@@ -182,7 +189,9 @@ func (l *loader) models(c *EndpointConfig, v *source.Value) {
 	}
 }
 
-// address gives the base URL: what is written, else what the type and the platform's name for the endpoint make.
+// address gives the base URL: what is written, else what the type and the platform's name for the
+// endpoint make. Novita's name is the id, a hyphen and the name of the app; an id that has it already is
+// left alone.
 func (l *loader) address(name string, v *source.Value) string {
 	if u := v.Get("url").Str(); u != "" {
 		if parsed, err := url.Parse(u); err != nil || parsed.Host == "" {
@@ -202,7 +211,7 @@ func (l *loader) address(name string, v *source.Value) string {
 		}
 	case "runpod":
 		base, idEnv = "https://api.runpod.ai/v2/", "RUNPOD_ENDPOINT_ID"
-	case "comfyui":
+	case "comfyui": // ComfyUI's own default port, on this machine
 		return "http://127.0.0.1:8188"
 	case previewName:
 		return ""

@@ -20,7 +20,7 @@ func scale(v *source.Value) (w Workers) {
 	return w
 }
 
-// jobTerms reads `policy`, what each job is told.
+// jobTerms reads `policy`, what each job is told, where the platform lets it be told.
 func jobTerms(v *source.Value) (t JobTerms) {
 	t.Execution, _ = parseDuration(v.Get("execution_timeout").Str())
 	t.TTL, _ = parseDuration(v.Get("ttl").Str())

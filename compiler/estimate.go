@@ -1,3 +1,7 @@
+// What a plan will take, before it is run. Only published measurements are used, each with its source,
+// scaled to steps and pixels; for anything else the report says that it is not known. Once a batch runs,
+// the scheduler learns the real speeds.
+
 package compiler
 
 import (
@@ -8,28 +12,29 @@ import (
 	"github.com/comfyc/comfyc/compiler/source"
 )
 
-// Range is what a figure is expected to be between. The zero value is "not known".
+// Range is what a figure is expected to be between, both ends included. The zero value is "not known".
 type Range struct{ Low, High float64 }
 
 // Estimate is what a plan is expected to take on one endpoint if all of it ran there.
 type Estimate struct {
 	Endpoint string
-	Renders  int
-	Seconds  Range // of paid time, all renders together, one cold start included; not known if both are 0
-	USD      Range // not known if Seconds or the price is not known
-	Priced   bool  // the price is known
-	Reasons  []string
+	Renders  int      // of the plan or of the part that is looked at
+	Seconds  Range    // of paid time, all renders together, one cold start included; not known if both are 0
+	USD      Range    // not known if Seconds or the price is not known
+	Priced   bool     // the price is known
+	Reasons  []string // a line each, for people
 }
 
-// speed is how long a model family takes for one picture on a GPU, as published. The part that grows with steps and pixels is the
-// sampler's.
+// speed is how long a model family takes for one picture on a GPU, as published. The part that grows with
+// steps and pixels is the sampler's; the rest (text encoders, decoding, saving) is paid once for a
+// picture.
 type speed struct {
 	family, gpu string
 	seconds     Range   // of one picture
 	steps       int     // at which it was measured
 	pixels      int     // likewise
 	sampler     float64 // seconds of it that are the sampler's; 0 means all
-	source      string
+	source      string  // where the figures come from, as the report prints it
 }
 
 // speeds holds published measurements (2026).
@@ -40,10 +45,11 @@ var speeds = []speed{
 	{"sdxl", "h100", Range{1.5, 2.5}, 30, 1024 * 1024, 0, "SDXL with and without TensorRT"},
 }
 
-// coldStart is how long a worker takes to come up, in seconds, whatever the GPU.
+// coldStart is how long a worker takes to come up, in seconds, whatever the GPU: loading the image and
+// the models. It is counted once.
 var coldStart = Range{30, 90}
 
-// families tell a model family by a part of a file's name.
+// families tell a model family by a part of a file's name, in lower case; the first that is found counts.
 var families = []struct{ part, family string }{
 	{"flux1-dev", "flux1-dev"}, {"sd_xl", "sdxl"}, {"sdxl", "sdxl"},
 }
@@ -86,7 +92,9 @@ func (p *Plan) estimates(n int, of func(render int) bool) []Estimate {
 	return out
 }
 
-// workload sums up what a part of the renders needs. Steps and sizes may vary from render to render, so many are looked at.
+// workload sums up what a part of the renders needs. Steps and sizes may vary from render to render, so
+// many are looked at: every stride-th of those that of tells, and the sum is scaled up. The family is
+// taken from the first render.
 func (p *Plan) workload(n int, of func(render int) bool) workload {
 	job, err := p.Job(0)
 	if err != nil {
@@ -117,7 +125,7 @@ func (p *Plan) workload(n int, of func(render int) bool) workload {
 	return w
 }
 
-// setting reads a number at a coordinate by its name in look.
+// setting reads a number at a coordinate by its name in look; 0 if the workflow has none.
 func (f *form) setting(name string, at []int) float64 {
 	for i, n := range f.looks.names {
 		if n == name {
@@ -129,7 +137,8 @@ func (f *form) setting(name string, at []int) float64 {
 	return 0
 }
 
-// estimate says what a workload takes on one endpoint; what is not known is said, not guessed.
+// estimate says what a workload takes on one endpoint; what is not known is said, not guessed. A preview
+// costs nothing and takes no time to speak of.
 func (p *Plan) estimate(e *EndpointConfig, w workload) Estimate {
 	out := Estimate{Endpoint: e.Name, Renders: p.Len(), Priced: e.Price != nil}
 	if e.Type == previewName {
@@ -158,7 +167,9 @@ func (p *Plan) estimate(e *EndpointConfig, w workload) Estimate {
 	return out
 }
 
-// scaled gives the seconds of a workload: the sampler's share grows with steps and pixels, the rest with the pictures.
+// scaled gives the seconds of a workload: the sampler's share grows with steps and pixels, the rest with
+// the pictures. It is as if all ran on one worker, one after the other: twice the workers take half the
+// time and cost the same.
 func (s *speed) scaled(w workload) Range {
 	unit := float64(s.steps) * float64(s.pixels)
 	share := s.sampler
@@ -172,6 +183,7 @@ func (s *speed) scaled(w workload) Range {
 	return Range{of(s.seconds.Low) + coldStart.Low, of(s.seconds.High) + coldStart.High}
 }
 
+// orElse gives a name, or something to say in its place.
 func orElse(name, other string) string {
 	if name == "" {
 		return other
@@ -186,9 +198,10 @@ func dated(asOf string) string {
 	return ", as of " + asOf
 }
 
+// decimals prints a figure without .0.
 func decimals(f float64) string { return strings.TrimSuffix(source.FormatFloat(f), ".0") }
 
-// affordable holds that a budget can be kept: every endpoint has a price.
+// affordable holds that a budget can be kept: every endpoint has a price. Previews are free.
 func (c *compilation) affordable() {
 	if c.batch.Schedule.BudgetUSD == 0 {
 		return

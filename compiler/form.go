@@ -44,7 +44,7 @@ func newChoice(t table) *choice {
 	return c
 }
 
-// form gives the number of a coordinate's form.
+// form gives the number of a coordinate's form; at has an index for each axis.
 func (c *choice) form(at []int) int {
 	if c.forms == nil {
 		return 0
@@ -78,7 +78,7 @@ func (f *form) outputOf(node int) *output {
 	return nil
 }
 
-// sent lists the nodes of a job of one render.
+// sent lists the nodes of a job of one render, as indexes, each once.
 func (f *form) sent() []int { return slices.Concat(f.order, f.idle, f.dead) }
 
 // classes lists the classes that renders of the form send, unsorted and with repetitions.

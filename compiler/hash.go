@@ -11,9 +11,12 @@ import (
 	"github.com/comfyc/comfyc/compiler/sweep"
 )
 
-// hasher gives render ids. The hash of a node is made of its class and its inputs by name, links as the hash of the node behind them, and so it
-// does not know ids and titles; the id of a render is made of the hashes of the outputs that are owed, without their prefixes. A node whose
-// hash depends on few axes keeps a table of its hashes by their values, so that per render only the nodes that really change are hashed.
+// hasher gives render ids. The hash of a node is made of its class and its inputs by name, links as the
+// hash of the node behind them, and so it does not know ids and titles; the id of a render is made of the
+// hashes of the outputs that are owed, without their prefixes. A node whose hash depends on few axes
+// keeps a table of its hashes by their values, so that per render only the nodes that really change are
+// hashed. A change of what is hashed changes all ids, and with them every cache: the "1" in the text that
+// begins a render's hash is its version.
 type hasher struct {
 	values *resolver
 	nodes  []hashNode // sources first
@@ -23,9 +26,12 @@ type hasher struct {
 	sorted []digest
 }
 
+// digest is a whole SHA-256: ids are the keys under which finished work is found again, also across
+// machines.
 type digest = [sha256.Size]byte
 
 // hashNode is a node with the bytes that its hash is made of.
+// segments: constant text between two values is one piece, so hashing copies little.
 type hashNode struct {
 	segments []segment
 	table
@@ -51,6 +57,7 @@ const (
 func newHasher(f *form, budget int) *hasher {
 	h := &hasher{values: f.values, now: make([]digest, len(f.order)), nodes: make([]hashNode, len(f.order))}
 	place := map[int]int{}
+	// place is complete for all sources of a node when it is laid out, as they stand before it.
 	for k, node := range f.order {
 		place[node] = k
 		h.nodes[k] = f.hashNode(node, place)
@@ -95,10 +102,11 @@ func (f *form) hashNode(node int, place map[int]int) (out hashNode) {
 	}
 	order := make([]int, 0, len(n.Inputs))
 	for k := range n.Inputs {
-		if !isOutput || n.Inputs[k].Name != prefixInput {
+		if !isOutput || n.Inputs[k].Name != prefixInput { // the prefix is comfyc's own, and no part of what is paid for
 			order = append(order, k)
 		}
 	}
+	// The order of inputs in the file does not matter.
 	slices.SortFunc(order, func(a, b int) int { return strings.Compare(n.Inputs[a].Name, n.Inputs[b].Name) })
 	text := appendText([]byte{'c'}, class)
 	for _, k := range order {
@@ -141,7 +149,7 @@ func (h *hasher) id(at []int) RenderID {
 	for _, k := range h.owed {
 		h.sorted = append(h.sorted, h.now[k])
 	}
-	slices.SortFunc(h.sorted, func(a, b digest) int { return bytes.Compare(a[:], b[:]) })
+	slices.SortFunc(h.sorted, func(a, b digest) int { return bytes.Compare(a[:], b[:]) }) // the order of the outputs does not matter
 	h.buf = append(h.buf[:0], "comfyc render 1"...)
 	for i := range h.sorted {
 		h.buf = append(h.buf, h.sorted[i][:]...)
@@ -179,12 +187,14 @@ func (h *hasher) sum(n *hashNode, at []int) digest {
 	return sha256.Sum256(h.buf)
 }
 
-// appendText writes a string so that no other string continues it.
+// appendText writes a string behind its length, so that no other string continues it: "a" then "bc" is
+// not "ab" then "c".
 func appendText(dst []byte, s string) []byte {
 	return append(binary.AppendUvarint(dst, uint64(len(s))), s...)
 }
 
-// appendValue writes a value in one form for all its spellings: 8 and 8.0 are equal, the order of keys does not matter.
+// appendValue writes a value in one form for all its spellings: 8 and 8.0 are equal, the order of keys
+// does not matter. A letter tells the kinds apart; nil, an input that is not given, is none of them.
 func appendValue(dst []byte, v *source.Value) []byte {
 	if v == nil {
 		return append(dst, '-')

@@ -1,3 +1,7 @@
+// ${axis} in texts. It is put in before dynamic prompts are read, so an axis may bring braces of its own.
+// Prompts have variables of the same notation, ${name}, and a workflow's texts may come from other tools;
+// so only names of axes are taken where such texts stand.
+
 package compiler
 
 import (
@@ -55,12 +59,13 @@ func interpolation(v *source.Value, axes []string, strict bool, list *diag.List)
 	return out
 }
 
-// isAxis tells that a text begins with ${name} of an axis.
+// isAxis tells that a text, which begins with ${, begins with ${name} of an axis.
 func isAxis(text string, axes []string) bool {
 	end := strings.IndexByte(text, '}')
 	return end > 0 && indexOf(axes, text[2:end]) >= 0
 }
 
+// indexOf gives the index of an axis, -1 if there is none of that name.
 func indexOf(axes []string, name string) int {
 	for i, a := range axes {
 		if a == name {
@@ -83,7 +88,8 @@ func unknownName(v *source.Value, rest string, at int, axes []string) diag.Diagn
 	return diag.Errorf("unknown_name", within(v, at, at+end+1), "no axis is called %q", rest[2:end]).Hinted(hint)
 }
 
-// within gives the place of some bytes of a string's content, if the file holds the string as it is read; else the whole string's.
+// within gives the place of some bytes of a string's content, if the file holds the string as it is read
+// (without escapes, plain or behind one quote); else the whole string's.
 func within(v *source.Value, start, end int) diag.Place {
 	at := diag.Of(v)
 	if v.File == nil || v.End > len(v.File.Data) {

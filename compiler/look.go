@@ -1,3 +1,7 @@
+// What a gallery shows of a picture: the prompts, the seed and the settings. A workflow does not say
+// which of its texts is the prompt, so they are found as a person would: back from the output to the
+// nearest sampler, and from its positive input to a text.
+
 package compiler
 
 import (
@@ -22,11 +26,12 @@ type Param struct{ Name, Value string }
 // inputRef is an input of a form's graph.
 type inputRef struct{ node, index int }
 
-// look says which inputs are worth showing. It is found once for each form.
+// look says which inputs are worth showing. It is found once for each form; the values are read for each
+// render.
 type look struct {
-	positive, negative []inputRef
-	seed               *inputRef
-	names              []string
+	positive, negative []inputRef // of the conditioning's texts, in the order in which they are found
+	seed               *inputRef  // nil if there is none
+	names              []string   // of the settings, likewise
 	settings           []inputRef
 }
 
@@ -37,7 +42,7 @@ var shown = []string{
 	"control_net_name", "strength", "model_name", "shift", "max_shift", "base_shift", "scale_by", "upscale_method", "blend_mode", "blend_factor",
 }
 
-// newLook walks back from the first output.
+// newLook walks back from the first output that is owed.
 func newLook(f *form) look {
 	var l look
 	back := backwards(f.graph, f.outputs[0].node)
@@ -51,13 +56,15 @@ func newLook(f *form) look {
 		}
 		return nil
 	}
-	l.seed = nearest("seed", "noise_seed")
+	l.seed = nearest("seed", "noise_seed") // KSampler and KSamplerAdvanced call it differently
 	for _, name := range shown {
 		if ref := nearest(name); ref != nil {
 			l.names, l.settings = append(l.names, name), append(l.settings, *ref)
 		}
 	}
 	l.positive, l.negative = f.texts(back, "positive"), f.texts(back, "negative")
+	// Guiders and some samplers have one conditioning, and paid services have a prompt and no
+	// conditioning at all.
 	if l.positive == nil {
 		l.positive = f.texts(back, "conditioning")
 	}
@@ -69,7 +76,7 @@ func newLook(f *form) look {
 	return l
 }
 
-// backwards lists the nodes behind an output, the nearest first.
+// backwards lists the nodes behind an output, the nearest first: a breadth-first search along the links.
 func backwards(g *graph.Graph, output int) []int {
 	out := []int{output}
 	seen := map[int]bool{output: true}
@@ -84,7 +91,8 @@ func backwards(g *graph.Graph, output int) []int {
 	return out
 }
 
-// texts finds the prompts behind the nearest input of a name that comes from another node.
+// texts finds the prompts behind the nearest input of a name that comes from another node; nil if there
+// is no such input.
 func (f *form) texts(back []int, name string) []inputRef {
 	for _, i := range back {
 		n := &f.graph.Nodes[i]
@@ -100,7 +108,9 @@ func (f *form) texts(back []int, name string) []inputRef {
 // textInputs are the inputs of encoders and of text nodes that hold a prompt.
 var textInputs = []string{"text", "clip_l", "t5xxl", "text_g", "text_l", "prompt", "value", "string"}
 
-// collectTexts follows conditioning back to its texts. A zeroed conditioning has none.
+// collectTexts follows conditioning back to its texts. A zeroed conditioning has none. Nodes that pass
+// both on (ControlNetApplyAdvanced) give positive as slot 0 and negative as slot 1, so the slot says
+// which side to follow.
 func (f *form) collectTexts(node, slot int, seen map[int]bool, out *[]inputRef) {
 	n := &f.graph.Nodes[node]
 	if seen[node] || n.Class == "ConditioningZeroOut" {

@@ -13,7 +13,7 @@ import (
 
 // axisUse is what an axis sets.
 type axisUse struct {
-	name    string
+	name    string // where it is named first
 	key     diag.Place
 	targets []boundTarget
 	texts   bool // it is used as ${name}
@@ -33,7 +33,8 @@ type fixed struct {
 	file  bool // the value is the path of a local file
 }
 
-// address finds the inputs that inputs, set, bind and the axes name.
+// address finds the inputs that inputs, set, bind and the axes name. It runs before the sweep is built,
+// because what an axis sets decides how its values are read.
 func (c *compilation) address() bool {
 	for _, s := range c.batch.Set {
 		c.fix(s, false)
@@ -52,13 +53,13 @@ func (c *compilation) address() bool {
 				Hinted(diag.Suggest(s.Name, c.axisNames())))
 		}
 	}
-	return len(c.uses) < maxAxes
+	return true // an axis too many is a finding of declareIn
 }
 
 // maxAxes bounds the axes of a sweep.
 const maxAxes = 200
 
-// fix enters a fixed value.
+// fix enters a fixed value, for each input that the address means.
 func (c *compilation) fix(s Setting, file bool) {
 	for _, t := range c.find(s.Name, s.Key) {
 		for _, f := range c.fixed {
@@ -81,7 +82,8 @@ func (c *compilation) find(text string, at diag.Place) []target {
 	return c.unlinked(found, at)
 }
 
-// unlinked gives the targets if no link feeds one of them.
+// unlinked gives the targets if no link feeds one of them; a promoted value with one such target is
+// refused as a whole.
 func (c *compilation) unlinked(found []target, at diag.Place) []target {
 	for _, t := range found {
 		if c.refuseLinked(t, at) {
@@ -91,7 +93,8 @@ func (c *compilation) unlinked(found []target, at diag.Place) []target {
 	return found
 }
 
-// refuseLinked says that a value would cut a link.
+// refuseLinked says that a value would cut a link, and whether it would. The finding names the node that
+// the link comes from, whose value is usually the one that was meant.
 func (c *compilation) refuseLinked(t target, at diag.Place) bool {
 	n := &c.graph.Nodes[t.node]
 	k := n.Input(t.input)
@@ -121,6 +124,7 @@ func closest(name string, names []string) string {
 }
 
 // declareAxes lists the axes in the order of the sweep: matrix with what is nested in it, zip, include.
+// The order decides which ${axis} a value may use.
 func (c *compilation) declareAxes() {
 	spec := c.batch.Sweep
 	c.declareIn(spec.Matrix, 0)
@@ -132,7 +136,8 @@ func (c *compilation) declareAxes() {
 	}
 }
 
-// declareIn lists the axes of one object of the sweep, each followed by those that its values nest.
+// declareIn lists the axes of one object of the sweep, each followed by those that its values nest. Eight
+// levels are what package sweep reads.
 func (c *compilation) declareIn(object *source.Value, depth int) {
 	if object == nil || depth > 8 {
 		return
@@ -162,6 +167,7 @@ func (c *compilation) use(name string) *axisUse {
 	return nil
 }
 
+// axisNames lists the axes in their order, for messages and for what reads ${name}.
 func (c *compilation) axisNames() []string {
 	out := make([]string, len(c.uses))
 	for i := range c.uses {
@@ -170,7 +176,8 @@ func (c *compilation) axisNames() []string {
 	return out
 }
 
-// markTexts finds the axes that are used as ${name}.
+// markTexts finds the axes that are used as ${name}: in set, in texts of the workflow, and in values of
+// other axes.
 func (c *compilation) markTexts() {
 	names := c.axisNames()
 	mark := func(text string) {
@@ -207,7 +214,9 @@ func eachString(v *source.Value, f func(string)) {
 	}
 }
 
-// bindAxis finds what an axis sets: what bind says, else what its own name is the address of.
+// bindAxis finds what an axis sets: what bind says, else what its own name is the address of. An axis of
+// neither must be used as ${name}: one that changes nothing would pay for the same picture again and
+// again.
 func (c *compilation) bindAxis(u *axisUse) {
 	for _, s := range c.batch.Bind {
 		if s.Name != u.name {
@@ -257,7 +266,8 @@ func (c *compilation) bindNode(u *axisUse, text string, at diag.Place) bool {
 	return true
 }
 
-// kindOf says whether the strings of an axis are read as ranges: all inputs that it sets are numbers.
+// kindOf says whether the strings of an axis are read as ranges: all inputs that it sets are numbers, and
+// integers if one of them is an INT.
 func (c *compilation) kindOf(name string) sweep.Kind {
 	u := c.use(name)
 	if u == nil || len(u.targets) == 0 {

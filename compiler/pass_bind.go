@@ -21,7 +21,8 @@ func (c *compilation) axes() bool {
 	return s != nil
 }
 
-// maxTable bounds the table of one slot's values.
+// maxTable bounds the table of one slot's values, in entries of eight bytes. What depends on more
+// combinations is computed each time it is asked for.
 const maxTable = 1 << 20
 
 // bind makes a slot of every input that set, inputs, an axis or a ${axis} in the workflow itself gives a value.
@@ -41,6 +42,8 @@ func (c *compilation) bind() bool {
 		s.text = interpolation(f.value, names, !c.isPrompt(f.target), &c.list)
 	}
 	c.workflowTexts(names)
+	// Axes last: an input that set and an axis name has the axis's value, and set's where the axis is
+	// absent.
 	for a := range r.axes {
 		if u := c.use(r.axes[a].Name); u != nil {
 			for _, t := range u.targets {
@@ -59,7 +62,8 @@ func (c *compilation) bind() bool {
 	return !c.list.Failed()
 }
 
-// slot finds or makes the slot of an input; its base is what the workflow holds.
+// slot finds or makes the slot of an input; its base is what the workflow holds. The pointer is good
+// until the next slot is made.
 func (c *compilation) slot(t target) *slot {
 	r := c.values
 	for i := range r.slots {
@@ -75,7 +79,8 @@ func (c *compilation) slot(t target) *slot {
 	return &r.slots[len(r.slots)-1]
 }
 
-// readAxisTexts finds the ${axis} in an axis's own values; they may name earlier axes only.
+// readAxisTexts finds the ${axis} in an axis's own values; they may name earlier axes only, so no two can
+// wait for each other.
 func (c *compilation) readAxisTexts(a int, names []string) {
 	axis := &c.values.axes[a]
 	for v := range axis.Len() {
@@ -101,7 +106,8 @@ func (c *compilation) readAxisTexts(a int, names []string) {
 	}
 }
 
-// workflowTexts makes slots of the workflow's own texts that hold ${axis}.
+// workflowTexts makes slots of the workflow's own texts that hold ${axis}. What the batch sets is passed
+// over: its text takes the place of the workflow's.
 func (c *compilation) workflowTexts(names []string) {
 	for i := range c.graph.Nodes {
 		n := &c.graph.Nodes[i]
@@ -117,11 +123,13 @@ func (c *compilation) workflowTexts(names []string) {
 	}
 }
 
+// hasSlot tells whether the batch gives an input a value.
 func (c *compilation) hasSlot(t target) bool {
 	return slices.ContainsFunc(c.values.slots, func(s slot) bool { return s.target == t })
 }
 
-// bindSlot lets an axis set an input, or search and replace in it.
+// bindSlot lets an axis set an input, or search and replace in it. A LoRA axis that is bound to a name
+// also sets the strengths of the same node.
 func (c *compilation) bindSlot(a int, t boundTarget) {
 	axis := &c.values.axes[a]
 	switch axis.Mode {
@@ -156,7 +164,8 @@ func (c *compilation) setBy(s *slot, a int, p part, t boundTarget) {
 	}
 }
 
-// findSearched holds that the text to search for is there to be replaced, where that can be told.
+// findSearched holds that the text to search for is there to be replaced, where that can be told: not in
+// texts that axes make.
 func (c *compilation) findSearched(s *slot, axis *sweep.Axis, t boundTarget) {
 	search := axis.Value(0).Value
 	if s.axis >= 0 || s.text != nil || s.base == nil || strings.Contains(s.base.Str(), search.Text) {
@@ -173,7 +182,8 @@ func (c *compilation) needsTarget(a int, u *axisUse) {
 	}
 }
 
-// depends lists the axes that a slot's value depends on, in order.
+// depends lists the axes that a slot's value depends on, in order: those in its text, those that set it,
+// and those in the values of these.
 func (c *compilation) depends(s *slot) []int {
 	seen := make([]bool, len(c.values.axes))
 	var add func(a int)
@@ -227,7 +237,8 @@ func (c *compilation) readUploads() {
 	}
 }
 
-// readTextUploads hashes the files whose paths are made with ${axis}.
+// readTextUploads hashes the files whose paths are made with ${axis}. Each combination is looked at once,
+// as far as the slot's table tells them apart.
 func (c *compilation) readTextUploads(s *slot) {
 	at := make([]int, len(c.values.axes))
 	seen := map[int]bool{}
@@ -245,7 +256,8 @@ func (c *compilation) readTextUploads(s *slot) {
 	}
 }
 
-// readUpload hashes a local file once, however many values name it.
+// readUpload hashes a local file once, however many values name it. A file that cannot be read is entered
+// empty, so that it is said once.
 func (c *compilation) readUpload(v *source.Value) {
 	if v.Kind != source.String {
 		c.list.Add(diag.Errorf("unreadable_file", diag.Of(v), "the path of a file is expected"))
@@ -261,7 +273,9 @@ func (c *compilation) readUpload(v *source.Value) {
 	c.values.uploads[v.Text] = f
 }
 
-// withValues gives the prompt with the batch's values: for each slot that of the first coordinate that has one.
+// withValues gives the prompt with the batch's values: for each slot that of the first coordinate that
+// has one. It is what the check sees; the values of the other coordinates are held against the same graph
+// one by one.
 func (c *compilation) withValues() *source.Value {
 	byNode := map[int][]*slot{}
 	for i := range c.values.slots {
@@ -298,7 +312,8 @@ func (c *compilation) has(coordinate int, at []int) bool {
 	return len(c.forms) == 1 || c.choice.form(at) == c.index
 }
 
-// patched gives a node with other values of some inputs; inputs that it does not have are added.
+// patched gives a node with other values of some inputs; inputs that it does not have are added. The node
+// given is not changed.
 func patched(node *source.Value, slots []*slot, value func(*slot) *source.Value) *source.Value {
 	out, inputs := *node, source.NewObject()
 	if given := node.Get("inputs"); given != nil {

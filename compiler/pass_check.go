@@ -9,7 +9,8 @@ import (
 	"github.com/comfyc/comfyc/compiler/source"
 )
 
-// serverErrors are the findings with which a server leaves out an output, or refuses the whole prompt.
+// serverErrors are the findings with which a server leaves out an output, or refuses the whole prompt. In
+// a prompt with another good output they come as warnings, as a server would answer 200.
 var serverErrors = []string{
 	"required_input_missing", "bad_linked_input", "return_type_mismatch", "invalid_input_type", "value_smaller_than_min",
 	"value_bigger_than_max", "value_not_in_list", "custom_validation_failed", "dependency_cycle",
@@ -17,7 +18,7 @@ var serverErrors = []string{
 }
 
 // saidElsewhere are lints that a batch's own findings take the place of.
-var saidElsewhere = []string{"nothing_saved", "partial_success"}
+var saidElsewhere = []string{"nothing_saved", "partial_success"} // of the batch: nothing_owed, and the errors themselves
 
 // check builds the graph with the batch's values and holds each further value of each slot against its definition. A batch pays for what it
 // asks for, so an output that a server would silently leave out is an error here.
@@ -25,6 +26,7 @@ func (c *compilation) check() bool {
 	opt := graph.Options{Files: c.fileExists}
 	g, verdict := graph.Build(c.withValues(), c.cat, opt)
 	c.graph = g
+	// The graph is new, and a value may have added an input, so indexes are looked up again.
 	for i := range c.values.slots {
 		s := &c.values.slots[i]
 		s.index = g.Nodes[s.node].Input(s.input)
@@ -64,7 +66,8 @@ func (c *compilation) fileExists(name string) bool {
 	return false
 }
 
-// setBySlot adds to a finding about a value of the batch where in the workflow it goes.
+// setBySlot adds to a finding about a value of the batch where in the workflow it goes. Findings about
+// anything else stay as they are.
 func (c *compilation) setBySlot(d diag.Diagnostic) diag.Diagnostic {
 	node := c.graph.Find(d.Node)
 	if node < 0 || d.Input == "" {
@@ -79,14 +82,15 @@ func (c *compilation) setBySlot(d diag.Diagnostic) diag.Diagnostic {
 	return d
 }
 
-// noted says where in the workflow a value of the batch goes.
+// noted says where in the workflow a value of the batch goes, in a note; none if both are in one file, as
+// in a batch that holds its workflow.
 func (c *compilation) noted(d diag.Diagnostic, s *slot) diag.Diagnostic {
 	n := &c.written.Nodes[s.node]
 	at := n.Key
 	if k := n.Input(s.input); k >= 0 {
 		at = n.Inputs[k].Key
 	}
-	if at.File == d.Place.File {
+	if at.File == d.Place.File { // there would be nothing to say that the place does not
 		return d
 	}
 	by := fmt.Sprintf("axis %q", s.name)
@@ -96,11 +100,13 @@ func (c *compilation) noted(d diag.Diagnostic, s *slot) diag.Diagnostic {
 	return d.Noted(at, "%s sets input %q of %s", by, s.input, describe(n))
 }
 
-// maxFindings ends the check of values: nobody reads more.
+// maxFindings ends the check of values: nobody reads more, and a wrong axis has a mistake in each of a
+// million values.
 const maxFindings = 100
 
-// checkSlots fills the tables of the slots with the values as they are sent. Every combination of axis values that a coordinate has is looked
-// at once.
+// checkSlots fills the tables of the slots with the values as they are sent. Every combination of axis
+// values that a coordinate has is looked at once. There are three ways, the cheapest first: what
+// templates made, slots of one axis, and a walk over all coordinates.
 func (c *compilation) checkSlots(checker *graph.Checker) {
 	at := make([]int, len(c.sweep.Axes))
 	before := c.list.Errors()
@@ -117,7 +123,8 @@ func (c *compilation) checkSlots(checker *graph.Checker) {
 	}
 }
 
-// checkDerived does it for what templates make of axis values.
+// checkDerived checks what templates make of axis values; equal values are one pointer, and checked once.
+// False if the slot is no such one.
 func (c *compilation) checkDerived(checker *graph.Checker, s *slot) bool {
 	before := c.list.Errors()
 	checked := map[*source.Value]*source.Value{}
@@ -143,7 +150,9 @@ func (c *compilation) checkValue(checker *graph.Checker, s *slot, v *source.Valu
 	return keepPlace(made, v)
 }
 
-// checkStraight does it without walking the coordinates, where a slot depends on one axis at most.
+// checkStraight checks a slot without walking the coordinates, where it depends on one axis at most: each
+// of the axis's values, and the case without the axis if some coordinate lacks it. False if it depends on
+// more, or has no table.
 func (c *compilation) checkStraight(checker *graph.Checker, s *slot, at []int) bool {
 	if len(s.axes) > 1 || s.size == 0 {
 		return false
@@ -183,7 +192,9 @@ func (c *compilation) sometimesAbsent(axis int) bool {
 	return false
 }
 
-// checkSlot computes, checks and keeps a slot's value at a coordinate, unless that was done.
+// checkSlot computes, checks and keeps a slot's value at a coordinate, unless that was done. A slot
+// without a table keeps nothing, and a text that would pass the bound of memory is made again when it is
+// asked for.
 func (c *compilation) checkSlot(checker *graph.Checker, s *slot, at []int) {
 	key := 0
 	if s.values != nil {

@@ -18,7 +18,7 @@ func (c *compilation) endpoint() bool {
 	if file != nil {
 		var findings []diag.Diagnostic
 		known, findings = readEndpoints(file)
-		if c.list.Add(findings...); len(findings) > 0 {
+		if c.list.Add(findings...); len(findings) > 0 { // what is configured is not known, so nothing is said of names
 			return true
 		}
 	}
@@ -30,13 +30,31 @@ func (c *compilation) endpoint() bool {
 		c.pickEndpoint(v, known, file, fromUser)
 	}
 	c.affordable()
+	if file != nil && c.src.FS == nil {
+		c.spare = spareEndpoints(known, filepath.Dir(file.Name), fromUser, c.src.Env)
+	}
 	if e := c.batch.Prompts.Expand; e != nil {
 		c.pickExpander(e.at.Get("endpoint"), known, file, fromUser)
 	}
 	return true
 }
 
-// pickExpander finds the endpoint that expands prompts. Its key is looked for when it is asked.
+// spareEndpoints decodes an endpoint of the file when it is asked for.
+func spareEndpoints(known []source.Member, dir string, fromUser bool, env func(string) (string, bool)) func(string) (EndpointConfig, bool) {
+	return func(name string) (EndpointConfig, bool) {
+		for _, m := range known {
+			if m.Key == name {
+				l := &loader{env: env, fromUser: fromUser, files: reader{dir: dir}}
+				e := l.decode(name, m.Value)
+				return e, len(l.list.Sorted()) == 0
+			}
+		}
+		return EndpointConfig{}, false
+	}
+}
+
+// pickExpander finds the endpoint that expands prompts. Its key is looked for when it is asked: a plan
+// with stored answers needs none.
 func (c *compilation) pickExpander(v *source.Value, known []source.Member, file *source.File, fromUser bool) {
 	var names []string
 	for _, m := range known {
@@ -63,7 +81,8 @@ func (c *compilation) pickExpander(v *source.Value, known []source.Member, file 
 	c.list.Add(d)
 }
 
-// wanted lists the endpoints by name or as they are written: those of the command line, else the batch's, else the preview.
+// wanted lists the endpoints by name or as they are written: those of the command line, else the batch's,
+// else the preview, which costs nothing.
 func (c *compilation) wanted() []*source.Value {
 	var names []*source.Value
 	for _, name := range c.src.Endpoints {
@@ -78,7 +97,8 @@ func (c *compilation) wanted() []*source.Value {
 	return names
 }
 
-// inlineEndpoint takes an endpoint that is written out in the batch. A batch that came over a network may name endpoints only.
+// inlineEndpoint takes an endpoint that is written out in the batch. A batch that came over a network may
+// name endpoints only. Without a name it is called after its type and its place: runpod-2.
 func (c *compilation) inlineEndpoint(i int, v *source.Value) {
 	if c.src.FS != nil {
 		c.list.Add(diag.Errorf("not_here", diag.Of(v), "a batch that is sent to a service names endpoints, it does not describe them"))
@@ -128,7 +148,9 @@ func (c *compilation) pickEndpoint(v *source.Value, known []source.Member, file 
 	c.list.Add(d)
 }
 
-// endpointsFile finds where the endpoints of a batch are configured: the file that was asked for, else the one beside the batch, else the user's own.
+// endpointsFile finds where the endpoints of a batch are configured: the file that was asked for, else
+// the one beside the batch, else the user's own. The second result says that it is the user's own, so
+// that its keys may go where it sends them. A batch over a network has no file beside it.
 func (c *compilation) endpointsFile() (*source.File, bool) {
 	read := func(path string) *source.File {
 		f, err := source.ReadFile(path)
@@ -156,7 +178,8 @@ func (c *compilation) endpointsFile() (*source.File, bool) {
 	return nil, false
 }
 
-// besideBatch tells whether a file lies in the batch's folder or below it, where a cloned repository could have put it.
+// besideBatch tells whether a file lies in the batch's folder or below it, where a cloned repository
+// could have put it. In doubt it does.
 func (c *compilation) besideBatch(file string) bool {
 	dir, err1 := filepath.Abs(c.files.dir)
 	at, err2 := filepath.Abs(file)

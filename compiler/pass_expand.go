@@ -8,7 +8,8 @@ import (
 	"github.com/comfyc/comfyc/nodes/script"
 )
 
-// maxTemplateRuns bounds the distinct combinations of axis values that feed templates.
+// maxTemplateRuns bounds the distinct combinations of axis values that feed templates: each is a run of a
+// script.
 const maxTemplateRuns = 100_000
 
 // expand replaces the nodes that use templates by what the templates make of the batch's values. From here on the graphs are the expanded ones. Axes
@@ -36,7 +37,8 @@ func (c *compilation) expand() bool {
 	return !c.list.Failed()
 }
 
-// feedingSlots parts the slots that set inputs of templates from the others.
+// feedingSlots parts the slots that set inputs of templates from the others. The former are gone with
+// their nodes once the templates are expanded.
 func (c *compilation) feedingSlots() (feeding, rest []slot) {
 	for _, s := range c.values.slots {
 		if _, is := c.scripts.Class(c.graph.Nodes[s.node].Class); is {
@@ -74,7 +76,8 @@ func (c *compilation) expandAt(feeding []slot, at []int) *script.Expansion {
 	return e
 }
 
-// fed adds to a finding about a value that feeds a template where in the workflow it goes.
+// fed adds to a finding about a value that feeds a template where in the workflow it goes. Findings in
+// the script itself keep their place there.
 func (c *compilation) fed(d diag.Diagnostic, feeding []slot) diag.Diagnostic {
 	for i := range feeding {
 		s := &feeding[i]

@@ -16,22 +16,22 @@ const maxForms = 256
 // others the values that differ.
 type expanding struct {
 	*compilation
-	feeding, rest []slot // the inputs of templates that the batch gives a value, and all others
-	shapes        map[string]*growing
+	feeding, rest []slot              // the inputs of templates that the batch gives a value, and all others
+	shapes        map[string]*growing // by what shapeOf writes
 }
 
 // growing is a form while expansions are added to it.
 type growing struct {
 	*form
-	rows    int
+	rows    int // expansions that were added, and the length of each slot's derived values
 	derived []derivation
 }
 
 // derivation is an input that differs between the expansions of a form.
 type derivation struct {
-	slot        int // index in form.values.slots
-	node, input int // indexes in the prompt and in the node's inputs
-	known       map[string]*source.Value
+	slot        int                      // index in form.values.slots
+	node, input int                      // indexes in the prompt and in the node's inputs
+	known       map[string]*source.Value // by what appendValue writes
 }
 
 // feedingAxes lists the axes that feed templates, in order.
@@ -43,7 +43,8 @@ func (x *expanding) feedingAxes() (axes []int) {
 	return slices.Compact(axes)
 }
 
-// each expands once for each combination of the feeding axes that a coordinate has.
+// each expands once for each combination of the feeding axes that a coordinate has. False ends the pass:
+// too many, cancelled, or a script that hangs.
 func (x *expanding) each(axes []int) bool {
 	x.choice.table = newTable(axes, x.values.axes, maxTable)
 	if x.choice.size == 0 {
@@ -97,7 +98,9 @@ func (x *expanding) take(e *script.Expansion, coordinate int) *growing {
 	return g
 }
 
-// shapeOf writes down what an expanded prompt is apart from its values: ids, classes, the names of inputs, links and other lists.
+// shapeOf writes down what an expanded prompt is apart from its values: ids, classes, the names of
+// inputs, links and other lists. Prompts of one shape can share a graph, since the checks of a graph
+// depend on nothing else but values.
 func shapeOf(prompt *source.Value) string {
 	var text []byte
 	for i := range prompt.Members {
@@ -131,7 +134,9 @@ func (x *expanding) newForm(e *script.Expansion, coordinate int) *form {
 	return &form{index: len(x.forms), first: coordinate, prompt: e.Prompt, written: g, graph: g, expansion: e, values: &values}
 }
 
-// grow adds an expansion of the form's shape: inputs that differ from the first one become slots, and each slot gets its value.
+// grow adds an expansion of the form's shape: inputs that differ from the first one become slots, and
+// each slot gets its value. Prompts of one shape have the same nodes and inputs in the same order, so
+// they are compared by index.
 func (g *growing) grow(prompt *source.Value, t table) {
 	for i := range prompt.Members {
 		first, now := g.prompt.Members[i].Value.Get("inputs"), prompt.Members[i].Value.Get("inputs")
@@ -165,7 +170,8 @@ func (g *growing) derives(node, input int) bool {
 	return slices.ContainsFunc(g.derived, func(d derivation) bool { return d.node == node && d.input == input })
 }
 
-// derive makes a slot of an input that had the same value in all expansions so far.
+// derive makes a slot of an input that had the same value in all expansions so far: the rows before this
+// one get that value.
 func (g *growing) derive(node, input int, base source.Member, t table) {
 	n := g.graph.Find(g.prompt.Members[node].Key)
 	d := derivation{slot: len(g.values.slots), node: node, input: input, known: map[string]*source.Value{}}
@@ -174,7 +180,7 @@ func (g *growing) derive(node, input int, base source.Member, t table) {
 	g.values.slots, g.derived = append(g.values.slots, s), append(g.derived, d)
 }
 
-// intern keeps one of all equal values.
+// intern keeps one of all equal values: a thousand expansions with two different values hold two.
 func (d *derivation) intern(v *source.Value) *source.Value {
 	key := string(appendValue(nil, v))
 	known, ok := d.known[key]
@@ -185,6 +191,7 @@ func (d *derivation) intern(v *source.Value) *source.Value {
 	return known
 }
 
+// tooMany says that the combinations are too many, at the first axis that feeds a template.
 func (x *expanding) tooMany(axes []int) bool {
 	x.list.Add(diag.Errorf("too_many_expansions", x.values.axes[axes[0]].Key, "the axes that feed templates have more than %d combinations", maxTemplateRuns).
 		Hinted("set an input of an ordinary node, or sample the sweep"))

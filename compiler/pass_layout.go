@@ -7,7 +7,8 @@ import (
 	"github.com/comfyc/comfyc/compiler/diag"
 )
 
-// layout holds that the gallery's axes exist.
+// layout holds that the gallery's axes exist. Names that end with # are axes of prompt variants, which
+// are made later; sidesExist looks at those.
 func (c *compilation) layout() bool {
 	names := c.axisNames()
 	for _, side := range []string{"rows", "cols", "pages"} {

@@ -1,3 +1,7 @@
+// Names of files, settled before anything is rendered: a render that was paid for must not be overwritten
+// by another one. What is not known yet (the real size, the index in an image batch) counts as equal for
+// all, so such tokens alone tell no two renders apart.
+
 package compiler
 
 import (
@@ -30,7 +34,7 @@ func (c *compilation) names() bool {
 		c.list.Add(diag.Errorf("bad_filename", c.inPattern(problem.Start, problem.End), "output.filename: %s", problem.Message).
 			Hinted(suggestToken(c.batch.Output.Filename[problem.Start:problem.End], p)))
 	}
-	if len(problems) > 0 {
+	if len(problems) > 0 { // the compilation goes on: it may find more, and then gives no plan
 		return true
 	}
 	p.pattern, p.tokens = pattern, map[string]token{}
@@ -65,8 +69,9 @@ func suggestToken(text string, p *Plan) string {
 	return ""
 }
 
-// FileName gives the path, without extension, under which a picture of a coordinate is kept: relative to the folder of the pictures, with
-// forward slashes. Pictures of one render that differ in none of the tokens share it; the collector numbers them.
+// FileName gives the path, without extension, under which a picture of a coordinate is kept: relative to
+// the folder of the pictures, with forward slashes. Pictures of one render that differ in none of the
+// tokens share it; the collector numbers them. coordinate is an index below Coordinates.
 func (p *Plan) FileName(coordinate int, facts Facts) string {
 	at := make([]int, len(p.axes))
 	p.sweep.At(coordinate, at)
@@ -87,7 +92,7 @@ func (p *Plan) tokenText(text string, coordinate int, at []int, facts Facts) (st
 		if v := t.value(at); v != nil {
 			return sweep.Text(v), true
 		}
-		return "none", true
+		return "none", true // an axis or input that this coordinate lacks
 	case t.axis >= 0:
 		if at[t.axis] < 0 {
 			return "none", true
@@ -98,6 +103,7 @@ func (p *Plan) tokenText(text string, coordinate int, at []int, facts Facts) (st
 	case "seed":
 		return p.formAt(at).seedAt(at), true
 	case "index":
+		// As many digits as the last coordinate has, so that names sort.
 		return fmt.Sprintf("%0*d", len(strconv.Itoa(max(p.Coordinates()-1, 0))), coordinate), true
 	case "batch":
 		return strconv.Itoa(facts.Batch), true
@@ -109,13 +115,15 @@ func (p *Plan) tokenText(text string, coordinate int, at []int, facts Facts) (st
 	return filename.Calendar(text, facts.Time)
 }
 
-// hashedName is a render's name as a number, for finding equal ones in little memory.
+// hashedName is a render's name as a number, for finding equal ones in little memory: 16 bytes each, and
+// a name is made again where hashes are equal.
 type hashedName struct {
 	hash   uint64
 	render int32
 }
 
-// unique holds that the names of all renders differ, also where capital letters do not count. Names with %index% always do.
+// unique holds that the names of all renders differ, also where capital letters do not count. Names with
+// %index% always do. Of a render with several coordinates the first counts.
 func (c *compilation) unique() {
 	p := c.plan
 	if _, ok := p.tokens["index"]; ok || p.Len() < 2 {
@@ -146,13 +154,15 @@ func (c *compilation) unique() {
 // nameOf gives the folded name of a render.
 func (p *Plan) nameOf(render int) string { return filename.Key(p.FileName(p.firstOf(render), Facts{})) }
 
+// hashName is FNV-1a: quick, and repeats only cost a comparison.
 func hashName(name string) uint64 {
 	h := fnv.New64a()
 	io.WriteString(h, name)
 	return h.Sum64()
 }
 
-// sameName reports two renders with one name, and the axis that would tell them apart.
+// sameName reports the first two renders with one name, how many more there are, and the axis that would
+// tell them apart.
 func (c *compilation) sameName(a, b, clashes int) {
 	p := c.plan
 	d := diag.Errorf("same_filename", c.inPattern(0, len(c.batch.Output.Filename)), "two renders would have the same file name %q", p.FileName(p.firstOf(a), Facts{}))

@@ -15,7 +15,8 @@ type token struct {
 	value func(at []int) *source.Value // of an input: its value at a coordinate, nil where it has none; nil for other tokens
 }
 
-// token finds what a token means.
+// token finds what a token means; false after a finding. What neither is an axis nor one of the plain
+// tokens is the address of an input.
 func (c *compilation) token(part filename.Part) (token, bool) {
 	p := c.plan
 	if name, ok := strings.CutPrefix(part.Text, "axis."); ok {
@@ -38,7 +39,9 @@ func (c *compilation) token(part filename.Part) (token, bool) {
 	return token{axis: -1}, true
 }
 
-// inputToken finds the input that a token names: in the workflow as its author wrote it, else among what templates make.
+// inputToken finds the input that a token names: in the workflow as its author wrote it, else among what
+// templates make. Addresses of subgraphs work here as in set; of a promoted value that goes to several
+// inputs the first one is read, as all hold the same.
 func (c *compilation) inputToken(part filename.Part) (token, bool) {
 	var value func(at []int) *source.Value
 	address, wrong := part.Text, &addressError{}
@@ -94,7 +97,8 @@ func (c *compilation) templateInput(address string) (func(at []int) *source.Valu
 	return func([]int) *source.Value { return v }, nil
 }
 
-// formsInput finds an input in each form that has it.
+// formsInput finds an input in each form that has it. A coordinate whose form lacks it gives nil, printed
+// as "none". Nil without an error means that the input is a link everywhere.
 func (c *compilation) formsInput(address string) (func(at []int) *source.Value, *addressError) {
 	refs := make([]*inputRef, len(c.forms))
 	var wrong *addressError

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path"
 	"slices"
+	"strings"
 
 	"github.com/comfyc/comfyc/compiler/diag"
 	"github.com/comfyc/comfyc/compiler/prompt"
@@ -24,6 +25,7 @@ type Prompts struct {
 	at *source.Member // the whole; nil if the batch has none, and braces stay
 }
 
+// decodePrompts reads prompts, with the defaults; the zero value means that braces are plain text.
 func decodePrompts(m *source.Member) Prompts {
 	if m == nil {
 		return Prompts{}
@@ -39,7 +41,8 @@ func decodePrompts(m *source.Member) Prompts {
 	return p
 }
 
-// prompting is the state of the pass prompts: the texts of each group of inputs at each coordinate, and what they stand for.
+// prompting is the state of the pass prompts: the texts of each group of inputs at each coordinate, and
+// what they stand for. It lives as long as the pass.
 type prompting struct {
 	*compilation
 	lib      *prompt.Library
@@ -48,14 +51,15 @@ type prompting struct {
 	groups   []*promptGroup
 }
 
-// promptGroup is inputs that hold the same text at every coordinate, and so the same variant.
+// promptGroup is inputs that hold the same text at every coordinate, and so the same variant: clip_l and
+// t5xxl of one prompt must not draw apart.
 type promptGroup struct {
 	name   string
 	key    diag.Place
-	slots  []int       // indexes of the resolver's slots
-	of     []int32     // by coordinate: the number of its text
-	texts  []groupText // distinct ones
-	values []sweep.Value
+	slots  []int          // indexes of the resolver's slots
+	of     []int32        // by coordinate: the number of its text
+	texts  []groupText    // distinct ones
+	values []sweep.Value  // of its axis: the variants of all texts
 	index  map[string]int // the variants that a draw gave before
 	expand bool           // a language model writes its texts
 }
@@ -67,8 +71,9 @@ type groupText struct {
 	from, n  int              // its variants in mode all
 }
 
-// prompts gives every coordinate the variants of its dynamic prompts: an axis NAME# for each group of inputs whose text is dynamic somewhere.
-// The variants multiply what is left of the sweep.
+// prompts gives every coordinate the variants of its dynamic prompts: an axis NAME# for each group of
+// inputs whose text is dynamic somewhere. The variants multiply what is left of the sweep: {a|b} at six
+// coordinates is twelve.
 func (c *compilation) prompts() bool {
 	if c.batch.Prompts.at == nil {
 		return true
@@ -93,7 +98,8 @@ func (c *compilation) prompts() bool {
 	return c.sidesExist()
 }
 
-// load reads the wildcards.
+// load reads the wildcards. A library that is too large ends the pass; single files that cannot be read
+// are warnings.
 func (p *prompting) load() bool {
 	name := p.batch.Prompts.Wildcards
 	if name == "" {
@@ -129,7 +135,8 @@ func (r reader) folder(name string) (fs.FS, error) {
 	return os.DirFS(at), err
 }
 
-// isPrompt tells that an input takes a text in which braces are expanded: one that the catalogue calls dynamic or that has several lines.
+// isPrompt tells that an input takes a text in which braces are expanded: one that the catalogue calls
+// dynamic or that has several lines. The braces of a JSON text in a one-line input stay as they are.
 func (c *compilation) isPrompt(t target) bool {
 	if c.batch.Prompts.at == nil {
 		return false
@@ -166,7 +173,8 @@ func (p *prompting) own() {
 	}
 }
 
-// find lists the groups of the slots that are prompts.
+// find lists the groups of the slots that are prompts. Slots are in one group if the same axes make their
+// texts, and, where those may be absent, if what stands there then is equal.
 func (p *prompting) find() []*promptGroup {
 	p.own()
 	var out []*promptGroup
@@ -194,7 +202,8 @@ func (p *prompting) find() []*promptGroup {
 	return out
 }
 
-// texts finds the text of a group at every coordinate, and reads each distinct one once.
+// texts finds the text of a group at every coordinate, and reads each distinct one once. The table's key
+// saves making a text that was made before.
 func (p *prompting) texts(g *promptGroup) {
 	s := &p.values.slots[g.slots[0]]
 	at := make([]int, len(p.sweep.Axes))
@@ -229,7 +238,8 @@ func (p *prompting) texts(g *promptGroup) {
 	}
 }
 
-// template reads a text.
+// template reads a text; nil for what is no text, and for one with mistakes, which are said the first
+// time.
 func (p *prompting) template(v *source.Value) *prompt.Template {
 	if v == nil || v.Kind != source.String {
 		return nil
@@ -240,6 +250,9 @@ func (p *prompting) template(v *source.Value) *prompt.Template {
 		t, findings = prompt.Parse(v, p.lib, prompt.Options{Reserved: p.reserved, Seed: p.batch.Seed})
 		p.list.Add(findings...)
 		p.read[v.Text] = t
+		if t != nil && t.Count().IsUint64() && t.Count().Uint64() == 1 && t.All(0) == "" && strings.TrimSpace(v.Text) != "" {
+			p.list.Add(diag.Warnf("prompt_empty", diag.Of(v), "the whole prompt is a comment, so an empty text is sent").Hinted(`write \# for a # that belongs to the prompt`))
+		}
 	}
 	return t
 }

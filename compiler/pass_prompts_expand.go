@@ -1,3 +1,6 @@
+// Prompts that a language model writes on. What it answers is kept in a file beside the batch, and the
+// compilation reads only that file: so equal files still give equal plans, and nothing is asked twice.
+
 package compiler
 
 import (
@@ -81,7 +84,8 @@ func (p *prompting) positives() (out []target) {
 	return out
 }
 
-// expandTexts lets the texts of the expanded groups be replaced by what a language model makes of them, in all sets.
+// expandTexts lets the texts of the expanded groups be replaced by what a language model makes of them,
+// in all sets. The sets were made of the batch's own texts and are rewritten in place.
 func (p *prompting) expandTexts(sets []sweep.Variants) bool {
 	e := p.batch.Prompts.Expand
 	if e == nil {
@@ -103,7 +107,8 @@ func (p *prompting) expandTexts(sets []sweep.Variants) bool {
 	return !p.list.Failed()
 }
 
-// questions lists the distinct prompts that are to be expanded.
+// questions lists the distinct prompts that are to be expanded, in the order of the sweep; empty ones are
+// none. False after a finding.
 func (p *prompting) questions() (prompts []*source.Value, ok bool) {
 	seen := map[string]bool{}
 	for _, g := range p.groups {
@@ -152,6 +157,7 @@ func (p *prompting) askMissing(a *answers, prompts []*source.Value) bool {
 	return true
 }
 
+// questionKey names the question that a prompt is, as the file of answers does.
 func (p *prompting) questionKey(text string) string {
 	return p.batch.Prompts.Expand.key(text, p.batch.Seed)
 }
@@ -185,12 +191,14 @@ func areWord(n int) string {
 // saveEvery is after how many answers the file is written: so many at most are asked again after a crash.
 const saveEvery = 8
 
-// ask puts the questions and stores what comes. What was answered is kept also if something else goes wrong.
+// ask puts the questions and stores what comes. What was answered is kept also if something else goes
+// wrong. Answers come from one goroutine at a time, so nothing is locked here.
 func (p *prompting) ask(a *answers, missing []*source.Value) bool {
 	e := p.batch.Prompts.Expand
 	questions := make([]Question, len(missing))
 	for i, v := range missing {
 		q := Question{Endpoint: p.expander, Model: e.Model, Instruction: e.Instruction, Prompt: v.Text, Count: e.Count, Temperature: e.Temperature, MaxTokens: e.MaxTokens, Timeout: e.Timeout}
+		// 31 bits, as some servers take seeds as signed 32-bit numbers.
 		q.Seed = uint64(binary.BigEndian.Uint32([]byte(p.questionKey(v.Text))) >> 1)
 		questions[i] = q
 	}
@@ -237,7 +245,8 @@ func askFinding(err error, prompt *source.Value, e *PromptExpansion) diag.Diagno
 	return d.Noted(e.place("endpoint"), "%s of %s was asked to expand this prompt", e.Model, e.Endpoint)
 }
 
-// answered puts the answers in the place of a group's texts. The k-th text becomes those from starts[k] to starts[k+1].
+// answered puts the answers in the place of a group's texts. The k-th text becomes those from starts[k]
+// to starts[k+1]; starts has one entry more than there were texts. A text that is empty or none stays.
 func (p *prompting) answered(g *promptGroup, a *answers) (starts []int) {
 	e := p.batch.Prompts.Expand
 	var out []sweep.Value
@@ -299,7 +308,8 @@ func (p *prompting) textsOf(stored answer) (out []sweep.Value) {
 	return out
 }
 
-// spread lets the values of axis k in all sets be those that came of them.
+// spread lets the values of axis k in all sets be those that came of them. A range of values becomes the
+// range of all their answers; a row of draws one row for each answer.
 func spread(sets []sweep.Variants, k int, starts []int) {
 	for i := range sets {
 		s := &sets[i]

@@ -51,7 +51,8 @@ func (p *prompting) vary() bool {
 	return true
 }
 
-// textsAt names the texts of all groups at a coordinate.
+// textsAt names the texts of all groups at a coordinate: coordinates with the same texts share a set of
+// variants.
 func (p *prompting) textsAt(i int) string {
 	var b strings.Builder
 	for _, g := range p.groups {
@@ -60,6 +61,7 @@ func (p *prompting) textsAt(i int) string {
 	return b.String()
 }
 
+// tooMany says how a prompt with too many variants can be cut down.
 func (p *prompting) tooMany(message string, at diag.Place) {
 	p.list.Add(diag.Errorf("too_many_renders", at, "%s", message).Hinted("prompts: {mode: random, count: 50} draws some; in mode all, count: 50 takes the first ones of each text"))
 }
@@ -79,7 +81,8 @@ func (p *prompting) variantsAt(i int) (v sweep.Variants, ok bool) {
 	return v, true
 }
 
-// enumerate makes the variants of a text in mode all; equal ones are one.
+// enumerate makes the variants of a text in mode all; equal ones are one. The count is looked at before
+// anything is made: it may have a thousand digits.
 func (p *prompting) enumerate(g *promptGroup, t *groupText) bool {
 	t.from = len(g.values)
 	if t.template == nil {
@@ -106,10 +109,12 @@ func (p *prompting) enumerate(g *promptGroup, t *groupText) bool {
 	return true
 }
 
+// textValue makes a variant, at the place of the text that it comes from.
 func textValue(text string, at *source.Value) sweep.Value {
 	return sweep.Value{Value: source.NewString(text).At(at), Label: text}
 }
 
+// orNull lets null stand for "no value here", which variantOf undoes.
 func orNull(v *source.Value) *source.Value {
 	if v == nil {
 		return source.NewNull()
@@ -138,7 +143,8 @@ func (p *prompting) draws(i int) (rows [][]int) {
 	return rows
 }
 
-// draw gives the number of the n-th draw of a text on the axis of its group.
+// draw gives the number of the n-th draw of a text on the axis of its group. What was drawn before, for
+// any coordinate, has its number already.
 func (p *prompting) draw(g *promptGroup, t *groupText, n int) int {
 	v := sweep.Value{Value: orNull(t.value), Label: sweep.Text(t.value)}
 	if t.template != nil && p.batch.Prompts.Mode == "random" {
@@ -156,7 +162,8 @@ func (p *prompting) draw(g *promptGroup, t *groupText, n int) int {
 	return have
 }
 
-// bindVariants lets the slots of each group take its axis.
+// bindVariants lets the slots of each group take its axis. Their values then depend on that axis alone,
+// whatever made the text.
 func (p *prompting) bindVariants(first int) {
 	r := p.values
 	r.axes = p.sweep.Axes

@@ -50,7 +50,8 @@ func (c *compilation) reduce() bool {
 	return true
 }
 
-// merge finds the nodes that are equal to an earlier one at every coordinate.
+// merge finds the nodes that are equal to an earlier one at every coordinate. Sources come first, so a
+// chain that is there twice is found node by node.
 func (c *compilation) merge() {
 	f := c.form
 	f.twins = map[int]int{}
@@ -71,8 +72,9 @@ func (c *compilation) merge() {
 	c.remark("equal_node", merged, "is not sent: an equal node does its work", "are not sent: equal nodes do their work")
 }
 
-// likeness gives a text that equal nodes share. Nodes are left alone that give files, that the batch sets, that call a paid service, or of whose
-// class nothing is known: two of them may be meant.
+// likeness gives a text that equal nodes share. Nodes are left alone that give files, that the batch
+// sets, that call a paid service, or of whose class nothing is known: two of them may be meant. It writes
+// as meaning does in the package graph, but by what is sent.
 func (f *form) likeness(node int) (string, bool) {
 	n := &f.graph.Nodes[node]
 	if n.Def == nil || n.Def.OutputNode || n.Def.APINode || f.outputOf(node) != nil {
@@ -124,7 +126,9 @@ func (c *compilation) remark(code string, list []int, one, many string) {
 	c.list.Add(diag.Infof(code, c.graph.Nodes[list[0]].Key, "%s %s", strings.Join(names, ", "), says))
 }
 
-// extras adds the nodes that are sent although no owed output needs them. Dead ones may stand in any order, so they get their ids first.
+// extras adds the nodes that are sent although no owed output needs them. Dead ones may stand in any
+// order, so they get their ids first. A job of several renders has none of these: they would be there
+// once for each.
 func (e *emitter) extras() {
 	for _, i := range e.idle {
 		e.ids[i] = e.graph.Nodes[i].ID

@@ -6,7 +6,8 @@ import (
 	"github.com/comfyc/comfyc/compiler/diag"
 )
 
-// render gives every coordinate its render: equal graphs are one.
+// render gives every coordinate its render: equal graphs are one. It is the one pass that always walks all
+// coordinates; every 4096 it looks at whether it is to stop.
 func (c *compilation) render() bool {
 	p := c.plan
 	n := p.sweep.Len()
@@ -51,12 +52,14 @@ func (p *Plan) share(coordinate, render int) {
 	p.renderOf[coordinate] = int32(render)
 }
 
-// idSet finds the index of an id, with four bytes for each: a table of indexes, open addressing, at most half full.
+// idSet finds the index of an id, with four bytes for each: a table of indexes, open addressing, at most half
+// full. Ids are hashes, so their own bits place them; a Go map would hold all of them a second time.
 type idSet struct {
 	slots []int32 // index + 1, 0 for free
 	mask  uint64
 }
 
+// newIDSet makes a set for n ids; it does not grow.
 func newIDSet(n int) *idSet {
 	size := 16
 	for size < 2*n {
@@ -65,6 +68,7 @@ func newIDSet(n int) *idSet {
 	return &idSet{make([]int32, size), uint64(size - 1)}
 }
 
+// find gives the index of an id, -1 if it is not there.
 func (s *idSet) find(id RenderID, ids []RenderID) int {
 	for k := binary.LittleEndian.Uint64(id[:8]) & s.mask; s.slots[k] != 0; k = (k + 1) & s.mask {
 		if i := int(s.slots[k]) - 1; ids[i] == id {
@@ -74,6 +78,7 @@ func (s *idSet) find(id RenderID, ids []RenderID) int {
 	return -1
 }
 
+// add enters an id that is not there yet.
 func (s *idSet) add(id RenderID, index int) {
 	k := binary.LittleEndian.Uint64(id[:8]) & s.mask
 	for s.slots[k] != 0 {

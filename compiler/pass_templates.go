@@ -15,7 +15,9 @@ func isScript(name string) bool {
 	return strings.HasSuffix(lower, ".js") || strings.HasSuffix(lower, ".ts")
 }
 
-// templates loads the scripts of the batch: those that templates names, and the workflow if it is one. Their classes are known from here on.
+// templates loads the scripts of the batch: those that templates names, and the workflow if it is one.
+// Their classes are known from here on. They run in a process of their own, which lives until the
+// compilation ends.
 func (c *compilation) templates() bool {
 	names := slices.Clone(c.batch.Templates)
 	if isScript(c.batch.Workflow.Str()) {

@@ -13,7 +13,7 @@ import (
 // which outputs it gives back. What no endpoint can run is an error; what some cannot is a warning.
 func (c *compilation) workers() bool {
 	unfit := make([][]diag.Diagnostic, len(c.configs))
-	lacking := 0
+	lacking := 0 // endpoints that cannot run the plan
 	for i := range c.configs {
 		unfit[i] = c.unfit(&c.configs[i])
 		if slices.ContainsFunc(unfit[i], func(d diag.Diagnostic) bool { return d.Severity == diag.Error }) {
@@ -35,7 +35,8 @@ func (c *compilation) workers() bool {
 	return true
 }
 
-// unfit lists what one endpoint's worker lacks.
+// unfit lists what one endpoint's worker lacks, over all forms; what is not known of a worker is taken to
+// be there.
 func (c *compilation) unfit(e *EndpointConfig) (out []diag.Diagnostic) {
 	w := graph.Worker{Endpoint: e.Name, Models: e.Models, Aliases: e.Aliases}
 	w.Profile, _ = nodes.ProfileOf(e.Worker)
@@ -64,7 +65,7 @@ func (c *compilation) unfit(e *EndpointConfig) (out []diag.Diagnostic) {
 	return out
 }
 
-// owes tells whether a node is among the plan's outputs.
+// owes tells whether a node, by its id, is among the outputs of the form at hand.
 func (c *compilation) owes(id string) bool {
 	return slices.ContainsFunc(c.outputs, func(o output) bool { return c.graph.Nodes[o.node].ID == id })
 }
@@ -75,7 +76,7 @@ func (c *compilation) varies(id, input string) bool {
 	return i >= 0 && c.values.find(i, c.graph.Nodes[i].Input(input)) != nil
 }
 
-// unfitValues looks at each value that the batch gives a model's input.
+// unfitValues looks at each value that the batch gives a model's input, by a graph of that node alone.
 func (c *compilation) unfitValues(w graph.Worker) (out []diag.Diagnostic) {
 	for i := range c.values.slots {
 		s := &c.values.slots[i]

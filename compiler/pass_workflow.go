@@ -10,7 +10,8 @@ import (
 	"github.com/comfyc/comfyc/compiler/source"
 )
 
-// workflow reads the workflow and brings it into API form.
+// workflow reads the workflow and brings it into API form. False after a finding without which nothing
+// can go on.
 func (c *compilation) workflow() bool {
 	c.request = c.batch.Workflow
 	if isScript(c.request.Str()) {
@@ -36,7 +37,7 @@ func (c *compilation) workflow() bool {
 	if !ok {
 		c.list.Add(findings...)
 	}
-	c.prompt, c.converted = prompt, findings
+	c.prompt, c.converted = prompt, findings // warnings wait for the check, which joins them with its own
 	c.keepDrawing(c.request)
 	return ok
 }

@@ -1,3 +1,6 @@
+// What the rest of the program sees of a plan. Everything here is data: indexes count from 0, times are
+// durations, sizes are bytes, and no field is a secret.
+
 package compiler
 
 import (

@@ -13,13 +13,16 @@ import (
 	"github.com/comfyc/comfyc/compiler/sweep"
 )
 
-// Plan is all renders of a batch. It is what the scheduler works through and what galleries are made from: data, without any I/O.
+// Plan is all renders of a batch. It is what the scheduler works through and what galleries are made
+// from: data, without any I/O. Renders and coordinates are numbers; what they stand for is computed when
+// it is asked for, so a plan of a million takes the memory of its ids.
 type Plan struct {
 	batch   *Batch
 	sweep   *sweep.Sweep
 	configs []EndpointConfig
-	axes    []Axis    // without values until Axes is called
-	filled  sync.Once // the values
+	spare   func(name string) (EndpointConfig, bool) // see OtherEndpoint; nil if there is no endpoints file
+	axes    []Axis                                   // without values until Axes is called
+	filled  sync.Once                                // the values
 
 	forms     []*form // the distinct graphs, at least one
 	choice    *choice // which of them a coordinate has
@@ -29,7 +32,8 @@ type Plan struct {
 	drawing   *source.Value    // the workflow as the editor saved it; nil if it was not
 	requested string           // the output node that the request names, "" for none
 
-	ids      []RenderID
+	ids []RenderID
+	// The three tables are made when two coordinates first share a render; most plans have none of them.
 	first    []int32 // by render: its first coordinate; nil if every coordinate has a render of its own
 	renderOf []int32 // by coordinate; nil likewise
 	next     []int32 // by coordinate: the next one with the same render, -1 at the end; nil likewise
@@ -69,7 +73,7 @@ func (p *Plan) nameAddresses(f *form) {
 	}
 }
 
-// chain links the coordinates of each render.
+// chain links the coordinates of each render: first is the head, next leads on, rising.
 func (p *Plan) chain() {
 	last := make([]int32, len(p.ids))
 	p.next = make([]int32, len(p.renderOf))
@@ -109,7 +113,17 @@ func (p *Plan) formAt(at []int) *form { return p.forms[p.choice.form(at)] }
 // Endpoints gives the endpoints on which the plan runs, in the batch's order.
 func (p *Plan) Endpoints() []EndpointConfig { return p.configs }
 
-// Len counts the renders.
+// OtherEndpoint gives an endpoint that the batch does not name and the endpoints file that it was compiled with does: an earlier version of the batch
+// may have left jobs there. ok is false if there is none of the name, or what is written of it cannot be used. It reads the files that the
+// endpoint's models are listed in. Whether its key may go where it points is for the caller to hold.
+func (p *Plan) OtherEndpoint(name string) (e EndpointConfig, ok bool) {
+	if p.spare == nil {
+		return e, false
+	}
+	return p.spare(name)
+}
+
+// Len counts the renders, which are what is paid for; see [Plan.Coordinates].
 func (p *Plan) Len() int { return len(p.ids) }
 
 // RenderID gives the id of a render.
@@ -118,7 +132,9 @@ func (p *Plan) RenderID(render int) RenderID { return p.ids[render] }
 // String prints the id as hex.
 func (id RenderID) String() string { return hex.EncodeToString(id[:]) }
 
-// Axes lists the dimensions: those of the matrix and of zip in the order of the batch, then those that include adds.
+// Axes lists the dimensions: those of the matrix and of zip in the order of the batch, then those that
+// include adds, then the variants of prompts. Values are made on the first call, which other goroutines
+// wait for.
 func (p *Plan) Axes() []Axis {
 	p.filled.Do(func() {
 		for a := range p.axes {
@@ -175,7 +191,8 @@ func (p *Plan) at(render int) []int {
 	return values
 }
 
-// Render resolves one render.
+// Render resolves one render: its patches over the graph that it has. An input without a value at the
+// render's first coordinate has no patch.
 func (p *Plan) Render(render int) Render {
 	at := p.at(render)
 	f := p.formAt(at)
@@ -193,7 +210,8 @@ func (p *Plan) Render(render int) Render {
 // schedule do not count. 64 hex digits.
 func (p *Plan) Hash() string { return p.hash }
 
-// computeHash covers the axes, the sweep as it is written, the names, and every render with its coordinates.
+// computeHash covers the axes, the sweep as it is written, the names, and every render with its
+// coordinates. It begins with a version, as a render's id does.
 func (p *Plan) computeHash() string {
 	h := sha256.New()
 	text := func(s string) { h.Write(appendText(nil, s)) }

@@ -83,7 +83,8 @@ func (c *compilation) parseAnswers(a *answers, f *source.File) bool {
 	return true
 }
 
-// encode writes the file: the same answers, the same bytes.
+// encode writes the file: the same answers, the same bytes, as encoding/json sorts the keys. Angle
+// brackets stay readable.
 func (a *answers) encode() []byte {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)

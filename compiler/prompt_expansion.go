@@ -13,16 +13,16 @@ import (
 
 // PromptExpansion is prompts.expand: a language model writes prompts from the batch's own.
 type PromptExpansion struct {
-	Endpoint    string   // name of an endpoint of type serverless that speaks as OpenAI's chat completions do
-	Model       string   // as the endpoint calls it
-	Count       int      // texts that the model writes for each prompt; 1 by default
-	Instruction string   // what it is told; defaultInstruction by default
-	Of          []string // axes or addresses whose texts are expanded; nil for the positive prompt
-	Keep        bool     // the prompt itself is rendered too, before its expansions
-	Dynamic     bool     // braces in answers are read as those of prompts; false leaves them as they are
-	Temperature *float64 // nil leaves it to the endpoint
-	MaxTokens   int      // of one answer; 0 means so many as the count needs
-	Timeout     time.Duration
+	Endpoint    string        // name of an endpoint of type serverless that speaks as OpenAI's chat completions do
+	Model       string        // as the endpoint calls it
+	Count       int           // texts that the model writes for each prompt; 1 by default
+	Instruction string        // what it is told; defaultInstruction by default
+	Of          []string      // axes or addresses whose texts are expanded; nil for the positive prompt
+	Keep        bool          // the prompt itself is rendered too, before its expansions
+	Dynamic     bool          // braces in answers are read as those of prompts; false leaves them as they are
+	Temperature *float64      // nil leaves it to the endpoint
+	MaxTokens   int           // of one answer; 0 means so many as the count needs
+	Timeout     time.Duration // of one call; a minute by default
 
 	at *source.Value
 }
@@ -34,13 +34,13 @@ const defaultInstruction = "You write prompts for a text-to-image model. Rewrite
 // Bounds of prompts.expand.
 const (
 	maxExpandCount   = 50
-	maxQuestions     = 1000    // distinct prompts of one batch
-	maxQuestionText  = 32_000  // bytes of a prompt
-	maxAnswerText    = 20_000  // bytes of one text of an answer
-	maxAnswersFile   = 8 << 20 // bytes of the file of answers
-	defaultAskLimit  = time.Minute
-	tokensPerAnswer  = 400
-	tokensPerRequest = 16_000
+	maxQuestions     = 1000        // distinct prompts of one batch
+	maxQuestionText  = 32_000      // bytes of a prompt
+	maxAnswerText    = 20_000      // bytes of one text of an answer
+	maxAnswersFile   = 8 << 20     // bytes of the file of answers
+	defaultAskLimit  = time.Minute // for one call of the endpoint
+	tokensPerAnswer  = 400         // of an answer, for each text that it holds, and one more for the wrapping
+	tokensPerRequest = 16_000      // at most, however many texts are asked for
 )
 
 // decodeExpansion reads prompts.expand; nil if there is none.
@@ -120,7 +120,8 @@ type ExpandedPrompt struct {
 	Texts  []string
 }
 
-// key names a question by everything that its answer depends on.
+// key names a question by everything that its answer depends on: 32 hex digits. An edited instruction or
+// another seed asks anew.
 func (e *PromptExpansion) key(prompt string, seed uint64) string {
 	text := []byte("comfyc question 1")
 	for _, s := range []string{e.Endpoint, e.Model, e.Instruction, prompt} {

@@ -49,6 +49,16 @@ func sent(t testing.TB, p *Plan) (out []string) {
 	return out
 }
 
+// A prompt that is nothing but a comment is sent as it is read, and said.
+func TestPromptEmpty(t *testing.T) {
+	for text, want := range map[string]bool{`"#1 prize"`: true, `"/* x */"`: true, `"\\\\#1 prize"`: false, `"a # b"`: false, `""`: false, `"  "`: false} {
+		_, said := promptPlan(t, promptFiles, `set: {2.text: `+text+`}`+"\nprompts: {}")
+		if strings.Contains(said, "prompt_empty") != want {
+			t.Errorf("%s: %s", text, said)
+		}
+	}
+}
+
 func TestPrompts(t *testing.T) {
 	for _, c := range []struct{ name, batch, want string }{
 		{"braces are text without prompts", ``, "a {red|blue} fox"},

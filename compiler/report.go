@@ -18,7 +18,8 @@ type ReportOptions struct {
 	Cached func(render int) bool
 }
 
-// PlanReport is what `comfyc plan` prints.
+// PlanReport is what `comfyc plan` prints. It is made for people first: [PlanReport.Text]; the same as
+// JSON is [PlanReport.ToValue].
 type PlanReport struct {
 	Name, Hash                       string
 	Coordinates, Renders, Duplicates int
@@ -54,7 +55,7 @@ type EndpointReport struct {
 // firstLabels bounds the labels that a report shows of an axis.
 const firstLabels = 6
 
-// Report sums the plan up.
+// Report sums the plan up. Done and Cached are asked once or twice for each render.
 func (p *Plan) Report(opt ReportOptions) PlanReport {
 	r := PlanReport{Name: p.Name(), Hash: p.Hash(), Coordinates: p.Coordinates(), Renders: p.Len(), Duplicates: p.Coordinates() - p.Len()}
 	for i := range p.ids {
@@ -108,7 +109,7 @@ func (p *Plan) Classes() []string {
 	return slices.Compact(out)
 }
 
-// problems lists what an endpoint lacks for this plan, as far as it is known.
+// problems lists what an endpoint lacks for this plan, as far as it is known, a line each.
 func (p *Plan) problems(e *EndpointConfig, opt ReportOptions) (out []string) {
 	for _, class := range p.Classes() {
 		if opt.Supports != nil {
@@ -168,6 +169,7 @@ func (r *PlanReport) Text() string {
 	return b.String()
 }
 
+// text prints an endpoint: its jobs, time and money, then the reasons, the memory, and what cannot run.
 func (e *EndpointReport) text(b *strings.Builder) {
 	fmt.Fprintf(b, "endpoint %s (%s", e.Name, e.Type)
 	if e.GPU != "" {
@@ -188,6 +190,7 @@ func (e *EndpointReport) text(b *strings.Builder) {
 	}
 }
 
+// plural counts with an s, which all words here take.
 func plural(n int, word string) string {
 	if n == 1 {
 		return "1 " + word

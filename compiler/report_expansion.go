@@ -49,6 +49,7 @@ func clipped(text string) string {
 	return fmt.Sprintf("%q", text)
 }
 
+// toValue writes all prompts, uncut.
 func (r *ExpansionReport) toValue() *source.Value {
 	o := &object{}
 	o.text("endpoint", r.Endpoint)

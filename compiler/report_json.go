@@ -39,6 +39,7 @@ func (r *PlanReport) ToValue() *source.Value {
 	return o.value()
 }
 
+// toValue writes one endpoint; left is there only if something is done already.
 func (e *EndpointReport) toValue() *source.Value {
 	o := &object{}
 	o.text("name", e.Name)

@@ -2,7 +2,8 @@ package compiler
 
 import "fmt"
 
-// leftEstimates says for each endpoint what the renders would take there that are neither done nor in a cache.
+// leftEstimates says for each endpoint what the renders would take there that are neither done nor in a
+// cache; zero estimates if none is left.
 func (p *Plan) leftEstimates(r PlanReport, opt ReportOptions) []Estimate {
 	n := r.Renders - r.Reused - r.Cached
 	if n == 0 {

@@ -15,7 +15,8 @@ type Memory struct {
 	Fit  vram.Fit
 }
 
-// memoryOn holds a need against an endpoint. It is nil where nothing is loaded.
+// memoryOn holds a need against an endpoint. It is nil where nothing is loaded, and for previews, which
+// have no GPU.
 func memoryOn(e *EndpointConfig, need vram.Result) *Memory {
 	if e.Type == previewName || need.Known && need.HighGB == 0 {
 		return nil
@@ -26,7 +27,7 @@ func memoryOn(e *EndpointConfig, need vram.Result) *Memory {
 // TooSmall tells whether the largest render cannot run there at all.
 func (m *Memory) TooSmall() bool { return m != nil && m.Fit == vram.TooSmall }
 
-// Verdict is one line.
+// Verdict is one line, with whole GB: the estimate is not better than that.
 func (m *Memory) Verdict() string {
 	has := fmt.Sprintf("%g GB", m.GPU)
 	needs := fmt.Sprintf("needs about %.0f to %.0f GB", m.Need.LowGB, m.Need.HighGB)
@@ -80,16 +81,20 @@ func (m *Memory) toValue() *source.Value {
 // tenth rounds to one decimal.
 func tenth(f float64) float64 { return float64(int64(f*10+0.5)) / 10 }
 
-// maxListed bounds the values of an input that inputValues lists.
+// maxListed bounds the values of an input that inputValues lists; package vram looks at no more.
 const maxListed = 4096
 
-// memoryNeed is what the largest render needs, whatever its form, on an endpoint that has its own names for some models.
+// memoryNeed is what the largest render needs, whatever its form, on an endpoint that has its own names
+// for some models; of several forms the one that needs most, with its own reasons.
 func (p *Plan) memoryNeed(aliases map[string]string) vram.Result {
 	most := vram.Estimate(p.forms[0].graph, vram.Options{Values: p.forms[0].inputValues, Aliases: aliases})
 	for _, f := range p.forms[1:] {
-		if need := vram.Estimate(f.graph, vram.Options{Values: f.inputValues, Aliases: aliases}); need.FloorGB > most.FloorGB || need.HighGB > most.HighGB {
+		need := vram.Estimate(f.graph, vram.Options{Values: f.inputValues, Aliases: aliases})
+		floor, low, known := max(need.FloorGB, most.FloorGB), max(need.LowGB, most.LowGB), need.Known && most.Known
+		if need.HighGB > most.HighGB {
 			most = need
 		}
+		most.FloorGB, most.LowGB, most.Known = floor, low, known // every form has to run
 	}
 	return most
 }

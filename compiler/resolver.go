@@ -1,3 +1,6 @@
+// Values at coordinates. Nothing is kept for each coordinate: a slot has a table over the axes that its
+// value depends on, which is small however large the product is, and what does not fit is computed anew.
+
 package compiler
 
 import (
@@ -18,7 +21,8 @@ const (
 	loraStrength
 )
 
-// slot is an input whose value the batch sets or varies.
+// slot is an input whose value the batch sets or varies. Of the sources of a value the later one in this
+// list counts: base, text, axis, derived, variant; then swaps change it.
 type slot struct {
 	target
 	index   int           // of the input in its node
@@ -38,6 +42,7 @@ type slot struct {
 }
 
 // table numbers the combinations of some axes' values: an axis that is absent counts as its value -1.
+// With axes of 3 and 2 values there are 4 × 3 combinations; the last axis has the stride 1.
 type table struct {
 	axes    []int
 	strides []int
@@ -84,7 +89,8 @@ func (r *resolver) long(axes []int) bool {
 	return slices.ContainsFunc(axes, func(a int) bool { return r.axes[a].Packed(0) })
 }
 
-// valueError says why a text has no value at a coordinate: an axis that is used there is absent, or texts within texts grow too far.
+// valueError says why a text has no value at a coordinate: an axis that is used there is absent, or texts
+// within texts grow too far. It is a finding in the making, which lacks only its place.
 type valueError struct {
 	axis int // the absent one, -1 if it is the size
 }
@@ -92,7 +98,7 @@ type valueError struct {
 // finding places the error at the text, with a note at the axis.
 func (e *valueError) finding(at diag.Place, axes []sweep.Axis) diag.Diagnostic {
 	if e.axis < 0 {
-		return diag.Errorf("text_too_long", at, "this text grows beyond %d letters when its ${…} are put in, or beyond %d of them", maxText, maxExpansions)
+		return diag.Errorf("text_too_long", at, "this text grows beyond %d bytes when its ${…} are put in, or beyond %d of them", maxText, maxExpansions)
 	}
 	return diag.Errorf("axis_absent", at, "${%s} has no value at a coordinate that include adds without it", axes[e.axis].Name).
 		Noted(axes[e.axis].Key, "the axis is here")
@@ -115,7 +121,7 @@ func (r *resolver) value(s *slot, at []int) *source.Value {
 	return v
 }
 
-// each calls f with every value that is known of a slot.
+// each calls f with every value that is known of a slot, in the order of its tables.
 func (s *slot) each(f func(*source.Value)) {
 	for _, list := range [][]*source.Value{s.values, s.derived} {
 		for _, v := range list {
@@ -126,7 +132,8 @@ func (s *slot) each(f func(*source.Value)) {
 	}
 }
 
-// compute makes a slot's value: the axis's, else the base, then search and replace.
+// compute makes a slot's value: the axis's, else the base, then search and replace. Nil without an error
+// means that the input has no value there.
 func (r *resolver) compute(s *slot, at []int) (*source.Value, *valueError) {
 	if s.variant > 0 {
 		return r.variantOf(s, at), nil
@@ -158,7 +165,7 @@ func (r *resolver) compute(s *slot, at []int) (*source.Value, *valueError) {
 	return v, nil
 }
 
-// variantOf gives the variant of a dynamic prompt.
+// variantOf gives the variant of a dynamic prompt; nil where the text itself had no value.
 func (r *resolver) variantOf(s *slot, at []int) *source.Value {
 	axis := s.variant - 1
 	if at[axis] < 0 {
@@ -203,7 +210,8 @@ func (x *expansion) axisValue(a int, p part, send bool) (*source.Value, *valueEr
 	return v, nil
 }
 
-// expand puts axis values into a text. A text that is nothing but one ${axis} is the value itself, so that numbers stay numbers.
+// expand puts axis values into a text. A text that is nothing but one ${axis} is the value itself, so
+// that numbers stay numbers; the result has the place of the text, not of the axis.
 func (x *expansion) expand(text []piece, place *source.Value) (*source.Value, *valueError) {
 	var b strings.Builder
 	for _, p := range text {
@@ -228,7 +236,8 @@ func (x *expansion) expand(text []piece, place *source.Value) (*source.Value, *v
 	return source.NewString(b.String()).At(place), nil
 }
 
-// swap searches and replaces in a text. The first value of the axis is what is searched for.
+// swap searches and replaces in a text, every occurrence. The first value of the axis is what is searched
+// for, and leaves the text as it is.
 func (r *resolver) swap(v *source.Value, a int, at []int) *source.Value {
 	if at[a] < 1 || v.Kind != source.String {
 		return v

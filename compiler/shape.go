@@ -1,3 +1,7 @@
+// Sizes and numbers of pictures, foretold where that is safe. The scheduler waits for as many files as a
+// job owes, so a number that is too high would hold a finished job back; one that is too low costs
+// nothing.
+
 package compiler
 
 import "slices"
@@ -23,11 +27,12 @@ var keepers = map[string]string{
 // scalers keep the number of pictures and change their size.
 var scalers = map[string]string{"ImageScale": "image", "ImageScaleBy": "image", "ImageCrop": "image"}
 
-// shape walks back from an output to where its pictures are made. It knows a few classes well and gives up at any other: an owed
-// picture that never comes would be waited for.
+// shape walks back from an output to where its pictures are made. It knows a few classes well and gives
+// up at any other: an owed picture that never comes would be waited for. The walk is bounded, as a graph
+// that is not checked yet may have cycles.
 func (f *form) shape(node int, at []int) shape {
 	s := shape{images: 1}
-	sized := true
+	sized := true // no class on the way has changed the size
 	for range 100 {
 		n := &f.graph.Nodes[node]
 		input, keeps := keepers[n.Class]

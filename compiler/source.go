@@ -46,7 +46,7 @@ type Source struct {
 	MaxUSD float64 // a budget that, if it is not 0, takes the place of the batch's (--max-cost)
 }
 
-// reader finds files for one batch.
+// reader finds files for one batch: in a folder of this machine, or, if fs is set, only there.
 type reader struct {
 	dir string
 	fs  fs.FS
@@ -61,7 +61,8 @@ func (s *Source) reader() reader {
 	return reader{dir, s.FS}
 }
 
-// locate gives the path of a file that a batch names.
+// locate gives the path of a file that a batch names, which has slashes on every system. Within fs, a
+// path that leads out is refused when it is opened.
 func (r reader) locate(name string) string {
 	if r.fs != nil {
 		return path.Clean(name)
@@ -96,7 +97,8 @@ func (r reader) read(name string) (*source.File, error) {
 // maxGlob bounds the files of one pattern.
 const maxGlob = 100_000
 
-// glob lists the files that a pattern fits, sorted, as the batch would name them.
+// glob lists the files that a pattern fits, sorted, as the batch would name them: relative to it, with
+// slashes. None is no error here.
 func (r reader) glob(pattern string) (out []string, err error) {
 	if r.fs != nil {
 		out, err = fs.Glob(r.fs, path.Clean(pattern))
@@ -119,10 +121,11 @@ func (r reader) glob(pattern string) (out []string, err error) {
 	return out, err
 }
 
-// maxInput bounds the size in bytes of one file that a workflow loads.
+// maxInput bounds the size in bytes of one file that a workflow loads: 2 GiB, a long video.
 const maxInput = 2 << 30
 
-// input hashes a file that is to be uploaded and names it by its content.
+// input hashes a file that is to be uploaded and names it by its content: comfyc-, 16 hex digits of its
+// SHA-256, and its extension. Two batches that use a file upload it once to a worker that keeps it.
 func (r reader) input(name string) (InputFile, error) {
 	at := r.locate(name)
 	var f fs.File

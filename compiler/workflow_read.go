@@ -10,8 +10,9 @@ import (
 	"github.com/comfyc/comfyc/nodes"
 )
 
-// parseWorkflow reads the text of a workflow's file, or the text that ComfyUI wrote into a picture or video: what was run (prompt) rather than what
-// the editor showed. The tree is nil if there is an error among the findings.
+// parseWorkflow reads the text of a workflow's file, or the text that ComfyUI wrote into a picture or
+// video: what was run (prompt) rather than what the editor showed, as the prompt needs no conversion. The
+// tree is nil if there is an error among the findings.
 func parseWorkflow(f *source.File) (*source.Value, []diag.Diagnostic) {
 	if kind := source.Container(f.Data); kind != "" {
 		prompt, workflow, err := source.Embedded(f)
@@ -34,7 +35,8 @@ func parseWorkflow(f *source.File) (*source.Value, []diag.Diagnostic) {
 	return root, nil
 }
 
-// toPrompt takes the workflow out of a request body and brings the UI form into API form.
+// toPrompt takes the workflow out of a request body and brings the UI form into API form; false if the
+// frontend would refuse it, with the reasons.
 func toPrompt(root *source.Value, cat *nodes.Catalogue, opt lower.Options) (*source.Value, []diag.Diagnostic, bool) {
 	inner := unwrap(root)
 	if !isUI(inner) {
@@ -69,7 +71,8 @@ func isUI(v *source.Value) bool {
 	return list != nil && list.Kind == source.Array
 }
 
-// unwrap finds the workflow in a request body: {"input": {"workflow": …}}, {"workflow": …} or {"prompt": …}.
+// unwrap finds the workflow in a request body: {"input": {"workflow": …}}, {"workflow": …} or {"prompt":
+// …}. A value with a class_type is a node that is called input, workflow or prompt, and no wrapping.
 func unwrap(v *source.Value) *source.Value {
 	for range 4 {
 		inner := v

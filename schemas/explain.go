@@ -1,3 +1,7 @@
+// From the library's report to sentences. Its own messages speak of keywords and of every form of a union
+// that does not fit: a misspelt key of an axis would give a dozen. Here one mistake is one violation, about
+// the form that was most likely meant.
+
 package schemas
 
 import (
@@ -11,14 +15,16 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v5"
 )
 
-// explainer turns a report of the library into violations. It reads only the locations of the report and looks the rest up in the
-// schema and in the value.
+// explainer turns a report of the library into violations. It reads only the locations of the report and
+// looks the rest up in the schema and in the value; wordings of the library may change without an effect
+// here.
 type explainer struct {
 	schema any
 	value  any
 }
 
-// explain walks a report down to its leaves, unions excepted: of those, one branch is walked.
+// explain walks a report, which is a tree of causes, down to its leaves, unions excepted: of those, one
+// branch is walked.
 func (x explainer) explain(e *jsonschema.ValidationError) (out []Violation) {
 	switch keyword := last(e.AbsoluteKeywordLocation); {
 	case keyword == "anyOf" || keyword == "oneOf":
@@ -34,13 +40,15 @@ func (x explainer) explain(e *jsonschema.ValidationError) (out []Violation) {
 	return []Violation{x.leaf(e)}
 }
 
-// union speaks of the one branch that the value's shape suggests.
+// union speaks of the one branch that the value's shape suggests: {from: 1, cuont: 3} is a range with an
+// unknown key, not a text, a number or a list that it is not. If no branch can have the value's type, all
+// are named.
 func (x explainer) union(e *jsonschema.ValidationError) []Violation {
 	value := x.instance(e)
 	owner := x.owner(e)
 	branches, _ := owner[last(e.AbsoluteKeywordLocation)].([]any)
 	best, bestScore := -1, 0
-	for i, b := range branches {
+	for i, b := range branches { // of equally good branches the first
 		if score := x.score(x.resolve(b), value); score > bestScore {
 			best, bestScore = i, score
 		}
@@ -51,7 +59,7 @@ func (x explainer) union(e *jsonschema.ValidationError) []Violation {
 	if strange := x.strangeKeys(e, branches, value); strange != nil {
 		return strange
 	}
-	mark := e.KeywordLocation + "/" + strconv.Itoa(best)
+	mark := e.KeywordLocation + "/" + strconv.Itoa(best) // causes of the chosen branch are below its index
 	var out []Violation
 	for _, cause := range e.Causes {
 		if cause.KeywordLocation == mark || strings.HasPrefix(cause.KeywordLocation, mark+"/") {
@@ -61,7 +69,8 @@ func (x explainer) union(e *jsonschema.ValidationError) []Violation {
 	return out
 }
 
-// strangeKeys gives a violation for each key of an object of which no form has a single key: then no form is the one that is meant.
+// strangeKeys gives a violation for each key of an object of which no form has a single key: then no form
+// is the one that is meant. Nil, also for what is no object, means that one key is known.
 func (x explainer) strangeKeys(e *jsonschema.ValidationError, branches []any, value any) (out []Violation) {
 	object, _ := value.(map[string]any)
 	known := map[string]any{}
@@ -78,7 +87,7 @@ func (x explainer) strangeKeys(e *jsonschema.ValidationError, branches []any, va
 	return out
 }
 
-// addKeys collects the keys of all forms that are objects.
+// addKeys collects the keys of all forms that are objects, those of unions within unions as well.
 func (x explainer) addKeys(known map[string]any, branches []any) {
 	for _, b := range branches {
 		branch := x.resolve(b)
@@ -90,7 +99,9 @@ func (x explainer) addKeys(known map[string]any, branches []any) {
 	}
 }
 
-// score says how well a branch suits the shape of a value: 0 if its type cannot be right.
+// score says how well a branch suits the shape of a value: 0 if its type cannot be right. Each known key
+// speaks for a form more than an unknown one does against it, and a required key that is missing against it
+// most: forms are mostly told by one key that only they have.
 func (x explainer) score(branch map[string]any, value any) int {
 	if inner := unionOf(branch); inner != nil {
 		best := 0
@@ -101,14 +112,14 @@ func (x explainer) score(branch map[string]any, value any) int {
 	}
 	if list, ok := branch["enum"].([]any); ok {
 		if len(list) > 0 && slices.Equal(jsonTypes(list[0]), jsonTypes(value)) {
-			return 50
+			return 50 // below a text without an enumeration, which then has the better message
 		}
 		return 0
 	}
 	if types := typesOf(branch); types != nil && !overlap(types, jsonTypes(value)) {
 		return 0
 	}
-	object, ok := value.(map[string]any)
+	object, ok := value.(map[string]any) // of the right type, and more cannot be said
 	if !ok {
 		return 100
 	}
@@ -126,10 +137,11 @@ func (x explainer) score(branch map[string]any, value any) int {
 			score -= 20
 		}
 	}
-	return max(score, 1)
+	return max(score, 1) // a bad fit of the right type is still better than another type
 }
 
-// expected says in words what the forms of a union are.
+// expected says in words what the forms of a union are: its title, if the schema has one, else "a text, a
+// number or a list".
 func (x explainer) expected(owner map[string]any) string {
 	if title, ok := owner["title"].(string); ok {
 		return title
@@ -185,6 +197,7 @@ func (x explainer) unknownKeys(e *jsonschema.ValidationError) (out []Violation) 
 }
 
 // leaf explains a report without causes.
+// Cases without a return fall through to the last line, when the schema has not what the keyword promises.
 func (x explainer) leaf(e *jsonschema.ValidationError) Violation {
 	value, owner := x.instance(e), x.owner(e)
 	switch keyword := last(e.AbsoluteKeywordLocation); keyword {
@@ -201,6 +214,9 @@ func (x explainer) leaf(e *jsonschema.ValidationError) Violation {
 		}
 	case "enum", "const":
 		list, _ := owner["enum"].([]any)
+		if one, ok := owner["const"]; ok {
+			list = []any{one}
+		}
 		v := x.violation(e, NotAllowed, "expected %s, found %s", either(printed(list)), kindOf(value))
 		v.Allowed = printed(list)
 		v.Found, _ = value.(string)
@@ -224,7 +240,7 @@ func titleOr(s map[string]any, otherwise string) string {
 	return otherwise
 }
 
-// bounds prints "an integer from 1 to 10".
+// bounds prints "an integer from 1 to 10"; a bound that the schema does not have is left out.
 func bounds(s map[string]any) string {
 	word := either(func() (out []string) {
 		for _, t := range typesOf(s) {
@@ -245,7 +261,8 @@ func bounds(s map[string]any) string {
 	return fmt.Sprintf("%s of at most %v", word, high)
 }
 
-// violation starts one with the two locations of a report.
+// violation starts one with the two locations of a report. Both come as parts of URLs and are turned into
+// plain JSON pointers.
 func (x explainer) violation(e *jsonschema.ValidationError, kind Kind, format string, args ...any) Violation {
 	return Violation{Pointer: unescapeURL(e.InstanceLocation), KeywordLocation: fragment(e.AbsoluteKeywordLocation), Kind: kind,
 		Message: fmt.Sprintf(format, args...)}
@@ -266,7 +283,8 @@ func (x explainer) owner(e *jsonschema.ValidationError) map[string]any {
 	return x.resolve(s)
 }
 
-// resolve follows a $ref within the schema.
+// resolve follows a $ref within the schema, at most eight in a row; an empty map stands for what is no
+// object.
 func (x explainer) resolve(s any) map[string]any {
 	m, _ := s.(map[string]any)
 	for range 8 {
@@ -279,7 +297,8 @@ func (x explainer) resolve(s any) map[string]any {
 	return m
 }
 
-// fragment gives the JSON pointer at the end of an address.
+// fragment gives the JSON pointer at the end of an address: …/batch.schema.json#/properties/name →
+// /properties/name.
 func fragment(location string) string {
 	_, pointer, _ := strings.Cut(location, "#")
 	return unescapeURL(pointer)
@@ -295,7 +314,7 @@ func unescapeURL(pointer string) string {
 
 func last(location string) string { return location[strings.LastIndexByte(location, '/')+1:] }
 
-// lookup follows a JSON pointer; nil if it leads nowhere.
+// lookup follows a JSON pointer; nil if it leads nowhere. ~1 and ~0 in it are a slash and a tilde.
 func lookup(v any, pointer string) any {
 	if pointer == "" {
 		return v
@@ -326,7 +345,7 @@ func unionOf(s map[string]any) []any {
 	return list
 }
 
-// typesOf gives the types that a schema names, nil for all.
+// typesOf gives the types that a schema names, nil for all: "type" is one name or a list of them.
 func typesOf(s map[string]any) []string {
 	if t, ok := s["type"].(string); ok {
 		return []string{t}
@@ -334,6 +353,7 @@ func typesOf(s map[string]any) []string {
 	return texts(s["type"])
 }
 
+// texts gives the strings of a list, nil for anything else.
 func texts(v any) []string {
 	list, _ := v.([]any)
 	var out []string
@@ -358,6 +378,7 @@ func printed(list []any) []string {
 	return out
 }
 
+// overlap tells whether two lists have an element in common.
 func overlap(a, b []string) bool {
 	return slices.ContainsFunc(a, func(s string) bool { return slices.Contains(b, s) })
 }

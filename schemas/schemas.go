@@ -5,6 +5,8 @@
 // caller turns them into places.
 //
 // Schemas are compiled when they are first used and never change; everything here may be called from many goroutines. Limits: numbers
+// For example, of `sweeps: {…}` in a batch the violation has the pointer /sweeps, the kind UnknownKey, the
+// key sweeps, and the keys of a batch as Allowed, from which the caller suggests sweep.
 // with an exponent of more than three digits are refused before the library sees them, because it would compute them.
 package schemas
 
@@ -31,7 +33,7 @@ const base = "https://github.com/comfyc/comfyc/schemas/"
 // Names lists the schemas.
 func Names() []string { return append([]string(nil), names...) }
 
-// Text gives a schema as JSON, as `comfyc schema NAME` prints it.
+// Text gives a schema as JSON, as `comfyc schema NAME` prints it; false for a name that is none of [Names].
 func Text(name string) (string, bool) {
 	data, err := files.ReadFile(name + ".schema.json")
 	return string(data), err == nil
@@ -43,6 +45,8 @@ type schema struct {
 	tree     any
 }
 
+// load compiles all schemas at once, when the first check needs one; commands that read no batch are spared
+// it.
 var load = sync.OnceValue(func() map[string]schema {
 	out := map[string]schema{}
 	for _, name := range names {
@@ -55,6 +59,8 @@ var load = sync.OnceValue(func() map[string]schema {
 	return out
 })
 
+// compile reads one schema. References to the others are not resolved over a network: each schema is whole
+// by itself.
 func compile(name string) (schema, error) {
 	text, _ := Text(name)
 	c := jsonschema.NewCompiler()
@@ -67,7 +73,7 @@ func compile(name string) (schema, error) {
 	if err != nil {
 		return schema{}, err
 	}
-	dec := json.NewDecoder(bytes.NewReader([]byte(text)))
+	dec := json.NewDecoder(bytes.NewReader([]byte(text))) // numbers stay texts, so that bounds are printed as they are written
 	dec.UseNumber()
 	s := schema{compiled: compiled}
 	return s, dec.Decode(&s.tree)
@@ -83,7 +89,7 @@ func Check(name string, v any) (out []Violation) {
 	if out = guard(v, ""); len(out) > 0 {
 		return out
 	}
-	defer func() {
+	defer func() { // the library panics on schemas and values that it did not expect; a request must not end the service
 		if r := recover(); r != nil {
 			out = []Violation{{Kind: Other, Message: fmt.Sprintf("this cannot be checked: %v", r)}}
 		}

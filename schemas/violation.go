@@ -20,7 +20,8 @@ const (
 	OutOfRange      // too small, too large, too long, too short, or of the wrong form
 )
 
-// Violation is one mistake.
+// Violation is one mistake. The pointer is in the value, as RFC 6901 has it: "" is the whole,
+// /sweep/matrix/cfg/0 the first value of an axis.
 type Violation struct {
 	Pointer         string // JSON pointer of the value
 	KeywordLocation string // JSON pointer of the keyword in the schema that says so
@@ -31,7 +32,9 @@ type Violation struct {
 	Allowed         []string
 }
 
-// guard refuses numbers that the library would try to compute.
+// guard refuses numbers that the library would try to compute: 1e999999999 is a text of eleven characters
+// and a number of a billion digits. It also takes NaN and Infinity, which YAML has and JSON Schema does not
+// know.
 func guard(v any, pointer string) (out []Violation) {
 	switch v := v.(type) {
 	case json.Number:
@@ -51,6 +54,7 @@ func guard(v any, pointer string) (out []Violation) {
 	return out
 }
 
+// escape writes a key as a part of a JSON pointer.
 func escape(key string) string {
 	return strings.NewReplacer("~", "~0", "/", "~1").Replace(key)
 }
@@ -65,7 +69,8 @@ func keys[V any](m map[string]V) []string {
 	return out
 }
 
-// kindOf names a value's type in messages.
+// kindOf names a value's type in messages, short values themselves: "the number 5", "the text \"abc\"", "a
+// list".
 func kindOf(v any) string {
 	switch v := v.(type) {
 	case nil:
@@ -96,7 +101,7 @@ var typeWords = map[string]string{
 	"boolean": "true or false", "null": "null",
 }
 
-// jsonTypes lists the schema types that a value has.
+// jsonTypes lists the schema types that a value has: 5.0 is an integer too, as in JSON Schema.
 func jsonTypes(v any) []string {
 	switch v := v.(type) {
 	case nil:

@@ -1,7 +1,10 @@
 package diag
 
 // batchCodes are findings about batch.yaml and the endpoints file, and about a workflow as a batch uses it.
+// Codes of remarks (seed_constant, dead_node, not_asked, equal_node) are of the severity info and shown by
+// `-v` only.
 var batchCodes = []Explanation{
+	// Addresses and axes: what set, bind and the names of axes lead to.
 	{Code: "unknown_address", Title: "an address names no input, or several",
 		Text: "An address is the input of a node: the node's id, class or title, a dot, and the input's name. A class works while one node has it; a bare input name works while one node has that input. Where several nodes fit, use the id of the one that is meant.",
 		Bad:  "set: {KSampler.sed: 5}", Good: "set: {KSampler.seed: 5}"},
@@ -28,6 +31,7 @@ var batchCodes = []Explanation{
 	{Code: "unknown_name", Title: "${…} names no axis",
 		Text: "${name} in a text of the batch is the value of an axis. For the text ${ itself, write $${.",
 		Bad:  "set: {6.text: \"a ${colour} fox\"}   # the axis is called color", Good: "set: {6.text: \"a ${color} fox\"}"},
+	// The sweep: the forms of an axis, how axes are combined, and how many coordinates there may be.
 	{Code: "bad_axis", Title: "the values of an axis cannot be read",
 		Text: "An axis is a list of texts and numbers, a range where numbers are set, {value: …, label: …}, or an object such as {random: 4}, {from: 1, count: 8}, {replace: [a, b]}, {lora: […], strength: […]}, {files: …}, {lines: …}, {csv: …}, {jsonl: …}."},
 	{Code: "bad_range", Title: "a range cannot be read",
@@ -53,6 +57,7 @@ var batchCodes = []Explanation{
 	{Code: "too_many_renders", Title: "the sweep is too large",
 		Text: "At most 10,000,000 coordinates are planned at once. `sample: {count: 500}` takes a reproducible random part of any product up to 4.6 × 10^18; a larger count keeps what a smaller one took.",
 		Good: "sweep: {matrix: {…}, sample: {count: 500}}"},
+	// What is done with the values: search and replace in a prompt, names of files.
 	{Code: "search_missing", Title: "the text to replace is not there",
 		Text: "The first text of replace is what is searched for, in the prompt that the axis is bound to, capital letters included."},
 	{Code: "bad_filename", Title: "the file name pattern is wrong",
@@ -61,6 +66,9 @@ var batchCodes = []Explanation{
 	{Code: "same_filename", Title: "two renders would have the same file name",
 		Text: "One file would take the other's place. Add the axes in which they differ, or %index%, to output.filename. Capital letters do not tell names apart, because they do not on every file system.",
 		Bad:  `filename: "%axis.prompt%"`, Good: `filename: "%axis.prompt%/%KSampler.seed%"`},
+	// The workflow as the batch runs it: what it saves, and what the compiler leaves out before it is
+	// sent. The remarks among these are of severity info, so a batch with nothing else stays silent
+	// without -v.
 	{Code: "nothing_owed", Title: "the workflow saves nothing",
 		Text: "Files come from nodes such as SaveImage. Previews are temporary: most workers drop them."},
 	{Code: "seed_constant", Title: "a sweep leaves the seed alone",
@@ -80,6 +88,7 @@ var batchCodes = []Explanation{
 	{Code: "input_not_uploaded", Title: "a file that the workflow loads is not uploaded",
 		Text: "The node loads a file by name, which must lie in the worker's input folder. Fresh workers have none. `inputs:` uploads a file of yours.",
 		Good: "inputs: {LoadImage.image: photos/a.png}"},
+	// Endpoints: where jobs go, and which key goes there.
 	{Code: "unknown_endpoint", Title: "an endpoint is not configured",
 		Text: "Names under endpoints: and --endpoint are those of comfyc-endpoints.yaml, which is looked for beside the batch, then in the user's configuration folder, or given with --endpoints. preview is always there."},
 	{Code: "bad_url", Title: "an endpoint has no usable URL",
@@ -93,6 +102,7 @@ var batchCodes = []Explanation{
 	{Code: "unknown_gpu", Title: "nothing is known of a GPU", Text: "Known are rtx4090 and h100. For others, say the memory: gpu: {name: l4, vram_gb: 24}."},
 	{Code: "unknown_price", Title: "a budget without a price",
 		Text: "A budget can only be kept if every endpoint's price is known. Prices are known for RunPod's RTX 4090 and H100; for others, say price: {usd_per_second: …, as_of: …}."},
+	// What a service refuses, and what ends a compilation.
 	{Code: "not_here", Title: "a setting that a service does not take",
 		Text: "A batch that is sent to a service names endpoints of the server's own configuration and says nothing about the server's files."},
 	{Code: "cancelled", Title: "the compilation was stopped", Text: "It was interrupted or its time ran out before the plan was made."},

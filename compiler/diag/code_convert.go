@@ -3,6 +3,7 @@ package diag
 // convertCodes are findings of the conversion from the UI form to the API form. Errors are what the frontend refuses; warnings are what it does
 // silently although its user hardly meant it: the prompt is the same as the frontend's.
 var convertCodes = []Explanation{
+	// The file as a whole, and limits that hold for no real workflow.
 	{Code: "not_a_workflow", Title: "the file holds no workflow",
 		Text: "A workflow is an API prompt (an object of id → {class_type, inputs}), a file that the editor saved (an object with a list \"nodes\"), a request body that holds one of them under \"prompt\", \"workflow\" or \"input\", or a picture or video into which ComfyUI wrote one.",
 		Bad:  `{"steps": 20}`,
@@ -17,6 +18,7 @@ var convertCodes = []Explanation{
 		Good: `{"nodes": [{"id": 1, "type": "SaveImage", "mode": 0}], "links": [], "version": 0.4}`},
 	{Code: "expansion_too_large", Title: "the workflow grows beyond a limit",
 		Text: "At most 200,000 nodes are made when subgraphs are expanded, subgraphs are nested at most 64 levels deep, at most 20,000,000 steps are taken along links, and a CustomCombo has at most 1,000 options. Real workflows stay far below."},
+	// What the frontend refuses. These are errors: there is no prompt to compare with.
 	{Code: "subgraph_cycle", Title: "a subgraph contains itself",
 		Text: "Expanding it would never end, so the frontend refuses the workflow. Take the instance out of its own definition."},
 	{Code: "subgraph_passthrough", Title: "a subgraph's input is wired straight to its output",
@@ -29,10 +31,13 @@ var convertCodes = []Explanation{
 		Text: "Behind a bypassed node or a subgraph instance the frontend needs the slot itself to go on, and refuses the workflow when it is not there. Connect the input again."},
 	{Code: "link_circle", Title: "links lead in a circle that never reaches a node that runs",
 		Text: "Bypassed nodes, reroutes or subgraphs pass a value on to each other, and nobody makes it. Connect one of them to a node that runs."},
+	// An unknown class is an error for check and render, and a warning for convert, which writes the node
+	// as the frontend does.
 	{Code: "unknown_class", Title: "the class of a node is not known",
 		Text: "The node is emitted without class_type, as the frontend does, and a server refuses the whole prompt then. Install the pack that has the class, or give --nodes an /object_info snapshot of a server that has it. Where the file names the pack or the models it needs, the finding says so.",
 		Bad:  `{"id": 4, "type": "KSamplr", "widgets_values": []}`,
 		Good: `{"id": 4, "type": "KSampler", "widgets_values": []}`},
+	// What loading the file loses: links, ids and definitions that are there twice.
 	{Code: "link_notation", Title: "links are written for another schema version than the file has",
 		Text: "With \"version\": 0.4 links are lists, with any other version they are objects. The frontend loses links of the other notation without a word. Mend the version, or the links.",
 		Bad:  `{"version": 1, "links": [[1, 1, 0, 2, 0, "IMAGE"]]}`,
@@ -45,6 +50,8 @@ var convertCodes = []Explanation{
 		Text: "The frontend gives the later node a new id. Links that name the id lead to the first node with it."},
 	{Code: "duplicate_subgraph", Title: "a subgraph's id is used twice",
 		Text: "The first definition counts, for all instances. Give the later definition an id of its own, and put that into the type of its instances."},
+	// Values of subgraph instances. The host's value wins since frontend 1.46, which older files do not
+	// expect.
 	{Code: "null_host_value", Title: "a subgraph instance has an empty value",
 		Text: "Editors before frontend 1.46 ignored the values of an instance and often saved null. The newest one sends null instead of the value inside of the subgraph, and the server refuses it or fails. Open the instance and set the value.",
 		Bad:  `{"id": 5, "type": "<subgraph id>", "widgets_values": [null]}`,
@@ -57,6 +64,7 @@ var convertCodes = []Explanation{
 		Good: `"properties": {}, "widgets_values": [512, "area"]`},
 	{Code: "proxy_widget_lost", Title: "a subgraph instance shows a widget that is not there",
 		Text: "An entry of properties.proxyWidgets names an inner node or widget that the definition does not have, so its value is not used."},
+	// Primitive nodes, muted and bypassed nodes: values and links that do not arrive.
 	{Code: "primitive_lost", Title: "the value of a primitive node does not arrive",
 		Text: "A primitive node writes its value into the widgets that it is connected to directly. Through a reroute, or from outside into a subgraph, the value is lost, and the target sends its own. Connect the node directly, or set the value at the target."},
 	{Code: "value_snapped", Title: "the value of a primitive node is changed",
@@ -67,6 +75,7 @@ var convertCodes = []Explanation{
 		Text: "A bypassed node passes on an input of the type that is wanted at its output. It has none, so what is connected behind it gets nothing."},
 	{Code: "inner_instance_runs", Title: "a muted or bypassed subgraph inside of a subgraph runs",
 		Text: "The frontend expands instances inside of definitions whatever their mode, so their inner nodes are sent, and run if one of them is an output node. Mute the inner nodes instead."},
+	// Group nodes, which became subgraphs with frontend 1.47.
 	{Code: "group_mode_lost", Title: "a muted or bypassed group node runs",
 		Text: "Group nodes become subgraphs when the newest frontend loads them, and their mode is lost. Open the workflow in the editor, and mute or bypass the subgraph there."},
 	{Code: "group_in_subgraph", Title: "a group node inside of a subgraph is not expanded",
@@ -75,6 +84,7 @@ var convertCodes = []Explanation{
 		Text: "A link inside of the group cannot be made, so the frontend gives up half-way: the inner nodes stay in the workflow, with the values of the group's definition, and the group node is gone. Ungroup it in the editor."},
 	{Code: "unknown_group", Title: "a group node holds a class that is not known",
 		Text: "A group is expanded only if all classes inside of it are known; else it stays a node that no server knows."},
+	// Values that the frontend takes otherwise than the file seems to say.
 	{Code: "ignored_values", Title: "widgets_values as an object is ignored",
 		Text: "Values are taken by their place, from a list. From an object, which some custom nodes save, the frontend takes none unless it has as many entries as the node has widgets: the defaults are sent."},
 	{Code: "unknown_option", Title: "a dynamic combo has an option that its class does not have",

@@ -1,6 +1,8 @@
 package diag
 
-// fileCodes are findings about the text of a file, before it means anything.
+// fileCodes are findings about the text of a file, before it means anything. The limits named here are
+// those of the readers in compiler/source; they are said so that a refusal can be understood without the
+// code.
 var fileCodes = []Explanation{
 	{Code: "unreadable_file", Title: "a file cannot be read",
 		Text: "The file does not exist, may not be read, is a folder, or is larger than 256 MiB. Paths in a batch are relative to the batch file."},
@@ -10,6 +12,8 @@ var fileCodes = []Explanation{
 	{Code: "duplicate_key", Title: "a key is there twice in one object",
 		Text: "JSON readers silently keep one of the two, so half of what was written would be lost. Remove one, or rename it.",
 		Bad:  `{"seed": 1, "seed": 2}`, Good: `{"seed": 2}`},
+	// The limits keep a hostile file from filling the memory; a file of the editor is a thousand times
+	// smaller.
 	{Code: "too_deep", Title: "the file is nested too deep",
 		Text: "At most 256 levels of lists and objects are read. Real workflows need fewer than twenty."},
 	{Code: "too_large", Title: "the file holds too many values",

@@ -2,6 +2,7 @@ package diag
 
 // lintCodes are warnings about what a server accepts, and what then fails, is ignored, or was hardly meant.
 var lintCodes = []Explanation{
+	// One node by itself.
 	{Code: "literal_on_link", Title: "a value stands where only a link makes sense",
 		Text: "The server accepts any value for types such as MODEL or IMAGE, and the node fails when it runs, after the worker has started and been paid for.",
 		Bad:  `{"2": {"class_type": "SaveImage", "inputs": {"images": "fox.png", "filename_prefix": "a"}}}`,
@@ -35,6 +36,7 @@ var lintCodes = []Explanation{
  "2": {"class_type": "SaveLatent", "inputs": {"samples": ["1", 0], "filename_prefix": "a"}}}`,
 		Good: `{"1": {"class_type": "EmptyLatentImage", "inputs": {"width": 512, "height": 512, "batch_size": 1}},
  "2": {"class_type": "SaveLatent", "inputs": {"samples": ["1", 0], "filename_prefix": "a"}}}`},
+	// The whole prompt; nodes that no output needs are looked at too.
 	{Code: "path_outside_input", Title: "a file to load lies outside of the input folder",
 		Text: "A server follows .. and absolute paths when it loads a file, so such a name reads files of the worker that are not meant to be read, and it means another file on every machine. The service, and uploads, refuse it.",
 		Bad: `{"1": {"class_type": "LoadImage", "inputs": {"image": "../models/secret.png"}},
@@ -90,6 +92,7 @@ var lintCodes = []Explanation{
  "2": {"class_type": "PreviewAny", "inputs": {"source": ["1", 0]}}}`,
 		Good: `{"1": {"class_type": "ControlNetLoader", "inputs": {"control_net_name": "a.safetensors"}},
  "2": {"class_type": "PreviewAny", "inputs": {"source": ["1", 0]}}}`},
+	// An endpoint: what its worker has, and what it gives back.
 	{Code: "dropped_output", Title: "the chosen worker does not give an output back",
 		Text: "Workers of the worker-comfyui kind return saved pictures only: previews, videos, sounds, texts and latents are computed, paid for and lost. If nothing else is saved, the job is COMPLETED and empty. Use SaveImage, or another worker.",
 		Bad: `{"1": {"class_type": "EmptyImage", "inputs": {"width": 64, "height": 64, "batch_size": 1, "color": 0}},

@@ -3,6 +3,7 @@ package diag
 // promptCodes are ComfyUI's own names for what is wrong with a prompt, with the same meaning as in the answer of its server, and the two that a
 // server has no name for: malformed_prompt (it fails with status 500) and bad_catalogue.
 var promptCodes = []Explanation{
+	// One input.
 	{Code: "required_input_missing", Title: "a required input is not given",
 		Text: "The class declares the input as required, and the node gives neither a value nor a link for it. An input that is spelt wrong counts as missing; the finding then points at the one that was likely meant.",
 		Bad: `{"1": {"class_type": "EmptyImage", "inputs": {"width": 64, "height": 64, "color": 0}},
@@ -48,6 +49,7 @@ var promptCodes = []Explanation{
 		Good: `{"1": {"class_type": "EmptyImage", "inputs": {"width": 64, "height": 64, "batch_size": 1, "color": 0}},
  "3": {"class_type": "ImageScaleBy", "inputs": {"image": ["1", 0], "upscale_method": "lanczos", "scale_by": 2}},
  "2": {"class_type": "SaveImage", "inputs": {"images": ["3", 0], "filename_prefix": "a"}}}`},
+	// One node, or several that hang together.
 	{Code: "custom_validation_failed", Title: "the class's own check refuses a value",
 		Text: "Some classes check their inputs by code of their own. Those that load a file hold that it exists among the inputs: list it under `inputs` of the batch, or upload it. A server says the finding of every input that such a class was given, so one mistake may show several times.",
 		Bad:  `"image": "foxx.png"`, Good: `"image": "fox.png"`},
@@ -72,6 +74,7 @@ var promptCodes = []Explanation{
  "2": {"class_type": "SaveImage", "inputs": {"images": ["1", 1], "filename_prefix": "a"}}}`,
 		Good: `{"1": {"class_type": "EmptyImage", "inputs": {"width": 64, "height": 64, "batch_size": 1, "color": 0}},
  "2": {"class_type": "SaveImage", "inputs": {"images": ["1", 0], "filename_prefix": "a"}}}`},
+	// The whole prompt: with one of these, a server looks no further.
 	{Code: "missing_node_type", Title: "a class is not known",
 		Text: "The server has no class of that name, and refuses the whole prompt, even if no output needs the node. Names are compared exactly. Classes of custom nodes are known only from a snapshot: `comfyc nodes import URL`, or --nodes with a saved /object_info. A node without class_type was exported while its pack was missing.",
 		Bad: `{"1": {"class_type": "EmptyImag", "inputs": {"width": 64, "height": 64, "batch_size": 1, "color": 0}},

@@ -2,6 +2,7 @@ package diag
 
 // promptingCodes are findings about dynamic prompts and their wildcards.
 var promptingCodes = []Explanation{
+	// The notation itself.
 	{Code: "prompt_unclosed", Title: "a part of a dynamic prompt is not closed",
 		Text: "{ is closed by }, ${ by }, __ by __ and /* by */. A backslash takes the meaning from such a character. Braces are read only where the batch has `prompts:`.",
 		Bad:  "a {red|blue fox", Good: "a {red|blue} fox"},
@@ -14,14 +15,19 @@ var promptingCodes = []Explanation{
 	{Code: "prompt_variable", Title: "a variable of a dynamic prompt is wrong",
 		Text: "${name=!{a|b}} chooses once, ${name={a|b}} anew at each use, ${name} uses it, ${name:text} has a default. A variable is there from its assignment to the end of the option or text around it. It must not be named as an axis: ${axis} is the axis's value.",
 		Bad:  "${colour} fox", Good: "${colour=!{red|blue}} ${colour} fox"},
+	{Code: "prompt_empty", Title: "a prompt holds nothing but a comment",
+		Text: "Where prompts are dynamic, what follows a # up to the end of its line is a comment, and so is what stands between /* and */. An empty text is sent. Write \\# for a # that belongs to the prompt.",
+		Bad:  `"#1 prize"`, Good: `"\\#1 prize"`},
 	{Code: "prompt_too_large", Title: "a dynamic prompt is too large",
 		Text: "Braces and wildcards nest 100 deep, a choice has at most 100,000 options, a prompt with its wildcards 1,000,000 parts, and a result 1 MiB."},
+	// Wildcards: files whose lines stand for one another.
 	{Code: "unknown_wildcard", Title: "a wildcard is not there",
 		Text: "__name__ stands for a line of name.txt in the folder that `prompts: {wildcards: …}` names, or for an item of the list `name` in a .yaml or .json file there. Folders and keys are joined with slashes: __animals/cats__. * fits any letters, ** any folders.",
 		Bad:  "a __colour__ fox   # the file is colors.txt", Good: "a __colors__ fox"},
 	{Code: "wildcard_cycle", Title: "a wildcard leads back to itself",
 		Text: "A value of the wildcard uses the wildcard again, perhaps by way of others, so that there would be no end."},
 	{Code: "wildcard_empty", Title: "a wildcard has no values", Text: "The file has no lines but comments and empty ones, or the list no items."},
+	// Prompts that a language model writes on, where the batch asks for it under prompts.expand.
 	{Code: "expansion_not_asked", Title: "prompts are not expanded yet",
 		Text: "`prompts: {expand: …}` lets a language model write prompts. `comfyc plan` spends nothing, so it counts with placeholders; `comfyc plan --expand` asks, and so does `comfyc render` unless all endpoints are previews. Answers are stored in NAME.prompts.json beside NAME.yaml and not asked for again."},
 	{Code: "expansion_prompt", Title: "it is not clear which prompts are to be expanded, or there are too many",

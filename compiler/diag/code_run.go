@@ -2,9 +2,10 @@ package diag
 
 // runCodes are troubles of a run: with endpoints, with jobs on them, with the state, and with this machine.
 var runCodes = []Explanation{
+	// Endpoints: they may come back, so the run goes on with others.
 	{Code: "endpoint_unreachable", Title: "nobody answers at the endpoint's address",
 		Text: "The connection was refused, or the name does not resolve: nothing was sent and nothing is paid. Look at url in the endpoints file, and at whether the endpoint is started and its network open from here. `comfyc doctor` asks each endpoint.\n\n" +
-			"If no endpoint answers at the start, the run ends with exit code 4. In the middle of a run it is waited for, at most 10 minutes, while other endpoints go on."},
+			"If no endpoint answers at the start, the run ends with exit code 4. In the middle of a run it is waited for, at most 15 minutes, while other endpoints go on."},
 	{Code: "endpoint_trouble", Title: "an endpoint gives errors or answers that make no sense",
 		Text: "A status of 500 and above, a broken connection, a page where JSON belongs. Such a call is repeated, ever more slowly; a job that could not be submitted is tried on another endpoint first. After five failed submits in a row the endpoint gets a pause, and then one submit to try it."},
 	{Code: "endpoint_busy", Title: "the endpoint asks to wait",
@@ -26,6 +27,7 @@ var runCodes = []Explanation{
 		Text: "cheapest waits for the cheapest endpoint while it is healthy; fastest takes whichever is done first; balanced weighs both.",
 		Bad:  "schedule: {objective: quick}", Good: "schedule: {objective: fastest}"},
 
+	// Single jobs. The first three are final for this job on this endpoint; the others count as attempts.
 	{Code: "remote_rejected", Title: "the remote will never take this job",
 		Text: "It found a mistake in the job itself, so the job is not tried again, there or elsewhere. If `comfyc check` finds nothing, the remote has other node classes or versions: check with --nodes and the remote's own /object_info."},
 	{Code: "remote_missing_model", Title: "the remote lacks a model or class that the graph needs",
@@ -46,6 +48,7 @@ var runCodes = []Explanation{
 		Text: "The job may be running, and will then be paid for, but its id is not known. Sending it again could pay twice, so the render is held until you say more: look at the platform's console, or run again with --resubmit-uncertain to send such renders once more. `schedule: {uncertain: resubmit}` always does so.\n\n" +
 			"Every intent is written to the disk before its submission and the id right after, so after a crash at most the few submissions that were under way are uncertain. What they may have cost is shown, and counts against the budget."},
 
+	// Why a run ended early, or stands still; running it again goes on where it stopped.
 	{Code: "interrupted", Title: "the run was interrupted",
 		Text: "Nothing more is submitted, remote jobs are cancelled where that is possible, and what is finished is collected. Run the same command again to go on."},
 	{Code: "budget_reached", Title: "the next job could break the budget",
@@ -61,10 +64,11 @@ var runCodes = []Explanation{
 		Text: "Nothing is submitted until it is resumed; jobs that are on remotes go on, and their results are collected."},
 	{Code: "resumed", Title: "the run goes on after a pause",
 		Text: "Submits begin again where they stopped."},
+	// This machine: the output folder and the state.
 	{Code: "sink_trouble", Title: "files cannot be written",
-		Text: "Usually the disk is full. Nothing is submitted while it lasts, and finished results stay on their remotes; it is tried again for 10 minutes and goes on by itself when there is room. If the run ends first, the next one collects what the remotes still have."},
+		Text: "Usually the disk is full. Nothing is submitted while it lasts, and finished results stay on their remotes; it is tried again for 15 minutes and goes on by itself when there is room. If the run ends first, the next one collects what the remotes still have."},
 	{Code: "state_trouble", Title: "the batch's state cannot be written",
-		Text: "Without it nothing may be submitted, as nobody would know of it after a crash, so nothing is while it lasts; it is tried again for 10 minutes, then the run ends. Look at the disk's room and the rights of the folder .comfyc in the run directory, and run again."},
+		Text: "Without it nothing may be submitted, as nobody would know of it after a crash, so nothing is while it lasts; it is tried again for 15 minutes, then the run ends. Look at the disk's room and the rights of the folder .comfyc in the run directory, and run again."},
 	{Code: "state_foreign", Title: "the state file is not one of comfyc",
 		Text: "The file .comfyc/state.db of the run directory is something else. Nothing in it was changed. Move it away, or use another run directory."},
 	{Code: "state_newer", Title: "a newer comfyc wrote the state",

@@ -2,6 +2,7 @@ package diag
 
 // scriptCodes are findings about node templates and workflows written as scripts.
 var scriptCodes = []Explanation{
+	// The script as such: it runs in a sandbox without a clock, files or a network.
 	{Code: "script_syntax", Title: "a script cannot be read",
 		Text: "Templates are JavaScript, or TypeScript in files that end in .ts. They are scripts, not modules: there is no import and no require. Types are taken out, not checked; an editor checks them with the file that `comfyc nodes types` writes."},
 	{Code: "script_failed", Title: "a script threw an error",
@@ -17,6 +18,7 @@ var scriptCodes = []Explanation{
 		Text: "All templates of one workflow may make 10,000 nodes together."},
 	{Code: "script_output", Title: "a script makes too large values",
 		Text: "The values that one expansion gives to nodes may have 4 MiB together."},
+	// What the script defines.
 	{Code: "bad_template", Title: "a template's definition is wrong",
 		Text: "A template has a name, inputs, outputs and a function expand. An input is a type (\"IMAGE\"), a list of options, or an object {type, default, min, max, step, options, optional, multiline, tooltip}; an output is a type.",
 		Bad:  "template({name: \"Up\", inputs: {scale: 1.5}, expand(g) { … }})", Good: "template({name: \"Up\", inputs: {scale: {type: \"FLOAT\", default: 1.5}}, expand(g, {scale}) { … }})"},
@@ -28,6 +30,7 @@ var scriptCodes = []Explanation{
 		Text: "An axis may change values in the nodes that a template makes, and also which nodes and links there are: each different graph is checked on its own. There may be 256 of them. Let the template set a value to 0 instead of leaving nodes out, or write a batch for each part."},
 	{Code: "too_many_expansions", Title: "axes feed templates with too many combinations",
 		Text: "A template is expanded once for each combination of the axis values that feed it, at most 100,000 times. Seeds are better set on a sampler outside of the template, or the sweep sampled."},
+	// What the script makes: nodes, their inputs, and what expand gives back.
 	{Code: "bad_argument", Title: "a script gives a node something that is no value",
 		Text: "Inputs of a node are numbers (a BigInt for integers above 2^53), texts, booleans, lists, objects, and outputs of other nodes. An output stands alone, not in a list; it is no number to count with, since its value is known only when the workflow runs.",
 		Bad:  "g.ImageScaleBy({image, upscale_method: \"lanczos\", scale_by: () => 2})", Good: "g.ImageScaleBy({image, upscale_method: \"lanczos\", scale_by: 2})"},

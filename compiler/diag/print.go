@@ -1,3 +1,7 @@
+// The text and the JSON of findings. Whatever an input could smuggle into a terminal (escape sequences,
+// letters that turn the direction of writing) is replaced on the way out, in messages as well as in
+// excerpts.
+
 package diag
 
 import (
@@ -11,7 +15,8 @@ import (
 	"github.com/comfyc/comfyc/compiler/source"
 )
 
-// maxExcerpt is the number of code points of a source line that an excerpt shows; longer lines are cut around the place.
+// maxExcerpt is the number of code points of a source line that an excerpt shows; longer lines are cut
+// around the place. Workflows are often one line of a megabyte.
 const maxExcerpt = 100
 
 // Options say how findings are printed. The zero value prints plain text with excerpts.
@@ -21,7 +26,7 @@ type Options struct {
 }
 
 // Print writes findings in the form that editors jump to: file:line:column: severity: message [code], the line with a caret
-// under the place, and the notes.
+// under the place, and the notes. The error is the writer's; nothing is printed twice or sorted here.
 func Print(w io.Writer, findings []Diagnostic, opt Options) error {
 	b := bufio.NewWriter(w)
 	for _, d := range findings {
@@ -35,17 +40,19 @@ func Print(w io.Writer, findings []Diagnostic, opt Options) error {
 	return b.Flush()
 }
 
+// printer writes one finding after the other to a buffer.
 type printer struct {
 	*bufio.Writer
 	opt Options
 }
 
+// head prints the line that editors jump to: the place if there is one, the word, and the message.
 func (p printer) head(at Place, word, message string) {
 	if where := Where(at); where != "" {
 		fmt.Fprintf(p, "%s: ", clean(where))
 	}
 	if p.opt.Color {
-		color := map[string]string{"error": "31", "warning": "33"}[word]
+		color := map[string]string{"error": "31", "warning": "33"}[word] // red and yellow; notes and remarks are cyan
 		if color == "" {
 			color = "36"
 		}
@@ -54,7 +61,8 @@ func (p printer) head(at Place, word, message string) {
 	fmt.Fprintf(p, "%s: %s\n", word, clean(message))
 }
 
-// Where prints a place as file:line:column, or the file's name alone if it was not read.
+// Where prints a place as file:line:column, or the file's name alone if it was not read; "" for no place.
+// Lines and columns count from 1, columns in code points.
 func Where(at Place) string {
 	if at.File == nil {
 		return ""
@@ -66,6 +74,8 @@ func Where(at Place) string {
 	return fmt.Sprintf("%s:%d:%d", at.File.Name, line, col)
 }
 
+// excerpt prints the line of a place with a caret under it. Without a line to show, the hint stands alone
+// behind "help:".
 func (p printer) excerpt(at Place, hint string) {
 	if at.File == nil || len(at.File.Data) == 0 || p.opt.NoExcerpt {
 		if hint != "" {
@@ -75,21 +85,26 @@ func (p printer) excerpt(at Place, hint string) {
 	}
 	line, col := at.File.Position(at.Start)
 	text, start := at.File.Line(line)
-	if !utf8.Valid(text) || bytes.IndexByte(text, 0) >= 0 {
-		fmt.Fprintf(p, "      help: %s\n", clean(hint))
+	if !utf8.Valid(text) || bytes.IndexByte(text, 0) >= 0 { // a picture that was to carry a workflow, for example
+		if hint != "" {
+			fmt.Fprintf(p, "      help: %s\n", clean(hint))
+		}
 		return
 	}
+	// In code points; a place over several lines is marked to the end of the first.
 	width := utf8.RuneCount(text[min(max(at.Start-start, 0), len(text)):min(max(at.End-start, 0), len(text))])
 	shown, caret := window([]rune(string(text)), col-1)
 	fmt.Fprintf(p, "%5d | %s\n", line, clean(string(shown)))
 	mark := "^" + strings.Repeat("~", max(0, min(width, len(shown)-caret)-1))
-	if hint != "" {
+	if hint != "" { // one ^ and as many ~ as the place has more letters, as compilers print it
 		mark += " " + clean(hint)
 	}
 	fmt.Fprintf(p, "      | %s%s\n", strings.Repeat(" ", caret), mark)
 }
 
-// window cuts a long line around the caret and gives the caret's place in what is left.
+// window cuts a long line around the caret and gives the caret's place in what is left. A third of the
+// window stands before the caret, since what follows explains more. Tabs become one blank each, so that the
+// caret stays under its letter.
 func window(line []rune, caret int) ([]rune, int) {
 	for i, r := range line {
 		if r == '\t' {
@@ -111,7 +126,9 @@ func window(line []rune, caret int) ([]rune, int) {
 	return out, min(caret-from, len(out))
 }
 
-// clean makes a text safe for a terminal: control characters, which an input may carry, are shown as U+FFFD.
+// clean makes a text safe for a terminal: control characters, which an input may carry, are shown as
+// U+FFFD. So are the marks that change the direction of writing (U+202A to U+202E, U+2066 to U+2069), by
+// which a line could show other text than it holds.
 func clean(s string) string {
 	return strings.Map(func(r rune) rune {
 		if r < ' ' && r != '\n' || r >= 0x7f && r < 0xa0 || r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069 {
@@ -121,8 +138,9 @@ func clean(s string) string {
 	}, s)
 }
 
-// ToValue gives a finding as the object that `--json` and the service print: code, severity, message, file, line, column, node, input,
-// hint and notes, where they are known.
+// ToValue gives a finding as the object that `--json` and the service print: code, severity, message, file,
+// line, column, node, input, hint and notes, where they are known; absent ones are left out, not empty. The
+// order of the keys is fixed.
 func (d Diagnostic) ToValue() *source.Value {
 	var o []source.Member
 	put := func(key string, v *source.Value) { o = append(o, source.Member{Key: key, Value: v}) }
@@ -149,6 +167,7 @@ func (d Diagnostic) ToValue() *source.Value {
 	return source.NewObject(o...)
 }
 
+// placeMembers gives file, line and column of a place, as far as they are known.
 func placeMembers(at Place) []source.Member {
 	if at.File == nil {
 		return nil
@@ -161,7 +180,7 @@ func placeMembers(at Place) []source.Member {
 	return append(o, source.Member{Key: "line", Value: source.NewInt(int64(line))}, source.Member{Key: "column", Value: source.NewInt(int64(col))})
 }
 
-// AppendJSON appends findings as a JSON array.
+// AppendJSON appends findings as a JSON array on one line, [] for none.
 func AppendJSON(dst []byte, findings []Diagnostic) []byte {
 	list := source.NewArray()
 	for _, d := range findings {

@@ -1,3 +1,6 @@
+// Suggestions for misspelt names. A wrong suggestion costs a reader more than none, so the bounds are
+// tight, and cases in which several names are equally near by their beginnings give none.
+
 package diag
 
 import (
@@ -5,9 +8,10 @@ import (
 	"strings"
 )
 
-// Suggest gives `did you mean "x"?` for the name among names that is nearest to what was written, or "" if none is near: equal but
-// for case, a prefix of it, or within a third of its letters by insertions, deletions, replacements and swaps. At most 20,000 names of at
-// most 200 bytes are looked at.
+// Suggest gives `did you mean "x"?` for the name among names that is nearest to what was written, or "" if
+// none is near: equal but for case, within a third of its letters by insertions, deletions, replacements
+// and swaps, or the only one that begins or ends with what was written, or the other way round. Distances
+// are taken to at most 20,000 names of at most 200 bytes.
 func Suggest(written string, names []string) string {
 	if best := Nearest(written, names); best != "" {
 		return fmt.Sprintf("did you mean %q?", best)
@@ -15,13 +19,13 @@ func Suggest(written string, names []string) string {
 	return ""
 }
 
-// Nearest gives the nearest name alone.
+// Nearest gives the nearest name alone, "" if none is near; of equally near ones the first.
 func Nearest(written string, names []string) string {
 	if written == "" || len(written) > 200 {
 		return ""
 	}
 	lower := strings.ToLower(written)
-	best, bestDistance := "", max(1, len(written)/3)+1
+	best, bestDistance := "", max(1, len(written)/3)+1 // at least one slip, also in names of two letters
 	for i, name := range names {
 		if i == 20_000 {
 			break
@@ -40,11 +44,15 @@ func Nearest(written string, names []string) string {
 	return best
 }
 
-// containing finds the one name that begins or ends with what was written, or the other way round.
+// containing finds the one name that begins or ends with what was written, or the other way round:
+// "dpmpp_2m_sde_gpu" for "sde_gpu". Below four letters everything would fit; "" if several do.
 func containing(lower string, names []string) string {
 	found := ""
-	for _, name := range names {
+	for _, name := range names[:min(len(names), 20_000)] {
 		n := strings.ToLower(name)
+		if n == lower || len(n) > 200 {
+			continue
+		}
 		if len(lower) >= 4 && (strings.HasPrefix(n, lower) || strings.HasSuffix(n, lower) || len(n) >= 4 && strings.HasPrefix(lower, n)) {
 			if found != "" {
 				return ""
@@ -55,7 +63,8 @@ func containing(lower string, names []string) string {
 	return found
 }
 
-// distance is the optimal string alignment distance of a and b, or limit if it is not below that.
+// distance is the optimal string alignment distance of a and b in bytes, or limit if it is not below that.
+// It keeps three rows of the table: a swap of neighbours looks two rows back.
 func distance(a, b string, limit int) int {
 	if len(a)-len(b) >= limit || len(b)-len(a) >= limit {
 		return limit
@@ -78,7 +87,7 @@ func distance(a, b string, limit int) int {
 			}
 			smallest = min(smallest, cur[j])
 		}
-		if smallest >= limit {
+		if smallest >= limit { // no later row can be smaller than the smallest entry of this one
 			return limit
 		}
 		prev2, prev, cur = prev, cur, prev2

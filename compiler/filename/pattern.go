@@ -1,3 +1,6 @@
+// A pattern is read twice over: split cuts it into literals and tokens by the percent signs, then segments
+// cuts the literals at their slashes. A token's value is put in afterwards, so no value can make a folder.
+
 package filename
 
 import (
@@ -11,7 +14,8 @@ const (
 	maxSegments = 16   // folders and the file itself
 )
 
-// Problem is a mistake in a pattern; Start and End are byte offsets in it.
+// Problem is a mistake in a pattern; Start and End are byte offsets in it, which the compiler turns into a
+// place in the batch file.
 type Problem struct {
 	Start, End int
 	Message    string
@@ -21,13 +25,13 @@ type Problem struct {
 type Part struct {
 	Start, End int    // byte offsets in the pattern
 	Text       string // the literal text, or what stands between the two percent signs
-	Token      bool
+	Token      bool   // Text is what lookup is asked for
 }
 
 // Pattern is a parsed pattern. The zero value gives "_".
 type Pattern struct {
-	segments [][]Part
-	parts    []Part
+	segments [][]Part // by folder, the last one is the file's own name
+	parts    []Part   // as split gave them, tokens not yet told from mistakes
 }
 
 // Parse splits a pattern and finds the mistakes that show without values: unknown tokens, characters that some file system refuses,
@@ -50,7 +54,7 @@ func Check(pattern string) []Problem {
 	return problems
 }
 
-// Tokens lists the tokens in order.
+// Tokens lists the tokens in order, also those that are there twice.
 func (p *Pattern) Tokens() []Part {
 	return slices.DeleteFunc(slices.Clone(p.parts), func(part Part) bool { return !part.Token })
 }
@@ -92,7 +96,8 @@ func Expand(pattern string, lookup func(token string) (string, bool)) (string, e
 	return p.Expand(lookup)
 }
 
-// split cuts a pattern at its tokens. %% is a literal percent sign, and so is a % that no other one follows.
+// split cuts a pattern at its tokens. %% is a literal percent sign, and so is a % that no other one
+// follows: "50%% %seed%" is the text 50, a percent sign, a blank and a token.
 func split(pattern string) []Part {
 	var parts []Part
 	literal := func(from, to int, text string) {
@@ -123,7 +128,9 @@ func split(pattern string) []Part {
 	return parts
 }
 
-// segments cuts the literal parts at their slashes; a slash inside a token belongs to the token.
+// segments cuts the literal parts at their slashes; a slash inside a token belongs to the token, as in
+// %date:yyyy/MM%. The result has one element more than there are slashes, and an empty one for a folder
+// without a name.
 func segments(parts []Part) [][]Part {
 	out := [][]Part{nil}
 	for _, p := range parts {
@@ -146,7 +153,8 @@ func segments(parts []Part) [][]Part {
 	return out
 }
 
-// partProblems finds unknown tokens and letters that cannot stand in names.
+// partProblems finds unknown tokens and letters that cannot stand in names. Values may hold such letters,
+// since they are cleaned; a pattern is written by the user, who should see what becomes of it.
 func partProblems(parts []Part) []Problem {
 	var out []Problem
 	for _, p := range parts {
@@ -182,7 +190,8 @@ func segmentProblems(segments [][]Part, size int) []Problem {
 	return out
 }
 
-// literalText joins a segment's parts; a token counts as some text.
+// literalText joins a segment's parts; a token counts as some text, whose value is not known yet: [Safe]
+// mends "..", should it come to that.
 func literalText(parts []Part) string {
 	var b strings.Builder
 	for _, p := range parts {

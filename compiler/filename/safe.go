@@ -9,7 +9,8 @@ import (
 	"unicode/utf8"
 )
 
-// MaxSegment bounds one folder or file name, in bytes, before its extension. File systems stop at 255, some encrypted ones at 143.
+// MaxSegment bounds one folder or file name, in bytes, before its extension. File systems stop at 255, some
+// encrypted ones at 143; what is left is for extensions and for the "-2" of a batch's second picture.
 const MaxSegment = 120
 
 // Safe makes text into one file or folder name that every file system takes: no separators, control or invisible characters, none of
@@ -17,7 +18,7 @@ const MaxSegment = 120
 // of the whole, so that different long names stay different. The result is never empty, and a safe segment is its own result.
 func Safe(text string) string {
 	s := strings.Trim(clean(text), " ")
-	if strings.HasPrefix(s, ".") {
+	if strings.HasPrefix(s, ".") { // no hidden files on Unix
 		s = "_" + s[1:]
 	}
 	s = strings.TrimRight(s, " .")
@@ -28,14 +29,16 @@ func Safe(text string) string {
 		s = "_" + s
 	}
 	if len(s) > MaxSegment {
-		sum := sha256.Sum256([]byte(text))
-		end := "-" + hex.EncodeToString(sum[:4])
+		sum := sha256.Sum256([]byte(text))       // of what was given, not of what was cleaned: "a?…" and "a*…" stay two
+		end := "-" + hex.EncodeToString(sum[:4]) // nine bytes: names that differ only behind the cut meet once in four billion
 		s = strings.TrimRight(cut(s, MaxSegment-len(end)), " .") + end
 	}
 	return s
 }
 
-// Key folds a name as the file systems that ignore case do: two names with one key may be one file.
+// Key folds a name as the file systems that ignore case do: two names with one key may be one file. It is
+// an approximation of their tables (Windows and macOS differ), good enough to refuse Fox and fox beside
+// each other.
 func Key(name string) string { return strings.ToLower(name) }
 
 // clean replaces what no file name may hold: a line break or tab by a space, the rest by an underscore.
@@ -54,7 +57,8 @@ func clean(text string) string {
 	}, text)
 }
 
-// simple tells the common case: letters, digits and harmless signs of ASCII only.
+// simple tells the common case: letters, digits and harmless signs of ASCII only. It spares almost every
+// name the walk over code points.
 func simple(text string) bool {
 	for i := 0; i < len(text); i++ {
 		c := text[i]
@@ -72,7 +76,7 @@ func bad(r rune) bool {
 		r == '\u2028' || r == '\u2029'
 }
 
-// cut keeps at most n bytes without cutting a character.
+// cut keeps at most n bytes without cutting a character of UTF-8.
 func cut(s string, n int) string {
 	if len(s) <= n {
 		return s

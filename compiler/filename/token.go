@@ -1,3 +1,7 @@
+// The tokens are ComfyUI's own for file name prefixes where it has them (%date:…%, %year%, %width%,
+// %Node.widget%), so that a prefix can be copied from a workflow. Only the calendar is computed here; seeds
+// and sizes are known to the caller.
+
 package filename
 
 import (
@@ -11,7 +15,8 @@ import (
 // Plain lists the tokens without a parameter; the calendar ones are ComfyUI's. The others are axis.NAME, NODE.INPUT and date:FORMAT.
 var Plain = []string{"seed", "index", "batch", "width", "height", "year", "month", "day", "hour", "minute", "second"}
 
-// known tells tokens that have a form of their own from mistakes.
+// known tells tokens that have a form of their own from mistakes. Anything with a dot may be an axis or an
+// input of a node, which is looked up later; %sed% has none, so it is a mistake here.
 func known(token string) bool {
 	if slices.Contains(Plain, token) {
 		return true
@@ -45,7 +50,8 @@ func Calendar(token string, t time.Time) (string, bool) {
 	return "", false
 }
 
-// formatDate fills in ComfyUI's date letters: yyyy yy MM M dd d hh h mm m ss s, hours from 0 to 23. Everything else stands for itself.
+// formatDate fills in ComfyUI's date letters: yyyy yy MM M dd d hh h mm m ss s, hours from 0 to 23.
+// Everything else stands for itself: "yyyy-MM-dd_hhmm" is 2026-03-09_1405.
 func formatDate(format string, t time.Time) string {
 	var b strings.Builder
 	for i := 0; i < len(format); {
@@ -59,7 +65,7 @@ func formatDate(format string, t time.Time) string {
 	return b.String()
 }
 
-// dateRun formats a run of one letter.
+// dateRun formats a run of one letter; runs of a length that has no meaning (yyy, ddd) stay as they are.
 func dateRun(run string, t time.Time) string {
 	letter, n := run[0], len(run)
 	if letter == 'y' {

@@ -8,7 +8,8 @@ import (
 
 // Options change what Build does. The zero value checks as a server does, and lints.
 type Options struct {
-	// Targets names the output nodes to run, as partial_execution_targets does; nil means all, an empty list means none.
+	// Targets names the output nodes to run, as partial_execution_targets does; nil means all, an empty
+	// list means none. Ids of other nodes name nothing.
 	Targets []string
 	// Files tells whether a file that a Load* node names exists among the inputs; the name is relative to the input folder. If nil, the files
 	// are those in the lists of a literal catalogue, and any name passes with another one.
@@ -33,6 +34,8 @@ type Verdict struct {
 // lacks what could not be read.
 func Build(prompt *source.Value, cat *nodes.Catalogue, opt Options) (*Graph, Verdict) {
 	b := &builder{prompt: prompt, cat: cat, opt: opt, g: &Graph{}}
+	// Each pass relies on what those before it let through: from link on, every node has a definition; from
+	// order on, every node on the way from an output was checked.
 	for _, pass := range passes {
 		if !pass(b) {
 			break
@@ -54,17 +57,17 @@ var passes = []func(*builder) bool{
 // builder is the state that the passes share.
 type builder struct {
 	prompt *source.Value
-	cat    *nodes.Catalogue
+	cat    *nodes.Catalogue // read only, shared with other builds
 	opt    Options
 	g      *Graph
 
-	whole  []diag.Diagnostic // findings about the prompt as a whole: it is not valid then
-	visits []visit           // by node
-	roots  []int             // the output nodes that were asked for
-	lints  []diag.Diagnostic
-	files  *fileSet // known input files, made when first needed
-	sought int      // names that were compared for suggestions
-	sets   map[*nodes.Input]map[string]bool
+	whole  []diag.Diagnostic                // findings about the prompt as a whole: it is not valid then
+	visits []visit                          // by node
+	roots  []int                            // the output nodes that were asked for
+	lints  []diag.Diagnostic                // warnings; they never change the verdict
+	files  *fileSet                         // known input files, made when first needed
+	sought int                              // names that were compared for suggestions
+	sets   map[*nodes.Input]map[string]bool // options of long lists, by input; see optionSet
 }
 
 // verdict collects the findings. A prompt with a good output is valid, so its errors are turned into warnings.

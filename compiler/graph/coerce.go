@@ -1,3 +1,7 @@
+// Coercion as the server's: int(x), float(x), str(x) and bool(x) of Python on what the JSON holds, written
+// back into the prompt. So 20.7 steps are 20, "1_0" is 10, and "false" is true. What a render sends is
+// already coerced, so that equal renders are found before they are paid.
+
 package graph
 
 import (
@@ -12,8 +16,9 @@ import (
 	"github.com/comfyc/comfyc/nodes"
 )
 
-// coerce turns a literal into the type of its input, as Python's int, float, str and bool do, and gives other types back as they are. The
-// result keeps the literal's place. The error says in a few words why it cannot be done.
+// coerce turns a literal into the type of its input, as Python's int, float, str and bool do, and gives
+// other types back as they are: a COMBO's 8 is not made "8". The result keeps the literal's place. The
+// error says in a few words why it cannot be done.
 func coerce(kind string, v *source.Value) (*source.Value, error) {
 	switch kind {
 	case nodes.TypeInt:
@@ -41,7 +46,8 @@ var (
 // maxDigits is the length up to which Python reads and prints integers.
 const maxDigits = 4300
 
-// toInt is Python's int(): fractions are cut off, texts must be whole numbers.
+// toInt is Python's int(): fractions are cut off towards zero, texts must be whole numbers: 20.7 → 20, true
+// → 1, " 7 " → 7, but "20.5" and "1e3" fail, as do null, lists and objects.
 func toInt(v *source.Value) (*source.Value, error) {
 	switch v.Kind {
 	case source.Bool:
@@ -61,7 +67,7 @@ func toInt(v *source.Value) (*source.Value, error) {
 	return nil, errNotInt
 }
 
-// plainInt writes -0 as Python does.
+// plainInt writes -0 as Python does, which has no negative zero among its integers.
 func plainInt(v *source.Value) *source.Value {
 	if v.Text == "-0" {
 		return source.NewInt(0).At(v)
@@ -78,11 +84,13 @@ func truncate(v *source.Value) (*source.Value, error) {
 	if f = math.Trunc(f); math.Abs(f) < 1<<53 {
 		return source.NewInt(int64(f)).At(v), nil
 	}
-	i, _ := new(big.Float).SetFloat64(f).Int(nil)
+	i, _ := new(big.Float).SetFloat64(f).Int(nil) // beyond 2^53 every float is whole; big prints all its digits, as Python does
 	return source.NewNumber(i.String()).At(v), nil
 }
 
-// pythonInt reads what Python's int() reads: blanks around, a sign, digits of any script, single underscores between digits.
+// pythonInt reads what Python's int() reads: blanks around, a sign, digits of any script, single
+// underscores between digits. The digits that it gives have no leading zeros and no plus, so equal numbers
+// are equal texts; seeds up to 2^64-1 and beyond keep every digit.
 func pythonInt(text string) (digits string, ok bool) {
 	s := asciiDigits(trimSpace(text))
 	sign := ""
@@ -103,7 +111,8 @@ func pythonInt(text string) (digits string, ok bool) {
 	return sign + s, true
 }
 
-// toFloat is Python's float(): an integer that no float can hold is an error, a text that means infinity is not.
+// toFloat is Python's float(): an integer that no float can hold is an error, a text that means infinity is
+// not. Numbers are rewritten as Python prints them, 7 as 7.0, so that 7 and 7.0 are one render.
 func toFloat(v *source.Value) (*source.Value, error) {
 	switch v.Kind {
 	case source.Bool:
@@ -143,7 +152,7 @@ func pythonFloat(text string) (float64, bool) {
 	return f, true
 }
 
-// isFloatText keeps out what Go reads and Python does not: hexadecimal numbers.
+// isFloatText keeps out what Go reads and Python does not: hexadecimal numbers and their p exponents.
 func isFloatText(s string) bool {
 	s = strings.ToLower(strings.TrimLeft(s, "+-"))
 	switch s {
@@ -188,7 +197,8 @@ func asciiDigits(s string) string {
 	}, s)
 }
 
-// digitValue: the digits of a script stand in a row, and no two rows touch in a way that a step of ten does not tell.
+// digitValue: the digits of a script stand in a row from its zero, and rows that touch are each ten long,
+// so the distance from the start of the range modulo ten is the value. r is a decimal digit (Nd).
 func digitValue(r rune) rune {
 	for _, row := range unicode.Nd.R16 {
 		if r >= rune(row.Lo) && r <= rune(row.Hi) {
@@ -220,7 +230,8 @@ func toString(v *source.Value) (*source.Value, error) {
 	return source.NewString(string(appendRepr(nil, v))).At(v), nil
 }
 
-// truth is Python's bool().
+// truth is Python's bool(): the number 0, "", null, [] and {} are false, and every other text is true,
+// "false" as well.
 func truth(v *source.Value) bool {
 	switch v.Kind {
 	case source.Bool:

@@ -1,3 +1,7 @@
+// The wording of errors, apart from the checks that find them. Each sentence names the input and the class
+// with the words of the prompt, then what was found; what to do goes into the hint. ComfyUI's own message
+// is never needed to understand one.
+
 package graph
 
 import (
@@ -11,10 +15,12 @@ import (
 	"github.com/comfyc/comfyc/nodes"
 )
 
-// maxShown is the number of bytes up to which a value is shown in a message.
+// maxShown is the number of bytes up to which a value is shown in a message. Prompts run to pages; the
+// excerpt below shows the place.
 const maxShown = 60
 
-// show prints a value for a message, as JSON, cut if it is long.
+// show prints a value for a message, as JSON, cut if it is long: a text with its quotes, so that 8 and "8"
+// look different.
 func show(v *source.Value) string { return cut(string(v.AppendJSON(nil))) }
 
 // showBound prints a declared bound: 100 for 100.0.
@@ -23,7 +29,7 @@ func showBound(v *source.Value) string { return strings.TrimSuffix(show(v), ".0"
 // quote prints a text for a message, in quotes, cut if it is long.
 func quote(s string) string { return cut(string(source.AppendQuoted(nil, s))) }
 
-// cut shortens a text between two characters.
+// cut shortens a text between two characters; the dots are behind the limit.
 func cut(s string) string {
 	if len(s) <= maxShown {
 		return s
@@ -38,7 +44,7 @@ func cut(s string) string {
 // maxSought bounds the names that are compared for suggestions in one build, so that a prompt with a mistake in every node costs no more.
 const maxSought = 1_000_000
 
-// suggest is [diag.Suggest] with a bound on the whole build.
+// suggest is [diag.Suggest] with a bound on the whole build: "" once the bound is passed.
 func (b *builder) suggest(written string, names []string) string {
 	if b.sought += len(names); b.sought > maxSought {
 		return ""
@@ -65,7 +71,7 @@ func (n *Node) missing(l *nodes.Live) diag.Diagnostic {
 	d := diag.Errorf("required_input_missing", n.classPlace(), "%s lacks the required input %q", n.Class, l.Name).About(n.ID, l.Name)
 	var names []string
 	strays := n.strays()
-	for _, in := range strays[:min(len(strays), maxUndeclared)] {
+	for _, in := range strays[:min(len(strays), maxUndeclared)] { // misspelt inputs are few; a node with hundreds is a machine's
 		names = append(names, in.Name)
 	}
 	if near := diag.Nearest(l.Name, names); near != "" {
@@ -107,7 +113,7 @@ func (b *builder) mismatch(n *Node, in *Input, out *nodes.Output) diag.Diagnosti
 	return d.Hinted(from.fittingSlot(in.Def))
 }
 
-// fittingSlot names the first output of a node that would do for an input.
+// fittingSlot names the first output of a node that would do for an input; "" if none would.
 func (n *Node) fittingSlot(in *nodes.Input) string {
 	for slot := range n.Def.Outputs {
 		if fits(&n.Def.Outputs[slot], in) {
@@ -129,7 +135,8 @@ func outputs(c *nodes.Class) string {
 	return strings.Join(list, ", ")
 }
 
-// outOfRange says which bound a number crosses, with the number as it was written.
+// outOfRange says which bound a number crosses, with the number as it was written: 20.7 where the server
+// compares 20. code is one of value_smaller_than_min and value_bigger_than_max.
 func (n *Node) outOfRange(in *Input, written *source.Value, code string, limit *source.Value) diag.Diagnostic {
 	what := "is smaller than its minimum of"
 	if code == "value_bigger_than_max" {
@@ -139,7 +146,7 @@ func (n *Node) outOfRange(in *Input, written *source.Value, code string, limit *
 	return d.About(n.ID, in.Name).Hinted(span(in.Def))
 }
 
-// span says the range of a number.
+// span says the range of a number; "" for other types, and where no bound is declared.
 func span(def *nodes.Input) string {
 	from, to := def.Spec.Get("min"), def.Spec.Get("max")
 	switch {
@@ -189,12 +196,13 @@ func oneOf(def *nodes.Input) string {
 	return "one of " + strings.Join(names, ", ")
 }
 
-// notComparable says that a value and a declared bound have types that Python does not compare.
+// notComparable says that a value and a declared bound have types that Python does not compare, as a custom
+// node's min of "0" does: the server's code then fails with a TypeError.
 func (n *Node) notComparable(in *Input, bound string, limit *source.Value) raised {
 	return raised{in.Name, diag.Of(in.Value), fmt.Sprintf("%s is %s, which cannot be compared with its %s of %s", n.of(in.Name), in.Value.Kind, bound, show(limit)), ""}
 }
 
-// deadLink says why a link leads nowhere.
+// deadLink says why a link leads nowhere. The link has two elements, and [Graph.target] does not accept it.
 func (b *builder) deadLink(n *Node, in *Input) raised {
 	id, at := in.Value.Items[0], in.Value.Items[1]
 	r := raised{input: in.Name, at: diag.Of(id)}
@@ -220,7 +228,8 @@ func (b *builder) deadLink(n *Node, in *Input) raised {
 	return r
 }
 
-// nearID suggests an id, if ids are more than plain numbers.
+// nearID suggests an id, if ids are more than plain numbers: 12 is near 13 as letters go, but never what
+// was meant.
 func (b *builder) nearID(id string) string {
 	if _, err := strconv.Atoi(id); err == nil || b.sought > maxSought {
 		return ""
@@ -232,7 +241,9 @@ func (b *builder) nearID(id string) string {
 	return b.suggest(id, ids)
 }
 
-// exception is the finding for a node on which the server's code fails. It names the input, which the server does not.
+// exception is the finding for a node on which the server's code fails. It names the input, which the
+// server does not. root says that the node is itself an output node that was asked for; the server has
+// another type for those.
 func (n *Node) exception(r *raised, root bool) diag.Diagnostic {
 	code := "exception_during_inner_validation"
 	if root {

@@ -1,3 +1,7 @@
+// The Graph that everything behind the check works on. Nodes and inputs are addressed by their indexes in
+// these slices, not by pointers or ids: a patch of a render is (node, input, value), and copying the slices
+// copies the graph.
+
 package graph
 
 import (
@@ -17,8 +21,8 @@ type Graph struct {
 
 // Node is one node of a graph.
 type Node struct {
-	ID     string // as in the API form: "9", or "57:27" inside a subgraph
-	Class  string
+	ID     string        // as in the API form: "9", or "57:27" inside a subgraph
+	Class  string        // as written, or the successor's after a replacement
 	Title  string        // _meta.title, "" if there is none
 	Def    *nodes.Class  // nil for a class that the catalogue does not know
 	Inputs []Input       // in the prompt's order
@@ -48,7 +52,8 @@ func (g *Graph) Find(id string) int {
 	return -1
 }
 
-// Input gives the index of a node's input, -1 if it is not given.
+// Input gives the index of a node's input, -1 if it is not given. The search is linear: nodes have a dozen
+// inputs; see index for more.
 func (n *Node) Input(name string) int {
 	for i := range n.Inputs {
 		if n.Inputs[i].Name == name {
@@ -58,7 +63,7 @@ func (n *Node) Input(name string) int {
 	return -1
 }
 
-// Value gives what a node's input holds, nil if it is not given.
+// value gives what a node's input holds, nil if it is not given.
 func (n *Node) value(name string) *source.Value {
 	if i := n.Input(name); i >= 0 {
 		return n.Inputs[i].Value
@@ -66,7 +71,9 @@ func (n *Node) value(name string) *source.Value {
 	return nil
 }
 
-// Prompt writes the graph as an API prompt again, with the coerced values; everything else of the nodes stays as written.
+// Prompt writes the graph as an API prompt again, with the coerced values; everything else of the nodes
+// stays as written. It is what a server would have after its own check; the graph is not changed, and the
+// tree shares the values with it.
 func (g *Graph) Prompt() *source.Value {
 	out := &source.Value{Kind: source.Object, Members: make([]source.Member, 0, len(g.Nodes))}
 	for i := range g.Nodes {
@@ -76,6 +83,7 @@ func (g *Graph) Prompt() *source.Value {
 	return out
 }
 
+// prompt writes one node. Keys such as _meta and is_changed go along.
 func (n *Node) prompt() *source.Value {
 	inputs := &source.Value{Kind: source.Object, Members: make([]source.Member, 0, len(n.Inputs))}
 	for i := range n.Inputs {

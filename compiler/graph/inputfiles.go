@@ -1,3 +1,7 @@
+// Files that a workflow loads by name. A server looks on its own disk; here it is either the batch's files
+// (Options.Files), or what the lists of an /object_info snapshot show, or nobody knows, and then every name
+// passes.
+
 package graph
 
 import (
@@ -77,13 +81,16 @@ func (b *builder) knownFiles() []string {
 	return b.known().names
 }
 
-// fileExists tells what a server finds when it looks for a name that a Load* node gives. What lies outside of the input folder is taken to be
-// there: a server does look there, and we cannot.
+// fileExists tells what a server finds when it looks for a name that a Load* node gives, with an annotation
+// such as " [input]" or without. What lies outside of the input folder is taken to be there: a server does
+// look there, and we cannot; another lint warns of it.
 func (b *builder) fileExists(annotated string) bool {
 	name, folder := splitAnnotation(annotated)
-	if rest, back := strings.CutPrefix(name, "../input/"); back {
+	if rest, back := strings.CutPrefix(name, "../input/"); back { // a detour that leads back in
 		name, folder = rest, "input"
 	}
+	// The order of the cases is that of the server's steps: a zero byte fails first, an absolute path is
+	// never joined to the folder.
 	path, isDir, outside := walkPath(name, b.isFolder)
 	switch {
 	case strings.ContainsRune(name, 0):
@@ -93,7 +100,7 @@ func (b *builder) fileExists(annotated string) bool {
 	case b.opt.Files == nil && !b.cat.Literal():
 		return true
 	case folder != "input":
-		return false
+		return false // what earlier runs left in the other folders is not known, so it is taken to be absent
 	case b.isFolder(path):
 		return true
 	case isDir:
@@ -110,8 +117,9 @@ func (b *builder) isFolder(path string) bool {
 	return b.opt.Files == nil && b.cat.Literal() && slices.Contains(b.known().folders, path)
 }
 
-// splitAnnotation takes the folder off a name: "x.png [output]" lies in the output folder. As on the server, the mark ends the name and
-// one character before it goes too, whatever it is.
+// splitAnnotation takes the folder off a name: "x.png [output]" lies in the output folder. As on the
+// server, the mark ends the name and one character before it goes too, whatever it is: "x.png_[output]" is
+// the same file.
 func splitAnnotation(name string) (rest, folder string) {
 	for _, folder := range []string{"output", "input", "temp"} {
 		if mark := "[" + folder + "]"; strings.HasSuffix(name, mark) {
@@ -145,7 +153,9 @@ func walkPath(name string, isFolder func(string) bool) (path string, isDir, outs
 	return strings.Join(parts, "/"), isDir && len(parts) > 0, false
 }
 
-// leavesFolder tells whether a name may point outside of its folder on any system: an absolute path, a drive, or "..".
+// leavesFolder tells whether a name may point outside of its folder on any system: an absolute path, a
+// drive, or "..". It is stricter than walkPath, as the worker's system is not known: a/../b stays inside,
+// and is reported all the same.
 func leavesFolder(v *source.Value) bool {
 	name, _ := splitAnnotation(v.Str())
 	name = strings.ReplaceAll(name, `\`, "/")

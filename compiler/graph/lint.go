@@ -5,7 +5,9 @@ import (
 	"github.com/comfyc/comfyc/compiler/source"
 )
 
-// nodeLints look at one node that an output needs and that has no error. graphLints look at the whole.
+// nodeLints look at one node that an output needs and that has no error: with one, the user has something
+// better to do. graphLints look at the whole. Of all of them only lintUnreachable looks at what others
+// found, so that only it must stand behind them.
 var nodeLints = []func(*linter, *Node){
 	lintLiteral,    // literal_on_link
 	lintUndeclared, // undeclared_input
@@ -23,7 +25,8 @@ var graphLints = []func(*linter){
 	lintTwice,       // equal_nodes
 }
 
-// linter runs after the verdict and changes nothing but the list of findings.
+// linter runs after the verdict and changes nothing but the list of findings. A lint is a file, a line in
+// one of the lists, and an entry in the table of codes.
 type linter struct {
 	*builder
 	masked *source.File // the prompt's file without its secrets, made when one is found

@@ -8,11 +8,13 @@ import (
 
 // choiceless is a dynamic combo whose key is missing, null, or unknown.
 type choiceless struct {
-	name string
+	name string // full name, with dots: "format.codec"
 	def  *nodes.Input
 }
 
-// openChoices lists a node's dynamic combos without a good key, those within others included.
+// openChoices lists a node's dynamic combos without a good key, those within others included. A dynamic
+// combo is an input whose option brings inputs of its own: format = "mp4" brings format.codec and so on. An
+// optional one that is not given is no mistake.
 func (n *Node) openChoices() []choiceless {
 	var out []choiceless
 	var look func(inputs []nodes.Input, prefix string)
@@ -34,7 +36,8 @@ func (n *Node) openChoices() []choiceless {
 	return out
 }
 
-// lintChoice finds dynamic combos without a good key. The server takes them and their inputs for not given, and the node fails when it runs.
+// lintChoice finds dynamic combos without a good key. The server takes them and their inputs for not given,
+// and the node fails when it runs: its verdict has no error for a key that is missing, unknown or null.
 func lintChoice(l *linter, n *Node) {
 	if !n.Def.Dynamic() {
 		return

@@ -8,7 +8,8 @@ import (
 	"github.com/comfyc/comfyc/nodes"
 )
 
-// linkTypes are the types whose values only another node can make. Types of custom nodes are left out: their widgets may take literals.
+// linkTypes are the types whose values only another node can make, of ComfyUI's own nodes. Types of custom
+// nodes are left out: their widgets may take literals.
 var linkTypes = map[string]bool{
 	"MODEL": true, "CLIP": true, "VAE": true, "CONDITIONING": true, "LATENT": true, "IMAGE": true, "MASK": true, "AUDIO": true, "VIDEO": true,
 	"CONTROL_NET": true, "CLIP_VISION": true, "CLIP_VISION_OUTPUT": true, "STYLE_MODEL": true, "GLIGEN": true, "UPSCALE_MODEL": true,

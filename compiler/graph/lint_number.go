@@ -8,7 +8,8 @@ import (
 	"github.com/comfyc/comfyc/nodes"
 )
 
-// lintFinite finds NaN and infinities, which pass every range.
+// lintFinite finds NaN and infinities, which pass every range: comparisons with NaN are all false, and a
+// FLOAT without a maximum takes "inf". Texts such as "nan" were coerced before.
 func lintFinite(l *linter, n *Node) {
 	for i := range n.Inputs {
 		in := &n.Inputs[i]
@@ -20,7 +21,9 @@ func lintFinite(l *linter, n *Node) {
 	}
 }
 
-// lintStep finds numbers between the steps of their input. The server takes them as they are; the browser rounds them.
+// lintStep finds numbers between the steps of their input. The server takes them as they are (it never
+// looks at step); the browser rounds them, so the same workflow gives another picture once it was opened
+// there.
 func lintStep(l *linter, n *Node) {
 	for i := range n.Inputs {
 		in := &n.Inputs[i]
@@ -40,7 +43,8 @@ func lintStep(l *linter, n *Node) {
 	}
 }
 
-// grid gives the step of a number: of a FLOAT what the browser rounds to, of an INT a step above 1.
+// grid gives the step of a number: of a FLOAT what the browser rounds to, of an INT a step above 1. `round:
+// false` is no number, so then the step counts for nothing.
 func grid(def *nodes.Input) (float64, bool) {
 	var v *source.Value
 	switch def.Type {
@@ -63,12 +67,12 @@ func offGrid(v, start, step float64) (below float64, off bool) {
 		start = 0 // a bound that means none
 	}
 	steps := (v - start) / step
-	if math.IsNaN(steps) || math.Abs(steps) > 1e12 {
+	if math.IsNaN(steps) || math.Abs(steps) > 1e12 { // too many steps for a float64 to tell their places apart
 		return 0, false
 	}
 	if math.Abs(steps-math.Round(steps)) <= 1e-6*math.Max(1, math.Abs(steps)) {
 		return 0, false
 	}
 	below = start + math.Floor(steps)*step
-	return math.Round(below*1e9) / 1e9, true
+	return math.Round(below*1e9) / 1e9, true // 0.30000000000000004 is shown as 0.3
 }

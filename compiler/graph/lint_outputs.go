@@ -7,7 +7,9 @@ import (
 	"github.com/comfyc/comfyc/compiler/diag"
 )
 
-// lintPartial says that some outputs are bad while others are good: a server answers 200 then, and most clients overlook the rest.
+// lintPartial says that some outputs are bad while others are good: a server answers 200 then, with
+// node_errors beside the id, and most clients overlook the rest. The outputs that were not asked for
+// (Options.Targets) do not count.
 func lintPartial(l *linter) {
 	if len(l.g.Outputs) == 0 || len(l.g.Outputs) == len(l.roots) {
 		return
@@ -26,7 +28,8 @@ func lintPartial(l *linter) {
 	l.lints = append(l.lints, d)
 }
 
-// previews tells whether an output node only shows its result, in a file that the server deletes.
+// previews tells whether an output node only shows its result, in a file that the server deletes. It goes
+// by the name, which custom nodes keep to as well.
 func previews(class string) bool {
 	return strings.Contains(class, "Preview") || class == "ImageCompare"
 }

@@ -5,7 +5,9 @@ import (
 	"github.com/comfyc/comfyc/compiler/source"
 )
 
-// lintPaths finds paths that leave the folders in which a server loads and saves. Nodes that no output needs are looked at too.
+// lintPaths finds paths that leave the folders in which a server loads and saves. Nodes that no output
+// needs are looked at too. It is a warning here, as the server's check lets such paths pass; a service
+// refuses them.
 func lintPaths(l *linter) {
 	for i := range l.g.Nodes {
 		n := &l.g.Nodes[i]

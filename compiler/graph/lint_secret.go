@@ -1,3 +1,6 @@
+// Keys in workflows: custom nodes take them as plain texts, and every picture carries the workflow. The
+// forms are narrow, since a finding on an ordinary prompt would teach people to ignore it.
+
 package graph
 
 import (
@@ -11,7 +14,7 @@ import (
 
 // secretForms are the published forms of keys and tokens. start is looked for first, as a text seldom has it.
 var secretForms = []struct {
-	start, what string
+	start, what string // a part that every match has, in its case
 	form        *regexp.Regexp
 }{
 	{"sk-", "an API key", regexp.MustCompile(`\bsk-[A-Za-z0-9_-]{20,}`)},
@@ -32,9 +35,21 @@ var secretForms = []struct {
 	{"://", "a password in a URL", regexp.MustCompile(`[a-z]://[^/\s:@]+:[^/\s:@]{3,}@`)},
 }
 
-var secretNames = regexp.MustCompile(`(?i)(^|_)(api_?key|token|secret|password|passwd)$`)
+// secretNames are how inputs are named that are there for keys, whole or behind an underscore; any text of some length in one is taken for a secret.
+var secretNames = []string{"api_key", "apikey", "token", "secret", "password", "passwd"}
 
-// letters is a set of bytes.
+// forSecrets tells whether an input is there for keys. It is asked for every file name in a workflow, which a regular expression would make dear.
+func forSecrets(input string) bool {
+	for _, word := range secretNames {
+		before := len(input) - len(word)
+		if before >= 0 && strings.EqualFold(input[before:], word) && (before == 0 || input[before-1] == '_') {
+			return true
+		}
+	}
+	return false
+}
+
+// letters is a set of bytes, a bit for each of the 256.
 type letters [4]uint64
 
 func lettersOf(text string) (set letters) {
@@ -54,7 +69,8 @@ func (set *letters) hold(text string) bool {
 	return true
 }
 
-// secretIn tells what kind of secret a text holds, "" for none. Long prompts are common: one look at their letters rules most forms out.
+// secretIn tells what kind of secret a text holds, "" for none. Long prompts are common: one look at their
+// letters rules most forms out, and the patterns run on what is left, each in time linear in the text.
 func secretIn(name, text string) string {
 	set := lettersOf(text)
 	for i := range secretForms {
@@ -62,7 +78,8 @@ func secretIn(name, text string) string {
 			return f.what
 		}
 	}
-	if len(text) >= 12 && !strings.ContainsAny(text, " \t\n{}") && secretNames.MatchString(name) {
+	// Shorter ones and ones with blanks are words such as "none" or a label.
+	if len(text) >= 12 && !strings.ContainsAny(text, " \t\n{}") && forSecrets(name) {
 		return "a secret"
 	}
 	return ""
@@ -88,7 +105,9 @@ func lintSecrets(l *linter) {
 	}
 }
 
-// mask gives a value's place in a copy of its file in which it cannot be read, so that the excerpt does not show it.
+// mask gives a value's place in a copy of its file in which it cannot be read, so that the excerpt does not
+// show it. Offsets stay the same, as each byte becomes one asterisk; the first and last, which are quotes
+// in JSON, stay.
 func (l *linter) mask(in *Input) diag.Place {
 	at := diag.Of(in.Value)
 	if at.File == nil || at.End > len(at.File.Data) || at.Start >= at.End {

@@ -7,7 +7,8 @@ import (
 	"github.com/comfyc/comfyc/nodes"
 )
 
-// decorations are inputs that the browser adds for itself.
+// decorations are inputs that the browser adds for itself: buttons and players that its exporter does not
+// leave out.
 var decorations = []string{"upload", "audioUI", "compare_view", "clear", "upload 3d model", "upload extra resources", "choose file to upload",
 	"choose audio to upload", "choose video to upload"}
 
@@ -17,7 +18,9 @@ var viewers = []string{"SaveGLB", "Preview3D", "Preview3DAnimation", "Load3D", "
 // maxUndeclared bounds the findings of one node.
 const maxUndeclared = 20
 
-// lintUndeclared finds inputs that the class does not have: a server passes over them, so a wrong name goes unnoticed.
+// lintUndeclared finds inputs that the class does not have: a server passes over them, so a wrong name goes
+// unnoticed. The nearest input that the node takes and is not given is suggested: for sampler it is
+// sampler_name.
 func lintUndeclared(l *linter, n *Node) {
 	strays := n.strays()
 	if len(strays) == 0 || n.Class == "CustomCombo" { // which takes whatever the browser sends
@@ -40,7 +43,8 @@ func lintUndeclared(l *linter, n *Node) {
 	}
 }
 
-// strays lists the given inputs that the class does not declare.
+// strays lists the given inputs that the class does not declare. One that is declared but hangs on another
+// choice of a dynamic combo is no stray.
 func (n *Node) strays() []*Input {
 	var out []*Input
 	for i := range n.Inputs {

@@ -6,8 +6,9 @@ import (
 	"github.com/comfyc/comfyc/compiler/diag"
 )
 
-// lintUnreachable finds nodes that no output needs. Of a chain only the last node is named. Nothing is said if only some outputs were asked for,
-// nor if something else is wrong by which a link may have been lost: one mistake, one finding.
+// lintUnreachable finds nodes that no output needs. Of a chain only the last node is named. Nothing is said
+// if only some outputs were asked for, nor if something else is wrong by which a link may have been lost (a
+// literal where a link belongs, a node with an error): one mistake, one finding.
 func lintUnreachable(l *linter) {
 	lost := func(d diag.Diagnostic) bool { return d.Code == "literal_on_link" }
 	if l.opt.Targets != nil || slices.ContainsFunc(l.lints, lost) || slices.ContainsFunc(l.g.Nodes, func(n Node) bool { return n.Bad }) {
@@ -46,7 +47,8 @@ func (l *linter) unreachable(i int) {
 	l.warn("unreachable_node", n.Key, n, "", "", "no output needs %s, so it never runs", n.called())
 }
 
-// clusters are sets of linked nodes: each node names another of its set, and the last of these stands for the set.
+// clusters are sets of linked nodes (union-find): each node names another of its set, and the one that
+// names itself stands for the set.
 type clusters []int
 
 // clusters joins the nodes that are left out of needed along their links.

@@ -8,8 +8,8 @@ import (
 	"github.com/comfyc/comfyc/nodes"
 )
 
-// raised is an input on which the server's own code fails. The server then says nothing else of the node, and does not say which input it
-// was; we do.
+// raised is an input on which the server's own code fails with an exception. The server then says nothing
+// else of the node, and does not say which input it was; we do.
 type raised struct {
 	input string
 	at    diag.Place
@@ -32,7 +32,9 @@ func (c *checked) raise(r raised) {
 	}
 }
 
-// check looks at every input that a node takes, writes coerced values back, and asks the class's own validator.
+// check looks at every input that a node takes, writes coerced values back, and asks the class's own
+// validator. All inputs are looked at also after one that the server fails on: the links of the others are
+// followed there as well.
 func (b *builder) check(i int) checked {
 	n := &b.g.Nodes[i]
 	var c checked
@@ -59,6 +61,7 @@ func (b *builder) check(i int) checked {
 }
 
 // live lists the inputs that the node takes, which depend on its values if the class has dynamic ones.
+// Those of other classes are made once per class and shared.
 func (n *Node) live(given given) []nodes.Live {
 	if !n.Def.Dynamic() {
 		return n.Def.Live(nil)
@@ -77,6 +80,8 @@ type given struct {
 	byName map[string]int // nil for nodes with few
 }
 
+// index makes the table only where a search would cost more: an autogrow input may have thousands of
+// entries, and each is looked up.
 func (n *Node) index() given {
 	if len(n.Inputs) <= 32 {
 		return given{n: n}
@@ -98,8 +103,9 @@ func (g given) at(name string) (int, bool) {
 	return j, ok
 }
 
-// checkInput looks at one given and declared input: a list is a link, anything else a literal that is unwrapped, coerced and held against the
-// definition.
+// checkInput looks at one given and declared input: a list is a link, anything else a literal that is
+// unwrapped, coerced and held against the definition. {"__value__": [1, 2]} is how the frontend writes a
+// list that is a value; one layer is taken off, as on the server.
 func (b *builder) checkInput(n *Node, in *Input, v *validator, c *checked) {
 	if in.Value.Kind == source.Array {
 		b.checkLink(n, in, v, c)
@@ -120,7 +126,8 @@ func (b *builder) checkInput(n *Node, in *Input, v *validator, c *checked) {
 	}
 }
 
-// checkLink holds the length, the target and the types of a link. Only good links are followed further.
+// checkLink holds the length, the target and the types of a link. Only good links are followed further, so
+// a node behind a bad one is checked only if another way leads to it.
 func (b *builder) checkLink(n *Node, in *Input, v *validator, c *checked) {
 	if len(in.Value.Items) != 2 {
 		c.found = append(c.found, n.badLink(in))
@@ -141,7 +148,9 @@ func (b *builder) checkLink(n *Node, in *Input, v *validator, c *checked) {
 	c.children = append(c.children, in.From)
 }
 
-// checkValue holds the range and the list of options. A bound on a value that cannot be compared with it makes the server's code fail.
+// checkValue holds the range and the list of options; of both bounds only the first that is crossed is
+// said. A bound on a value that cannot be compared with it makes the server's code fail. written is the
+// value before it was coerced, for the message.
 func (b *builder) checkValue(n *Node, in *Input, written *source.Value, c *checked) {
 	for _, bound := range []struct {
 		name, code string
@@ -160,6 +169,7 @@ func (b *builder) checkValue(n *Node, in *Input, written *source.Value, c *check
 			return
 		}
 	}
+	// Open: a list of model files of the built-in catalogue, which every machine has others of.
 	if in.Def.Type == nodes.TypeCombo && !in.Def.Open {
 		b.checkOption(n, in, c)
 	}
@@ -179,7 +189,8 @@ func (b *builder) checkOption(n *Node, in *Input, c *checked) {
 	}
 }
 
-// hasOption looks a value up among an input's options; for texts in long lists, which are those of model files, by a set.
+// hasOption looks a value up among an input's options; for texts in long lists, which are those of model
+// files, by a set. Options are compared as Python does, so the number 1 is the option 1.0.
 func (b *builder) hasOption(def *nodes.Input, v *source.Value) bool {
 	if len(def.Options) > 64 && v.Kind == source.String {
 		return b.optionSet(def)[v.Text]

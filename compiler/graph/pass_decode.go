@@ -10,8 +10,9 @@ import (
 // maxNotes bounds the further places that one finding about the whole prompt names.
 const maxNotes = 50
 
-// decode reads the nodes. A server fails with status 500 on what it did not expect (malformed_prompt); where it looks at node after node, the
-// first trouble counts, so troubles are collected in its order, and those of the first one's kind become notes.
+// decode reads the nodes. A server fails with status 500 on what it did not expect (malformed_prompt);
+// where it looks at node after node, the first trouble counts, so troubles are collected in its order, and
+// those of the first one's kind become notes. [] and {} are no such failures but prompts without outputs.
 func (b *builder) decode() bool {
 	switch p := b.prompt; {
 	case p == nil:
@@ -31,7 +32,8 @@ func (b *builder) decode() bool {
 	return b.stopped(t)
 }
 
-// readNodes takes the nodes over in the prompt's order. Nothing is checked yet: what is no object becomes a node without class and inputs.
+// readNodes takes the nodes over in the prompt's order. Nothing is checked yet: what is no object becomes a
+// node without class and inputs. The readers of JSON have refused a repeated id before.
 func (b *builder) readNodes() {
 	members := b.prompt.Members
 	b.g.Nodes = make([]Node, len(members))
@@ -42,6 +44,7 @@ func (b *builder) readNodes() {
 	}
 }
 
+// readNode reads one node; an input is a literal (From -1) until the link pass has looked at it.
 func readNode(m *source.Member) Node {
 	n := Node{ID: m.Key, Value: m.Value, Key: keyPlace(m)}
 	n.Class = m.Value.Get("class_type").Str()
@@ -58,7 +61,7 @@ func readNode(m *source.Member) Node {
 	return n
 }
 
-// keyPlace is where a key stands; a key that a program made stands where its value does.
+// keyPlace is where a key stands; a key that a program made (KeyEnd 0) stands where its value does.
 func keyPlace(m *source.Member) diag.Place {
 	if m.KeyEnd == 0 {
 		return diag.Of(m.Value)
@@ -96,6 +99,7 @@ func (n *Node) malformed(at diag.Place, format string, args ...any) diag.Diagnos
 // troubles are findings in the order in which a server meets them.
 type troubles []diag.Diagnostic
 
+// add appends a trouble, if one was found; it takes what the functions that look for one return.
 func (t *troubles) add(d diag.Diagnostic, found bool) {
 	if found {
 		*t = append(*t, d)

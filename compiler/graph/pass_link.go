@@ -32,7 +32,8 @@ const (
 	noSlot                // the node has no such output
 )
 
-// target follows a link to a node and an output slot, from 0.
+// target follows a link to a node and an output slot, from 0. Where it leads nowhere, from is -1. Every
+// node needs its definition by now.
 func (g *Graph) target(v *source.Value) (from, slot int, why trouble) {
 	if v.Kind != source.Array || len(v.Items) != 2 {
 		return -1, 0, noLink

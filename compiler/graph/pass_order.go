@@ -16,14 +16,17 @@ type visit struct {
 	errs    []diag.Diagnostic
 }
 
-// frame is a node on the way, with the next of its links to follow.
+// frame is a node on the way, with the next of its links to follow: an index in the node's children for
+// walk, in its inputs for sorted.
 type frame struct {
 	node, next int
 	valid      bool // no link so far led to a bad node
 }
 
-// order walks from each output node through its links, as the server does, and checks every node once, when it is first met. The walk keeps
-// its own stack. A node is valid if it has no errors and all nodes behind its links are valid; an output that is valid is a good output.
+// order walks from each output node through its links, as the server does, and checks every node once, when
+// it is first met. The walk keeps its own stack, because a chain of 100,000 nodes is a valid prompt. A node
+// is valid if it has no errors and all nodes behind its links are valid; an output that is valid is a good
+// output.
 func (b *builder) order() bool {
 	b.visits = make([]visit, len(b.g.Nodes))
 	for _, root := range b.roots {
@@ -38,7 +41,8 @@ func (b *builder) order() bool {
 	return true
 }
 
-// walk gives the verdict on one output node.
+// walk gives the verdict on one output node. It is a depth-first search: a node that is started and not
+// done is on the stack, so a link to it closes a cycle.
 func (b *builder) walk(root int) bool {
 	if b.visits[root].done {
 		return b.visits[root].valid
@@ -91,7 +95,8 @@ func (b *builder) leave(f *frame) {
 	v.done = true
 }
 
-// maxPath is the number of nodes of a cycle that are printed.
+// maxPath is the number of nodes of a cycle that are printed; the finding of each node of a long cycle
+// would repeat the whole of it.
 const maxPath = 12
 
 // cycle gives all nodes from the given one to the top of the stack the same finding, each at the link that closes its part. They count as
@@ -138,8 +143,9 @@ func (n *Node) linkTo(from int) diag.Place {
 	return n.Key
 }
 
-// sorted gives the nodes that some nodes need, those themselves included, sources first. Links on undeclared inputs count too, as they do when
-// a server runs the prompt; cycles among those are cut.
+// sorted gives the nodes that some nodes need, those themselves included, sources first. Links on
+// undeclared inputs count too, as they do when a server runs the prompt; cycles among those are cut. Time
+// is linear in nodes and links, and the order is the same for equal prompts.
 func (g *Graph) sorted(roots []int) []int {
 	state := make([]bool, len(g.Nodes))
 	var out []int

@@ -5,13 +5,14 @@ import (
 	"github.com/comfyc/comfyc/compiler/source"
 )
 
-// replacement says how a server rewrites a node of a class that it has no longer. Inputs that no mapping names are dropped.
+// replacement says how a server rewrites a node of a class that it has no longer, before anything is
+// validated. Inputs that no mapping names are dropped.
 type replacement struct {
 	from, to string
 	inputs   []mapping
 }
 
-// mapping fills an input of the new node: from an input of the old one, or by a value.
+// mapping fills an input of the new node: from an input of the old one, or by a value (set, if from is "").
 type mapping struct{ to, from, set string }
 
 // replacements are those that ComfyUI 0.26.0 registers itself. Each changes a prompt only if the server lacks the old class and has the new one.
@@ -28,7 +29,8 @@ var replacements = []replacement{
 	{"ConditioningAverage ", "ConditioningAverage", nil},
 }
 
-// replace rewrites nodes of old classes. A server needs the node's _meta and every input that is mapped; without them it fails.
+// replace rewrites nodes of old classes. A server needs the node's _meta and every input that is mapped;
+// without them it fails with status 500, and the prompt is malformed.
 func (b *builder) replace() bool {
 	var t troubles
 	for i := range b.g.Nodes {

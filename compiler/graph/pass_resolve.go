@@ -7,7 +7,8 @@ import (
 	"github.com/comfyc/comfyc/compiler/source"
 )
 
-// resolve finds the classes and the outputs. An unknown class fails the whole prompt, even on a node that no output needs.
+// resolve finds the classes and the outputs. An unknown class fails the whole prompt, even on a node that
+// no output needs, and leaves it without a verdict on any other node.
 func (b *builder) resolve() bool {
 	var t troubles
 	for i := range b.g.Nodes {
@@ -50,7 +51,8 @@ func (b *builder) resolveNode(n *Node) (diag.Diagnostic, bool) {
 	return b.unknownClass(n, class), true
 }
 
-// unknownClass says which class is missing, and what is known about where to get it.
+// unknownClass says which class is missing, and what is known about where to get it: the pack that the file
+// names, else a class of nearly the same name, else how to tell comfyc of more classes.
 func (b *builder) unknownClass(n *Node, class *source.Value) diag.Diagnostic {
 	title := ""
 	if n.Title != "" && n.Title != n.Class {
@@ -95,7 +97,7 @@ func (b *builder) wanted(id string) bool {
 // noOutputs ends the build because nothing would run.
 func (b *builder) noOutputs() bool {
 	at := diag.Of(b.prompt)
-	at.End = at.Start + 1
+	at.End = at.Start + 1 // a caret under the opening brace; the whole prompt would be underlined otherwise
 	d := diag.Errorf("prompt_no_outputs", at, "the prompt has no node that gives an output")
 	switch {
 	case b.opt.Targets != nil:

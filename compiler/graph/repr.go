@@ -8,7 +8,8 @@ import (
 	"github.com/comfyc/comfyc/compiler/source"
 )
 
-// appendRepr writes a value as Python's repr does, which is what str() gives for everything but a string.
+// appendRepr writes a value as Python's repr does, which is what str() gives for everything but a string:
+// {"a": [true, null]} becomes the text {'a': [True, None]}. Depth is bounded by the reader's limit.
 func appendRepr(dst []byte, v *source.Value) []byte {
 	switch v.Kind {
 	case source.Bool:
@@ -62,7 +63,8 @@ func reprNumber(v *source.Value) string {
 	}
 }
 
-// appendReprString quotes as Python does: single quotes unless the text has some and no double ones; what is not printable is escaped.
+// appendReprString quotes as Python does: single quotes unless the text has some and no double ones; what
+// is not printable is escaped, by two, four or eight hexadecimal digits.
 func appendReprString(dst []byte, s string) []byte {
 	quote := byte('\'')
 	if strings.Contains(s, "'") && !strings.Contains(s, `"`) {

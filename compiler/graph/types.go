@@ -6,8 +6,9 @@ import (
 	"github.com/comfyc/comfyc/nodes"
 )
 
-// fits tells whether an output may feed an input: equal types, an overlap of two comma lists, or one side that takes anything. An old-style
-// list of options takes only the same list, or a type that takes anything.
+// fits tells whether an output may feed an input: equal types, an overlap of two comma lists, or one side
+// that takes anything. An old-style list of options (the type itself is the list, from before COMBO was a
+// type) takes only the same list, or a type that takes anything.
 func fits(out *nodes.Output, in *nodes.Input) bool {
 	switch {
 	case out.OldList && in.OldList:
@@ -33,7 +34,8 @@ func sameOptions(out *nodes.Output, in *nodes.Input) bool {
 	return true
 }
 
-// takesAll tells the two types that fit every other.
+// takesAll tells the two types that fit every other: "*", and the one of nodes whose outputs take the type
+// of what is connected.
 func takesAll(kind string) bool { return kind == nodes.TypeAny || kind == nodes.TypeMatch }
 
 // typesFit compares two types by name; comma lists need an overlap.

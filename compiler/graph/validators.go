@@ -9,8 +9,9 @@ import (
 	"github.com/comfyc/comfyc/compiler/source"
 )
 
-// validator is the own validation of a class, which /object_info does not show. The server does not hold the range and the list of the inputs
-// that it takes; it calls it after all inputs were looked at.
+// validator is the own validation of a class (VALIDATE_INPUTS), which /object_info does not show. The
+// server does not hold the range and the list of the inputs that it takes; it calls it after all inputs
+// were looked at.
 type validator struct {
 	class string
 	args  []string // the inputs that it takes by name
@@ -26,13 +27,16 @@ type call struct {
 	b     *builder
 	n     *Node
 	given given
-	// What came of it: a failed validation (text), or the server's own code failed (raised).
+	// What came of it: a failed validation (failed, with a hint), or the server's own code failed (raised).
+	// Neither if all is well.
 	failed string
 	hint   string
 	raised *raised
 }
 
-// validators are those of classes that load no file; see loaders for the others. A class that the catalogue lacks has no effect.
+// validators are those of classes that load no file; see loaders for the others. A class that the catalogue
+// lacks has no effect. One without run passes whatever it is given: it is here because its inputs are held
+// against no list.
 var validators = []validator{
 	{class: "ComfySoftSwitchNode", args: []string{"switch", "on_false", "on_true"}, need: []string{"switch"}, run: softSwitch},
 	{class: "CustomCombo", args: []string{"choice", "index"}, all: true, need: []string{"choice"}},
@@ -98,7 +102,8 @@ func (b *builder) validate(n *Node, v *validator, given given, c *checked) {
 	}
 }
 
-// needs fails as Python does when a required argument is missing.
+// needs fails as Python does when a required argument is missing: the exception replaces
+// required_input_missing.
 func (c *call) needs(names []string) {
 	for _, name := range names {
 		if _, ok := c.given.at(name); !ok {
@@ -148,7 +153,8 @@ func (c *call) loadFile(name string, model bool) {
 	}
 }
 
-// aspectRatio holds "X:Y" with whole numbers, from 1:4 to 4:1.
+// aspectRatio holds "X:Y" with whole numbers, from 1:4 to 4:1. The node's code throws instead of returning
+// a message, so what is wrong here is an exception too.
 func aspectRatio(c *call) {
 	in, v := c.arg("aspect_ratio")
 	if v == nil || v.Kind != source.String {
@@ -179,7 +185,8 @@ func ratioPart(s string) (float64, bool) {
 
 var cameraMoves = []string{"horizontal_movement", "vertical_movement", "pan", "tilt", "roll", "zoom"}
 
-// cameraControls holds that at least one of the six moves is not zero.
+// cameraControls holds that at least one of the six moves is not zero. It stops at the first that is not;
+// what stands behind it is not looked at.
 func cameraControls(c *call) {
 	for _, name := range cameraMoves {
 		in, v := c.arg(name)
@@ -203,7 +210,8 @@ func softSwitch(c *call) {
 	}
 }
 
-// tripoConversion holds the type of the linked model task.
+// tripoConversion holds the type of the linked model task: of the classes here it is the only one that
+// looks at types (input_types), and so the server compares none on its links.
 func tripoConversion(c *call) {
 	const name = "original_model_task_id"
 	j, ok := c.given.at(name)

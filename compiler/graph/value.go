@@ -1,3 +1,6 @@
+// Values of axes and of set are checked one at a time against a graph that is built already: a million
+// values on one input cost a million small checks, not a million builds.
+
 package graph
 
 import (
@@ -17,15 +20,18 @@ type Checker struct {
 
 type verdictKey struct{ code, input string }
 
-// NewChecker makes a checker for a graph; cat and opt are those that it was built with.
+// NewChecker makes a checker for a graph; cat and opt are those that it was built with. It works on copies:
+// the graph is not changed.
 func NewChecker(g *Graph, cat *nodes.Catalogue, opt Options) *Checker {
 	own := &Graph{Nodes: slices.Clone(g.Nodes), byID: g.byID}
 	b := &builder{cat: cat, opt: opt, g: own, visits: make([]visit, len(own.Nodes))}
 	return &Checker{b: b, base: map[int]map[verdictKey]bool{}}
 }
 
-// Value gives a literal as it would be sent as an input of a node, and what is wrong with it, as errors. What is wrong with the node anyway is not
-// said again. Nodes of unknown classes take everything.
+// Value gives a literal as it would be sent as an input of a node, and what is wrong with it, as errors;
+// node and input are indexes. The whole node is checked with the value in place, since a value may take
+// away inputs that others hang on. What is wrong with the node anyway is not said again. Nodes of unknown
+// classes take everything.
 func (c *Checker) Value(node, input int, v *source.Value) (*source.Value, []diag.Diagnostic) {
 	n := &c.b.g.Nodes[node]
 	if n.Def == nil {

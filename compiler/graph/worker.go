@@ -10,7 +10,8 @@ import (
 	"github.com/comfyc/comfyc/nodes"
 )
 
-// Worker is what is known of an endpoint's worker. The zero value knows nothing, and nothing is found.
+// Worker is what is known of an endpoint's worker. The zero value knows nothing, and nothing is found: a
+// job is only kept from an endpoint for a reason that is certain.
 type Worker struct {
 	Endpoint string            // its name in the endpoints file, for messages
 	Profile  nodes.Profile     // of its image
@@ -39,7 +40,8 @@ func CheckWorker(g *Graph, w Worker) []diag.Diagnostic {
 	return append(out, w.dropped(g)...)
 }
 
-// model tells whether an input names a model that the worker is known to lack.
+// model tells whether an input names a model that the worker is known to lack. Only inputs that
+// [nodes.ModelKind] knows as model files are looked at.
 func (w *Worker) model(n *Node, in *Input) (diag.Diagnostic, bool) {
 	kind := nodes.ModelKind(n.Class, in.Name)
 	if in.Linked() || in.Value.Kind != source.String || in.Def == nil || in.Def.Type != nodes.TypeCombo || kind == "" {
@@ -63,7 +65,8 @@ func (w *Worker) model(n *Node, in *Input) (diag.Diagnostic, bool) {
 	return d, true
 }
 
-// has lists the models of a kind that the worker has, as far as they are known: by its snapshot, its own list, or its image.
+// has lists the models of a kind that the worker has, as far as they are known: by its snapshot, its own
+// list, or its image. known false means that nothing can be said of the name, which then passes.
 func (w *Worker) has(class, input, kind, name string) (have []string, known bool) {
 	if w.Classes != nil {
 		if c, ok := w.Classes.Class(class); ok {
@@ -104,7 +107,8 @@ func (w *Worker) dropped(g *Graph) []diag.Diagnostic {
 	return out
 }
 
-// savesPictures takes saving classes of custom nodes for what they are called.
+// savesPictures takes saving classes of custom nodes for what they are called: nobody can list them all,
+// and most that save images write files as SaveImage does.
 func (n *Node) savesPictures() bool {
 	return strings.HasPrefix(n.Def.Module, "custom_nodes") && strings.Contains(strings.ToLower(n.Class), "save") && n.Def.Input("images") != nil
 }

@@ -1,20 +1,24 @@
+// A class as the browser sees it, worked out once per catalogue and shared by all conversions, so nothing in here may be changed afterwards. Nodes
+// copy slots and widgets from the class's proto.
+
 package lower
 
 import (
+	"slices"
+
 	"github.com/comfyc/comfyc/compiler/source"
 	"github.com/comfyc/comfyc/nodes"
 )
 
 // class is a node class as the browser has it: the server's definition, with what the frontend's own extensions add to it.
 type class struct {
-	name, title string
-	specs       []*inputSpec // in the order in which the editor makes sockets and widgets
-	declared    []*inputSpec // in the definition's order: required, then optional
-	outputs     []output
-	matches     []string // per output, the match type template that it follows
-	outputNode  bool
-	forced      bool  // an input is a socket by force, which older files gave a place in widgets_values
-	proto       *node // a node of the class as it is when it is made, to be copied; nil for classes of group nodes
+	name, title string       // title is the display name, sent as _meta.title
+	declared    []*inputSpec // in the definition's order: required, then optional; so the editor makes sockets and widgets
+	outputs     []output     // copied into each node, as types change
+	matches     []string     // per output, the match type template that it follows
+	outputNode  bool         // the server runs it for its own sake
+	forced      bool         // an input is a socket by force, which older files gave a place in widgets_values
+	proto       *node        // a node of the class as it is when it is made, to be copied; nil for classes of group nodes
 }
 
 // inputSpec is one declared input.
@@ -34,10 +38,11 @@ type inputSpec struct {
 
 // choice is an option of a dynamic combo with the inputs that come with it.
 type choice struct {
-	key    string
+	key    string // as the value of the combo has it
 	inputs []*inputSpec
 }
 
+// flag tells whether an option is there and true in JavaScript's sense: 1 and "yes" count as well.
 func (s *inputSpec) flag(name string) bool { return truthy(s.opts.Get(name)) }
 
 // named is a copy under another name, for inputs that grow and inputs inside of dynamic combos.
@@ -51,6 +56,7 @@ func (s *inputSpec) named(name string, optional bool) *inputSpec {
 func (l *lowering) class(name string) *class {
 	c, ok := l.classes[name]
 	if !ok {
+		// The catalogue keeps what the function gives, under the class's name: it is called once per catalogue, whoever comes first.
 		c, _ = l.cat.Derived(name, func(def *nodes.Class) any {
 			c := newClass(def)
 			c.proto = &node{class: c.name, def: c}
@@ -63,6 +69,7 @@ func (l *lowering) class(name string) *class {
 	return c
 }
 
+// newClass derives a class from its definition. Hidden inputs (PROMPT, UNIQUE_ID and the like) are filled in by the server and shown nowhere.
 func newClass(def *nodes.Class) *class {
 	c := &class{name: def.Name, title: def.Title(), outputNode: def.OutputNode}
 	for i := range def.Inputs {
@@ -73,17 +80,18 @@ func newClass(def *nodes.Class) *class {
 	}
 	for _, o := range def.Outputs {
 		typ := o.Type
+		// A match type is "*" until something is connected; pass_types settles it.
 		if typ == nodes.TypeMatch {
 			typ = "*"
 		}
 		c.outputs = append(c.outputs, output{name: o.Name, typ: typ})
 		c.matches = append(c.matches, o.Match)
 	}
-	c.specs = c.declared
 	extend(c)
 	return c
 }
 
+// newSpec reads a declared input, and with a dynamic combo the inputs of all its options, to any depth that the catalogue has.
 func newSpec(in *nodes.Input, name string) *inputSpec {
 	s := &inputSpec{name: name, typ: in.Type, optional: in.Group == nodes.Optional, opts: in.Spec, options: in.Options}
 	s.finish()
@@ -99,6 +107,7 @@ func newSpec(in *nodes.Input, name string) *inputSpec {
 
 // finish derives what the options say.
 func (s *inputSpec) finish() {
+	// forceInput: a socket, though INT or STRING would have a widget. defaultInput is an older way to say so, and counts for optional inputs only.
 	s.forced = s.flag("forceInput") || s.optional && s.flag("defaultInput")
 	s.widget = s.typ
 	if w := s.opts.Get("widgetType").Str(); w != "" {
@@ -146,16 +155,17 @@ func rawSpecs(v *source.Value) []*inputSpec {
 func extend(c *class) {
 	add := func(name, typ, target string) {
 		s := &inputSpec{name: name, typ: typ, widget: typ, target: target, make: maker(typ)}
-		for i, old := range c.specs {
+		for i, old := range c.declared {
 			if old.name == name && !old.optional {
 				c.replace(i, s)
 				return
 			}
 		}
-		c.specs = append(c.specs[:len(c.specs):len(c.specs)], s)
-		c.declared = c.specs
+		// The capacity is cut, so that the catalogue's own list is copied and not written into.
+		c.declared = append(c.declared[:len(c.declared):len(c.declared)], s)
 	}
 	switch c.name {
+	// The frontend knows these classes by name; /object_info says nothing of their views.
 	case "LoadAudio", "SaveAudio", "PreviewAudio", "SaveAudioMP3", "SaveAudioOpus", "SaveAudioAdvanced":
 		add("audioUI", "AUDIO_UI", "")
 	case "Preview3D", "SaveGLB":
@@ -163,13 +173,13 @@ func extend(c *class) {
 	case "Load3DAdvanced":
 		add("viewport_state", "LOAD_3D_ADVANCED", "")
 	}
-	for _, s := range c.specs {
+	for _, s := range c.declared {
 		if !s.optional && s.typ == nodes.TypeCombo && (s.flag("image_upload") || s.flag("video_upload") || s.flag("animated_image_upload")) {
 			add("upload", "IMAGEUPLOAD", s.name)
 			break
 		}
 	}
-	for _, s := range c.specs {
+	for _, s := range c.declared {
 		if !s.optional && s.name == "audio" && s.flag("audio_upload") {
 			add("upload", "AUDIOUPLOAD", "audio")
 			break
@@ -177,8 +187,8 @@ func extend(c *class) {
 	}
 }
 
+// replace puts a spec in the place of another, in a list of the class's own: the old one may be shared.
 func (c *class) replace(i int, s *inputSpec) {
-	specs := append([]*inputSpec(nil), c.specs...)
-	specs[i] = s
-	c.specs, c.declared = specs, specs
+	c.declared = slices.Clone(c.declared)
+	c.declared[i] = s
 }

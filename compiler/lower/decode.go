@@ -1,3 +1,6 @@
+// The file as it stands, in structs: nothing is resolved, defaulted or mended here, so that later passes can tell what the file says from what the
+// frontend makes of it. Unknown members are passed over. The documents point into the tree, for places in findings.
+
 package lower
 
 import (
@@ -17,21 +20,21 @@ const (
 // graphDoc is a workflow or a subgraph definition as it stands in the file.
 type graphDoc struct {
 	src             *source.Value
-	id, name        string
-	nodes           []*nodeDoc
+	id, name        string     // a definition's id is what its instances have as their type
+	nodes           []*nodeDoc // in the file's order, which is that of the editor's loading
 	links           []*linkDoc
-	inputs, outputs []*portDoc
-	lastNode        int
+	inputs, outputs []*portDoc // of a definition; nil for the workflow itself
+	lastNode        int        // the highest ids that the editor gave out, 0 if it does not say
 	lastLink        int
 }
 
-// nodeDoc is one node of the file.
+// nodeDoc is one node of the file. An empty proxyWidgets is not the same as none: it still makes the frontend migrate.
 type nodeDoc struct {
 	src     *source.Value
-	id      string
-	class   string
-	title   string
-	mode    int
+	id      string // "undefined" if there is none
+	class   string // the file's "type"; of an instance, the id of its definition
+	title   string // "" means that of the class
+	mode    int    // 0, 1 and 3 run, 2 is muted, 4 bypassed
 	inputs  []*slotDoc
 	outputs []*slotDoc
 	values  *source.Value // widgets_values
@@ -43,11 +46,11 @@ type nodeDoc struct {
 // slotDoc is an input or an output of a node.
 type slotDoc struct {
 	src       *source.Value
-	name, typ string
-	label     string
-	widget    string
-	converted bool // it names a widget
-	link      int
+	name, typ string // several types are one text with commas; "" or "*" is any
+	label     string // the user's own name for it, only shown
+	widget    string // the name of its widget, mostly that of the slot
+	converted bool   // it names a widget
+	link      int    // id; of inputs only, and not trusted: the list of links decides
 	linked    bool
 }
 
@@ -56,7 +59,7 @@ type portDoc struct {
 	src       *source.Value
 	name, typ string
 	label     string
-	links     []int
+	links     []int // ids of the links inside that start or end at it, in the file's order
 }
 
 // linkDoc is a link, from either notation.
@@ -64,10 +67,10 @@ type linkDoc struct {
 	src      *source.Value
 	id       int
 	from     string
-	fromSlot int
+	fromSlot int // counted from 0, by the slots as they were when the file was saved
 	to       string
 	toSlot   int
-	typ      string
+	typ      string // as saved; the slots' own types decide
 }
 
 // proxyDoc is an entry of proxyWidgets: inner node, widget, and a third id that tells equal names apart.
@@ -91,6 +94,7 @@ func (l *lowering) decode() {
 // decodeCounters reads the last ids that the editor gave out, after which new ones are counted.
 func (l *lowering) decodeCounters() {
 	if v := l.file.Get("last_node_id"); v != nil {
+		// The counter may lie: files that were put together by hand often say 0. It only ever goes up (observe).
 		l.doc.lastNode, _ = v.Int()
 	}
 	if v := l.file.Get("last_link_id"); v != nil {
@@ -130,6 +134,8 @@ func (l *lowering) decodeDefinitions(list *source.Value, depth int) {
 	}
 }
 
+// decodeGraph reads nodes, links and counters of the workflow or a definition. A node without a text "type" is refused;
+// everything else may be missing.
 func (l *lowering) decodeGraph(v *source.Value) *graphDoc {
 	d := &graphDoc{src: v, id: textOf(v.Get("id")), name: textOf(v.Get("name"))}
 	list := items(v.Get("nodes"))
@@ -156,6 +162,7 @@ func (l *lowering) decodeLinks(d *graphDoc, v *source.Value) {
 			l.refuse(diag.Errorf("malformed_workflow", diag.Of(k), "a link is a list or an object, this is %s", k.Kind))
 			continue
 		}
+		// The frontend reads fields by name from a list, or by index from an object, and finds nothing.
 		if (k.Kind == source.Array) != lists {
 			lost++
 			continue
@@ -173,6 +180,8 @@ func (l *lowering) decodeLinks(d *graphDoc, v *source.Value) {
 // linkKeys are the members of a link, in the order in which the older notation lists them.
 var linkKeys = [...]string{"id", "origin_id", "origin_slot", "target_id", "target_slot", "type"}
 
+// decodeLink reads one link, for example [7, 4, 0, 6, 1, "CLIP"]: link 7 from output 0 of node 4 to input 1 of node 6. Ids of nodes may be numbers or
+// texts; both are kept as text. nil, with a warning, if it is none.
 func (l *lowering) decodeLink(v *source.Value) *linkDoc {
 	var part [len(linkKeys)]*source.Value
 	if v.Kind == source.Array {
@@ -186,6 +195,7 @@ func (l *lowering) decodeLink(v *source.Value) *linkDoc {
 	id, ok := intOf(part[0])
 	fromSlot, okFrom := intOf(part[2])
 	toSlot, okTo := intOf(part[4])
+	// Not refused: the frontend loads the rest, and an input without its link takes its widget's value.
 	if !ok || part[1] == nil || part[3] == nil || !okFrom || !okTo {
 		l.found.Add(diag.Warnf("malformed_workflow", diag.Of(v), "this is no link: an id, an origin and a target with a slot each were expected"))
 		return nil
@@ -198,6 +208,7 @@ func (l *lowering) decodeLink(v *source.Value) *linkDoc {
 // decodeNode reads a node. It goes through the members once, as there are many nodes with many members each.
 func (l *lowering) decodeNode(v *source.Value) *nodeDoc {
 	d := l.room.nodeDocs.make()
+	// A node without an id has the key "undefined" in JavaScript, and all such nodes share it.
 	d.src, d.id = v, "undefined"
 	for i := range v.Members {
 		m := &v.Members[i]
@@ -226,6 +237,7 @@ func (l *lowering) decodeNode(v *source.Value) *nodeDoc {
 	return d
 }
 
+// decodeSlots reads the inputs or outputs of a node. An item that is no object still takes its place, as links count by it.
 func (l *lowering) decodeSlots(v *source.Value) []*slotDoc {
 	list := items(v)
 	docs, out := l.room.slotDocs.list(len(list)), l.room.slotRefs.list(len(list))
@@ -251,6 +263,7 @@ func (s *slotDoc) decode(v *source.Value) {
 		case "label":
 			s.label = textOf(m.Value)
 		case "widget":
+			// "widget": {"name": "seed"} marks the socket of a widget. Any object counts, also one without a name.
 			s.widget, s.converted = "", truthy(m.Value)
 			if s.converted {
 				s.widget = textOf(m.Value.Get("name"))
@@ -261,6 +274,7 @@ func (s *slotDoc) decode(v *source.Value) {
 	}
 }
 
+// decodePorts reads the inputs or outputs of a definition. linkIds that are no integers are passed over.
 func decodePorts(list *source.Value) []*portDoc {
 	var out []*portDoc
 	for _, v := range items(list) {
@@ -301,6 +315,7 @@ func unquote(v *source.Value) *source.Value {
 	if v == nil || v.Kind != source.String {
 		return v
 	}
+	// Some versions saved properties as JSON.stringify gives them.
 	inner, err := source.ParseJSON(source.NewFile("", []byte(v.Text)), source.Limits{})
 	if err != nil {
 		return nil
@@ -320,6 +335,7 @@ func place(v, at *source.Value) {
 	}
 }
 
+// items are those of a list; none of anything else.
 func items(v *source.Value) []*source.Value {
 	if v == nil || v.Kind != source.Array {
 		return nil

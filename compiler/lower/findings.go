@@ -1,3 +1,6 @@
+// What is told besides the prompt. The prompt is exactly the frontend's, mistakes included; these are the places where the frontend says nothing
+// although the user hardly meant what comes out. What ends the conversion is an error (see refuse), everything here is a warning or a hint.
+
 package lower
 
 import (
@@ -14,9 +17,11 @@ func (g *graph) lost(k *link, n *node, why string) {
 func (l *lowering) unknown(f *flatNode) {
 	d := diag.Warnf("unknown_class", diag.Of(classValue(f.node)), "no class %q is known; the node is emitted without class_type, and a server refuses such a prompt", f.class).
 		About(f.flatID, "")
+	// The registry's name of the pack, which the editor writes into each node that comes from one.
 	if pack := f.doc.props.Get("cnr_id").Str(); pack != "" {
 		d = d.Hinted("it is part of the pack " + pack)
 	}
+	// Templates list the models that they need, each with the address from which the editor would fetch it.
 	for _, m := range items(f.doc.props.Get("models")) {
 		if url := m.Get("url"); url.Str() != "" {
 			d = d.Noted(diag.Of(url), "it needs the model %s from %s", textOf(m.Get("name")), url.Text)
@@ -27,6 +32,7 @@ func (l *lowering) unknown(f *flatNode) {
 
 // needsBrowser warns of values that the frontend makes while it sends the prompt.
 func (l *lowering) needsBrowser(f *flatNode) {
+	// These make something in the browser at the moment of sending: there is no such moment here.
 	switch f.class {
 	case "Load3D", "Load3DAnimation":
 		l.warn("browser_only", f.place(), f.flatID, "image", "the frontend renders the scene of %s and uploads the picture when it sends the prompt; that is not done here", f.class)
@@ -50,6 +56,7 @@ func (l *lowering) unresolved(f *flatNode, slot int) {
 	if k == nil {
 		return
 	}
+	// Whether a value comes from outside is seen at the instance, one level up.
 	if f.host != nil && k.from == inputSide {
 		l.unresolvedOutside(f, in, k)
 		return
@@ -64,6 +71,7 @@ func (l *lowering) unresolved(f *flatNode, slot int) {
 		}
 		return
 	}
+	// A primitive node writes only over its own links, and a reroute has no widget to write into.
 	if far := l.primitiveBehind(from); far != nil {
 		l.warn("primitive_lost", inputPlace(f.node, in), f.flatID, in.name,
 			"the value of primitive node %s does not arrive here, as it comes through a reroute; the node's own value is sent", far.id)
@@ -96,6 +104,7 @@ func (l *lowering) unresolvedOutside(f *flatNode, in *input, k *link) {
 
 // primitiveBehind finds the primitive node at the far end of a chain of reroutes.
 func (l *lowering) primitiveBehind(n *node) *node {
+	// The bound is for circles of reroutes.
 	for steps := 0; n != nil && n.kind == rerouteNode && steps < 1000; steps++ {
 		k := n.linkInto(0)
 		if k == nil {

@@ -8,6 +8,8 @@ import (
 	"github.com/comfyc/comfyc/nodes"
 )
 
+// The bounds are far above what people draw (the largest official templates have some hundreds of nodes) and far below what would hurt a service:
+// a file of some kilobytes may ask for millions of nodes, as each level of subgraphs multiplies those inside.
 // Limits of one conversion.
 const (
 	maxNodes  = 200_000    // nodes after subgraphs are expanded
@@ -22,6 +24,7 @@ const (
 // Options are choices that the file leaves open. The zero value takes the first of each {a|b} and the present time.
 type Options struct {
 	// Choose picks one of n alternatives of a dynamic prompt, n ≥ 1; the result is taken modulo n. Nil picks the first.
+	// The file leaves {a|b} open on purpose: the editor picks anew each time it queues. Whoever wants the same prompt twice seeds Choose.
 	Choose func(n int) int
 	// Now is the time for %date:…% in file name prefixes, in its own location; zero means the present.
 	Now time.Time
@@ -31,6 +34,7 @@ type Options struct {
 	Renamed  func(path, id string)
 }
 
+// choose keeps whatever the caller gives within 0 to n-1, negative numbers too.
 func (o Options) choose(n int) int {
 	if o.Choose == nil {
 		return 0
@@ -38,6 +42,8 @@ func (o Options) choose(n int) int {
 	return ((o.Choose(n) % n) + n) % n
 }
 
+// The order is the frontend's: what its loading does comes first (decode to types), then what it does when a prompt is asked for (apply to emit).
+// Several passes depend on leftovers of earlier ones, which is why they cannot be swapped.
 // passes run in this order; a pass after which the conversion is refused is the last one.
 var passes = []struct {
 	name string
@@ -69,6 +75,7 @@ func Lower(ui *source.Value, cat *nodes.Catalogue, opt Options) (prompt *source.
 	l := &lowering{file: ui, cat: cat, opt: opt, classes: map[string]*class{},
 		room: rooms.Get().(*room)}
 	defer l.room.release()
+	// A large file may take more, as it cost its sender as much.
 	l.allowed = maxMemory
 	if ui != nil && ui.File != nil {
 		l.allowed += perByte * (ui.End - ui.Start)
@@ -127,6 +134,7 @@ func (l *lowering) refuse(d diag.Diagnostic) {
 }
 
 // spend counts steps, and refuses the workflow when there were too many; loops that may take many end then.
+// within is asked before adding, so that there is one finding however many loops run into the bound.
 func (l *lowering) spend(steps int) bool {
 	within := l.steps <= maxSteps
 	if l.steps += steps; within && l.steps > maxSteps {
@@ -157,6 +165,7 @@ const (
 // spendText counts bytes of texts that are changed.
 func (l *lowering) spendText(bytes int) bool { return l.take(textCost * bytes) }
 
+// warn adds a warning about a node and, if input is not "", one of its inputs.
 func (l *lowering) warn(code string, at diag.Place, node, input, format string, args ...any) {
 	l.found.Add(diag.Warnf(code, at, format, args...).About(node, input))
 }

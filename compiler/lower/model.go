@@ -1,3 +1,7 @@
+// The live graph, as the browser's memory holds it after loading. It differs from the file's documents (decode.go): slots are those of the class with
+// what the file adds, ids have been given anew where they collided, and values lie in widgets. Nodes of a definition exist once, whatever the
+// number of its instances; what an instance has of its own is in promoted values. Copies per instance are made in pass_flatten.
+
 package lower
 
 import (
@@ -11,17 +15,18 @@ import (
 // graph is the live workflow or a live subgraph definition, which all its instances share.
 type graph struct {
 	l               *lowering
-	doc             *graphDoc // nil for a definition made from a group node
-	id, name        string
-	nodes           []*node
-	links           map[int]*link
+	doc             *graphDoc        // what the file says; made up for a definition that was a group node
+	id, name        string           // as in doc
+	nodes           []*node          // in the order of their making
+	links           map[int]*link    // by id; ids are unique over all graphs
 	ends            map[string]*ends // the links at each node, by its id, and at the sides of the definition
-	inputs, outputs []*port
-	hosts           []*node         // instances, in the order of their creation
-	taken           map[string]bool // names of inputs
+	inputs, outputs []*port          // of a definition
+	hosts           []*node          // instances, in the order of their creation
+	taken           map[string]bool  // names of inputs
 }
 
 // slotRef names a slot of a node, or of a side of the definition.
+// The sides of a definition have the node ids -10 (inputs) and -20 (outputs), as in files.
 type slotRef struct {
 	node string
 	slot int
@@ -30,22 +35,23 @@ type slotRef struct {
 // link connects an output to an input of the same graph.
 type link struct {
 	id       int
-	from     string
+	from     string // node id, or inputSide
 	fromSlot int
-	to       string
+	to       string // node id, or outputSide
 	toSlot   int
 	typ      string
 	src      *source.Value
 	out      bool // it is among the links of the output that it starts at
 
+	// These spare a look into a map for each link that is followed.
 	start, end *ends // what is at its ends
 }
 
 // port is an input or an output of a definition.
 type port struct {
-	name, typ string
+	name, typ string // unique within the definition's inputs
 	label     string
-	links     []int
+	links     []int   // ids; the first one that drives a widget gives the port its form
 	first     *widget // the widget that the first connection to a new input had; others have to match it
 }
 
@@ -67,17 +73,17 @@ type node struct {
 	id, class, title string
 	at               int // its place in the graph, once all are there
 	kind             kind
-	mode             int
+	mode             int // as in nodeDoc
 	graph            *graph
-	ends             *ends // its links in that graph
-	doc              *nodeDoc
-	src              *source.Value
-	def              *class // of a classNode or groupedNode
-	inputs           []*input
+	ends             *ends         // its links in that graph
+	doc              *nodeDoc      // what the file says; made up for nodes from group nodes
+	src              *source.Value // where findings about it point
+	def              *class        // of a classNode or groupedNode
+	inputs           []*input      // in the order by which links count them
 	outputs          []*output
-	widgets          []*widget
+	widgets          []*widget       // in the order by which widgets_values counts them
 	restore          []*source.Value // saved values, while widgets are made from them
-	restoring        bool
+	restoring        bool            // new widgets take their value from restore at once
 
 	grows    map[string]*growth // autogrow inputs by name
 	matchers []*matcher         // match type templates, in the order of their first input
@@ -119,9 +125,9 @@ type output struct {
 
 // promoted is a value that a subgraph instance keeps for an inner widget.
 type promoted struct {
-	value *source.Value
-	like  *widget // the widget whose type and options it has
-	given bool    // the file gives a value
+	value *source.Value // nil is undefined: it is not sent
+	like  *widget       // the widget whose type and options it has
+	given bool          // the file gives a value
 }
 
 // virtual nodes are the editor's own: they are not sent.
@@ -135,6 +141,7 @@ const (
 	modeBypassed = 4
 )
 
+// A muted node gives nothing; a bypassed one lets what it gets pass, by type.
 func (n *node) active() bool { return n.mode != modeMuted && n.mode != modeBypassed }
 
 func (n *node) place() diag.Place { return diag.Of(n.src) }
@@ -150,6 +157,7 @@ func (n *node) replaceName() (name string, ok bool) {
 	return n.class, n.kind == classNode && !savesFiles(n.class)
 }
 
+// inputNamed is the index of the first input of a name, -1 if there is none. Linear: nodes have few slots.
 func (n *node) inputNamed(name string) int {
 	for i, in := range n.inputs {
 		if in.name == name {
@@ -159,6 +167,7 @@ func (n *node) inputNamed(name string) int {
 	return -1
 }
 
+// widgetNamed finds the first widget of a name, nil if there is none. Names are made unique when a node is added to a graph.
 func (n *node) widgetNamed(name string) *widget {
 	for _, w := range n.widgets {
 		if w.name == name {
@@ -199,15 +208,9 @@ func (g *graph) node(id string) *node {
 
 // newGraph makes an empty graph.
 func (l *lowering) newGraph(doc *graphDoc) *graph {
-	nodes, links := 0, 0
-	if doc != nil {
-		nodes, links = len(doc.nodes)+2, len(doc.links)
-	}
-	g := &graph{l: l, doc: doc, links: make(map[int]*link, links), ends: make(map[string]*ends, nodes), taken: map[string]bool{}}
-	if doc != nil {
-		g.id, g.name = doc.id, doc.name
-	}
-	return g
+	// Two nodes more than the file has: a definition's input and output.
+	nodes, links := len(doc.nodes)+2, len(doc.links)
+	return &graph{l: l, doc: doc, id: doc.id, name: doc.name, links: make(map[int]*link, links), ends: make(map[string]*ends, nodes), taken: map[string]bool{}}
 }
 
 // add puts a node into the graph under its id, or a new one if that is taken anywhere in the workflow.

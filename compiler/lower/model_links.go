@@ -1,3 +1,6 @@
+// Links by slot. A prompt of ten thousand nodes asks for "the link into this input" some hundred thousand times, so the first slots of a node lie in
+// slices; only files with absurd slot numbers need the maps. An input has one link at most, an output any number, in the order of link ids.
+
 package lower
 
 import "slices"
@@ -10,6 +13,7 @@ const (
 )
 
 // ends are the links at one node of a graph, by slot.
+// in[slot] and farIn[slot] never both hold a link; slots from nearIn on are always in the map.
 type ends struct {
 	node   *node   // nil if there is none
 	in     []*link // into the near slots
@@ -18,7 +22,8 @@ type ends struct {
 	farOut map[int]*outs
 }
 
-// outs are the links that start at one output. They are sorted, and removed ones taken out, when they are read.
+// outs are the links that start at one output. They are sorted, and removed ones taken out, when they are read: an output with many links that
+// are moved one by one would else cost the square of their number.
 type outs struct {
 	list           []*link
 	stale, unready bool // some were removed; they are not in the order of their ids
@@ -45,6 +50,7 @@ func (e *ends) into(slot int) *link {
 	return nil
 }
 
+// setInto puts a link into an input, or takes it out if k is nil. The near slots grow by doubling, up to nearIn.
 func (e *ends) setInto(r *room, slot int, k *link) {
 	switch {
 	case uint(slot) < uint(len(e.in)):
@@ -96,6 +102,7 @@ func (e *ends) makeOut(r *room, slot int) *outs {
 
 // addLink registers a link. It is refused, as by the frontend, if its id or its input is taken.
 func (g *graph) addLink(k *link) bool {
+	// The first link into an input stays. The file's own inputs[].link does not decide between two.
 	if g.l.linkIDs[k.id] || g.endsOf(k.to).into(k.toSlot) != nil {
 		return false
 	}
@@ -116,6 +123,7 @@ func (g *graph) from(id string, slot int) []*link {
 	if o == nil {
 		return nil
 	}
+	// A link may have been moved to another output and so stand in two lists; only the one that it names keeps it.
 	if o.stale {
 		o.list = slices.DeleteFunc(o.list, func(k *link) bool { return !k.out || k.from != id || k.fromSlot != slot })
 	}
@@ -126,6 +134,7 @@ func (g *graph) from(id string, slot int) []*link {
 	return o.list
 }
 
+// place enters a link at both of its ends. One that is among the links of its output already keeps its place there.
 func (g *graph) place(k *link) {
 	k.end = g.endsOf(k.to)
 	k.end.setInto(g.l.room, k.toSlot, k)
@@ -145,6 +154,7 @@ func (g *graph) place(k *link) {
 	k.out = true
 }
 
+// displace takes a link from both ends; at the output it is only marked, and dropped when the list is read. The graph still knows it by its id.
 func (g *graph) displace(k *link) {
 	g.leaveInput(k)
 	if o := g.endsOf(k.from).outOf(k.fromSlot); o != nil && k.out {
@@ -152,6 +162,7 @@ func (g *graph) displace(k *link) {
 	}
 }
 
+// leaveInput frees the input, unless another link has taken it meanwhile.
 func (g *graph) leaveInput(k *link) {
 	if e := g.endsOf(k.to); e.into(k.toSlot) == k {
 		e.setInto(g.l.room, k.toSlot, nil)
@@ -177,6 +188,7 @@ type move struct {
 // moveLinks gives links new input slots of the node that they end at, and removes others, at once. Nothing is changed, and false
 // returned, if two links would end at one slot, or one is not there any more.
 func (g *graph) moveLinks(moves []move, removals []*link) bool {
+	// All or nothing: slots are checked against those that will be free once all of them have moved, so two links may change places.
 	leaving := make(map[*link]bool, len(moves)+len(removals))
 	for _, m := range moves {
 		if g.links[m.link.id] != m.link {
@@ -214,6 +226,7 @@ type layout struct {
 	links  map[*input]*link
 }
 
+// layout takes the picture; without links for a node that is in no graph yet.
 func (n *node) layout() layout {
 	lay := layout{slices.Clone(n.inputs), map[*input]*link{}}
 	if n.graph == nil {
@@ -260,6 +273,7 @@ func (n *node) relayout(old layout, inputs []*input, assigned map[*input]*link) 
 	return fresh, true
 }
 
+// unassigned are the old links that found no new input, in the order of their old inputs.
 func (n *node) unassigned(old layout, kept map[*link]bool) []*link {
 	var out []*link
 	for _, in := range old.inputs {
@@ -286,6 +300,7 @@ func (n *node) disconnect(slot int) {
 	if k == nil {
 		return
 	}
+	// A link from the definition's own side: its port has to know, as its promoted value may end with it.
 	if k.from == inputSide {
 		n.graph.removeLink(k)
 		n.graph.leavePort(k)
@@ -304,6 +319,7 @@ func (n *node) connect(slot int, target *node, targetSlot int) *link {
 		return nil
 	}
 	out, in := n.outputs[slot], target.inputs[targetSlot]
+	// Not an error: the editor simply would not draw the link.
 	if !fits(out.typ, in.typ) || n.kind == primitiveNode && !n.mayFeed(target, in) {
 		return nil
 	}

@@ -4,7 +4,6 @@ import (
 	"slices"
 
 	"github.com/comfyc/comfyc/compiler/diag"
-	"github.com/comfyc/comfyc/compiler/source"
 )
 
 // build makes the live graph. Definitions come before what uses them; a definition that holds itself is refused.
@@ -13,6 +12,7 @@ func (l *lowering) build() {
 	for _, d := range l.defs {
 		nodes, links = nodes+len(d.nodes), links+len(d.links)
 	}
+	// Ids are unique over all definitions by now (pass_renumber). Doubles within the workflow itself are found here, by these maps.
 	l.byID, l.linkIDs = make(map[string]*node, nodes), make(map[int]bool, links)
 	l.root = l.newGraph(l.doc)
 	for _, d := range l.doc.links {
@@ -30,6 +30,7 @@ func (l *lowering) build() {
 		l.built = append(l.built, g)
 	}
 	l.loading = true
+	// Leaves first: an instance copies the inputs of its definition when it is made, and their widgets must be there by then.
 	for _, d := range sortDefinitions(l.defs) {
 		g := l.graphs[d.id]
 		l.lastNode, l.lastLink = max(l.lastNode, d.lastNode), max(l.lastLink, d.lastLink)
@@ -40,6 +41,7 @@ func (l *lowering) build() {
 		g.promoteLate()
 	}
 	l.root.loadNodes()
+	// What was put off until all connections are known, such as inputs that stand for no widget any more.
 	l.loading = false
 	for _, f := range l.later {
 		f()
@@ -54,6 +56,7 @@ func (g *graph) ports(d *graphDoc) {
 	}
 }
 
+// newPorts copies the lists of links, since live ports change theirs.
 func newPorts(docs []*portDoc) []*port {
 	out := make([]*port, len(docs))
 	for i, d := range docs {
@@ -62,6 +65,7 @@ func newPorts(docs []*portDoc) []*port {
 	return out
 }
 
+// load makes a link of the file, before there are nodes: its ends are known by their ids and get their nodes later.
 func (g *graph) load(d *linkDoc) {
 	k := g.l.room.links.make()
 	*k = link{id: d.id, from: d.from, fromSlot: d.fromSlot, to: d.to, toSlot: d.toSlot, typ: d.typ, src: d.src}
@@ -73,6 +77,7 @@ func (g *graph) load(d *linkDoc) {
 // sortDefinitions orders definitions leaves first, else as in the file. If a definition holds two instances of another, it stays in the file's
 // order: the frontend counts the instances, but takes off one for each definition.
 func sortDefinitions(defs []*graphDoc) []*graphDoc {
+	// Kahn's algorithm: missing counts the instances inside that are not ordered yet.
 	byID := make(map[string]bool, len(defs))
 	for _, d := range defs {
 		byID[d.id] = true
@@ -104,6 +109,7 @@ func sortDefinitions(defs []*graphDoc) []*graphDoc {
 			}
 		}
 	}
+	// Also when a definition holds one of another twice, see above.
 	if len(order) != len(defs) {
 		return defs
 	}
@@ -116,6 +122,7 @@ func (l *lowering) findCycle() *graphDoc {
 	for _, d := range l.defs {
 		byID[d.id] = d
 	}
+	// Depth first; open are those on the way from the workflow down to here.
 	const open, done = 1, 2
 	state := map[*graphDoc]int{}
 	var visit func(d *graphDoc) *graphDoc
@@ -142,12 +149,14 @@ func (l *lowering) findCycle() *graphDoc {
 // loadNodes makes the graph's nodes and gives them what the file says of them.
 func (g *graph) loadNodes() {
 	made := g.makeNodes()
+	// In two rounds over all nodes, as the frontend does it: configuring one may connect another, which must be there.
 	for _, n := range made {
 		n.configure(g.l)
 	}
 	for _, n := range made {
 		g.realign(n, n.doc.inputs)
 	}
+	// Last of all, as it adds inputs to definitions, and connects them.
 	for _, n := range slices.Clone(g.nodes) {
 		if n.kind == hostNode && n.doc.proxied && !g.l.found.Failed() {
 			n.migrateProxies()
@@ -169,6 +178,7 @@ func (g *graph) makeNodes() []*node {
 		g.add(n)
 		if n.id != d.id {
 			g.l.warn("duplicate_node_id", diag.Of(d.src), n.id, "", "node id %s is taken by another node; this one becomes %s", d.id, n.id)
+			// Where two nodes of one graph had the id, nobody knows which of them a link meant; it stays with the first.
 			if asked[d.id] == 1 {
 				moved[d.id] = n.id
 			}
@@ -209,6 +219,7 @@ func (l *lowering) newNode(d *nodeDoc) *node {
 		n.mirrorPorts()
 		return n.titled(g.name)
 	}
+	// These four exist in the editor only; the server has never heard of them.
 	switch d.class {
 	case "PrimitiveNode":
 		n.kind, n.outputs = primitiveNode, []*output{{name: "connect to widget input", typ: "*"}}
@@ -226,7 +237,8 @@ func (l *lowering) newNode(d *nodeDoc) *node {
 	} else {
 		n.def = l.class(d.class)
 	}
-	if n.def == nil || !l.spend(len(n.def.specs)) {
+	// Past the limit it does not matter what the node is: the conversion is refused.
+	if n.def == nil || !l.spend(len(n.def.declared)) {
 		n.kind = unknownNode
 		return n
 	}
@@ -235,12 +247,14 @@ func (l *lowering) newNode(d *nodeDoc) *node {
 	} else {
 		n.make()
 	}
+	// The frontend fails to make such a node, and keeps it as one of an unknown class.
 	if n.failed {
 		return &node{id: d.id, class: d.class, title: d.title, mode: d.mode, doc: d, src: d.src, kind: unknownNode}
 	}
 	return n.titled(n.def.title)
 }
 
+// titled gives the node a title if the file has none: the class's display name, which is then sent as _meta.title.
 func (n *node) titled(fallback string) *node {
 	if n.title == "" {
 		n.title = fallback
@@ -250,7 +264,7 @@ func (n *node) titled(fallback string) *node {
 
 // make gives a node the slots and widgets of its class.
 func (n *node) make() {
-	n.addInputs(n.def.specs)
+	n.addInputs(n.def.declared)
 	for _, o := range n.def.outputs {
 		made := o
 		n.outputs = append(n.outputs, &made)
@@ -269,6 +283,7 @@ func (n *node) configure(l *lowering) {
 	default:
 		n.takeSlots()
 	}
+	// An instance has no widgets of its own: its values are those of promoted inputs.
 	if n.kind == hostNode {
 		n.promote()
 		n.takePromoted()
@@ -294,6 +309,7 @@ func (n *node) growFromFile() {
 	for i, in := range n.inputs {
 		docs[i] = in.doc
 	}
+	// The bound is asked anew in each round, since inputs come while it runs.
 	for i := 0; i < len(n.inputs) && n.grows != nil && n.graph != nil; i++ {
 		if i < len(docs) && docs[i] != nil && docs[i].linked {
 			n.connectionChanged(i, true, n.graph.links[docs[i].link])
@@ -306,6 +322,7 @@ func (n *node) mergeInputs() {
 	docs := n.doc.slotsByName()
 	own := len(n.inputs)
 	for _, in := range n.inputs {
+		// Label and link are the user's; type and widget stay those of the class.
 		if d := docs(in.name); d != nil {
 			in.label, in.doc = d.label, d
 		}
@@ -350,10 +367,12 @@ func (d *nodeDoc) slotsByName() func(string) *slotDoc {
 	return func(name string) *slotDoc { return byName[name] }
 }
 
+// input makes a slot of what the file alone says; without a spec it cannot grow or match types.
 func (d *slotDoc) input() *input {
 	return &input{name: d.name, typ: d.typ, label: d.label, widget: d.widget, hasWidget: d.converted, doc: d}
 }
 
+// mergeOutputs is by place and not by name, unlike inputs: the class's names and types stay, further ones of the file are appended.
 func (n *node) mergeOutputs() {
 	for i, d := range n.doc.outputs {
 		if i < len(n.outputs) {
@@ -380,106 +399,5 @@ func (n *node) takeSlots() {
 		} else {
 			n.outputs = append(n.outputs, o)
 		}
-	}
-}
-
-// restoreValues gives the widgets their values from widgets_values, by position among those that are saved.
-func (n *node) restoreValues() {
-	n.restore = n.migratedValues()
-	n.restoring = true
-	for i, at := 0, 0; i < len(n.widgets); i++ {
-		w := n.widgets[i]
-		if w.unsaved {
-			continue
-		}
-		if at < len(n.restore) {
-			n.set(w, n.restore[at])
-		}
-		at++
-	}
-	n.restoring = false
-}
-
-// migratedValues is widgets_values without the places that inputs with forceInput took in older files.
-func (n *node) migratedValues() []*source.Value {
-	values := n.doc.values
-	if n.def == nil {
-		return items(values)
-	}
-	if values != nil && values.Kind == source.Array && !n.def.forced && len(values.Items) == n.saved() {
-		return values.Items
-	}
-	var forced []bool
-	hidden := map[string]bool{}
-	names := map[string]bool{}
-	for _, w := range n.widgets {
-		names[w.name] = true
-		hidden[w.name] = hidden[w.name] || w.unsaved
-	}
-	for _, s := range n.def.declared {
-		if !names[s.name] && !s.forced || hidden[s.name] {
-			continue
-		}
-		forced = append(forced, s.forced)
-		if s.flag("control_after_generate") {
-			forced = append(forced, false)
-		}
-	}
-	return n.align(values, forced)
-}
-
-// align drops the values of forced inputs if the number of values shows that they are there.
-func (n *node) align(values *source.Value, forced []bool) []*source.Value {
-	list := items(values)
-	if values != nil && values.Kind == source.Array && !slices.Contains(forced, true) && len(list) == n.saved() {
-		return list
-	}
-	aligned := n.compacted(values)
-	if len(aligned) != len(forced) {
-		if values != nil && values.Kind == source.Object && len(values.Members) > 0 && n.graph != nil {
-			n.graph.l.warn("ignored_values", diag.Of(values), n.id, "", "widgets_values is an object, and is ignored; the node's defaults are sent")
-		}
-		if len(list) != len(forced) || values == nil || values.Kind != source.Array {
-			return list
-		}
-		aligned = list
-	}
-	var out []*source.Value
-	for i, v := range aligned {
-		if !forced[i] {
-			out = append(out, v)
-		}
-	}
-	return out
-}
-
-// compacted is widgets_values without the entries at places of widgets that are not saved; of an object, all its values.
-func (n *node) compacted(values *source.Value) []*source.Value {
-	var out []*source.Value
-	if values != nil && values.Kind == source.Object {
-		for _, m := range values.Members {
-			out = append(out, m.Value)
-		}
-		return out
-	}
-	for i, v := range items(values) {
-		if i >= len(n.widgets) || !n.widgets[i].unsaved {
-			out = append(out, v)
-		}
-	}
-	return out
-}
-
-// unknownWidgets shows the values of a node whose class is not known, as UNKNOWN, UNKNOWN_1, …
-func (n *node) unknownWidgets() {
-	for i, v := range items(n.doc.values) {
-		name := "UNKNOWN"
-		if i > 0 {
-			name += "_" + textOf(source.NewInt(int64(i)))
-		}
-		if v.Kind == source.Array || v.Kind == source.Object || v.Kind == source.Null {
-			v = source.NewString(string(v.AppendJSON(nil))).At(v)
-		}
-		n.widgets = append(n.widgets, &widget{name: name, value: v})
 	}
 }

@@ -13,7 +13,9 @@ import (
 func (l *lowering) emit() {
 	out := make([]entry, 0, len(l.flat))
 	for _, f := range l.flat {
+		// Where two nodes have one id, the object that the frontend builds holds the later one only.
 		f = l.counted(f)
+		// What is not sent: the editor's own nodes, muted and bypassed ones. Links through them have been resolved by then.
 		if f.virtual() || !f.active() {
 			continue
 		}
@@ -24,7 +26,9 @@ func (l *lowering) emit() {
 			return
 		}
 	}
+	// A JavaScript object lists integer-like keys first, whatever the order in which they were set; "12:3" is no such key.
 	slices.SortStableFunc(out, entry.compare)
+	// Elsewhere a link never leads to a node that is not sent: resolve would not have ended there.
 	if l.ambiguous {
 		dropDead(out)
 	}
@@ -33,6 +37,7 @@ func (l *lowering) emit() {
 	for i, e := range out {
 		l.prompt.Members[i] = member(e.id, e.value)
 	}
+	// The frontend would send {}, which every server refuses with prompt_no_outputs.
 	if len(out) == 0 {
 		l.refuse(diag.Errorf("empty_prompt", diag.Of(l.file), "no node of this workflow would be sent"))
 	}
@@ -59,6 +64,7 @@ func (e entry) compare(other entry) int {
 	return 0
 }
 
+// member has its key at the value's place, so that a finding about either points there.
 func member(key string, v *source.Value) source.Member {
 	return source.Member{Key: key, KeyStart: v.Start, KeyEnd: v.End, Value: v}
 }
@@ -77,26 +83,32 @@ func dropDead(prompt []entry) {
 	}
 }
 
+// emitNode writes one node: {"inputs": {…}, "class_type": …, "_meta": {"title": …}}, in that order, as exports have it. nil after a refusal.
 func (l *lowering) emitNode(f *flatNode) *source.Value {
 	if !l.spend(len(f.widgets) + len(f.inputs)) {
 		return nil
 	}
 	inputs := &inputSet{members: l.made.members.list(len(f.widgets) + len(f.inputs))[:0]}
+	// Widgets first, links over them: a link that resolves replaces the value in its place, one that does not leaves it. A socket without a value
+	// simply does not appear.
 	for _, w := range f.widgets {
 		if w.name != "" && !w.unsent {
 			inputs.put(w.name, l.sentValue(f, w))
 		}
 	}
 	for i, in := range f.inputs {
+		// Inputs that are not linked resolve to nothing, and cost nothing.
 		res, ok := l.resolve(f, i)
 		if !ok {
 			return nil
 		}
 		if res.from == nil {
+			// Connected, but to nothing that gives a value: the widget's own value, if there is one, was put before and stays.
 			l.unresolved(f, i)
 			continue
 		}
 		if res.value != nil {
+			// Promoted text goes raw: no braces are expanded and no comments cut.
 			inputs.put(in.name, wrap(res.value.value))
 		} else {
 			inputs.put(in.name, l.linkList(res, inputValue(f.node, in)))
@@ -105,6 +117,7 @@ func (l *lowering) emitNode(f *flatNode) *source.Value {
 	value := l.made.object(f.src, l.made.members.list(3)[:0])
 	value.Members = append(value.Members, member("inputs", l.made.object(f.src, inputs.defined())))
 	switch f.kind {
+	// Sent without class_type, as the frontend does; the server then refuses the whole prompt.
 	case unknownNode:
 		l.unknown(f)
 	case groupedNode:
@@ -118,7 +131,8 @@ func (l *lowering) emitNode(f *flatNode) *source.Value {
 	return value
 }
 
-// inputSet keeps the inputs in the order in which they were first set, as a JavaScript object does.
+// inputSet keeps the inputs in the order in which they were first set, as a JavaScript object does. Up to fewSlots of them are looked through;
+// nodes with more get a map.
 type inputSet struct {
 	members []source.Member
 	at      map[string]int // nil while there are few
@@ -161,6 +175,7 @@ func (s *inputSet) defined() []source.Member {
 	return slices.DeleteFunc(s.members, func(m source.Member) bool { return m.Value == nil })
 }
 
+// inputValue is what gives a link in the prompt its place: the slot in the file, or the node.
 func inputValue(n *node, in *input) *source.Value {
 	if in.doc != nil && in.doc.src != nil {
 		return in.doc.src
@@ -179,6 +194,7 @@ func wrap(v *source.Value) *source.Value {
 // sentValue is what a widget gives to the prompt.
 func (l *lowering) sentValue(f *flatNode, w *widget) *source.Value {
 	v := f.get(w)
+	// What a view shows goes over what the file says.
 	if shown := shownModel(f, w); shown != nil {
 		v = shown
 	}
@@ -186,6 +202,7 @@ func (l *lowering) sentValue(f *flatNode, w *widget) *source.Value {
 		v = l.made.at(v, f.src) // a default of the class that came back with an option
 	}
 	switch {
+	// Read off the view itself, which inner nodes of a subgraph do not have.
 	case w.typ == "load3D" && w.name == "viewport_state" && f.host == nil:
 		return viewportState(f.node)
 	case w.kind == indexWidget:
@@ -196,6 +213,7 @@ func (l *lowering) sentValue(f *flatNode, w *widget) *source.Value {
 		return l.expandPrompt(f, w, v)
 	case w.tokens && v.Kind == source.String:
 		return replaced(v, l.replaceTokens(v.Text, l.root))
+	// Wrapped with its type, as the frontend sends curves.
 	case w.typ == "curve" && v.Kind != source.Null:
 		return source.NewObject(member("__type__", source.NewString("CURVE").At(v)), member("__value__", v)).At(v)
 	}
@@ -210,13 +228,16 @@ func replaced(v *source.Value, text string) *source.Value {
 	return source.NewString(text).At(v)
 }
 
+// expandPrompt expands a text with dynamic prompts, and tells of comments that it loses; one behind a colon is most likely an address.
 func (l *lowering) expandPrompt(f *flatNode, w *widget, v *source.Value) *source.Value {
+	// Most texts have neither braces nor comments, and stay the very value of the file.
 	if plainPrompt(v.Text) {
 		l.spend(len(v.Text) >> 6)
 		return v
 	}
 	if cut := comment.FindString(v.Text); cut != "" {
 		d := diag.Infof("prompt_comment", diag.Of(v), "%s is a comment, and not sent", strconv.Quote(shortened(cut)))
+		// "https://example.com" loses all behind "https:", which nobody means.
 		if strings.Contains(v.Text, ":"+cut) {
 			d.Severity = diag.Warning
 		}
@@ -229,6 +250,7 @@ func (l *lowering) expandPrompt(f *flatNode, w *widget, v *source.Value) *source
 	return replaced(v, text)
 }
 
+// shortened cuts a text for a message: 39 characters and an ellipsis.
 func shortened(s string) string {
 	if r := []rune(s); len(r) > 40 {
 		return string(r[:39]) + "…"
@@ -238,6 +260,7 @@ func shortened(s string) string {
 
 // chosenIndex is the index of a CustomCombo's choice; the choice may come from a subgraph instance.
 func (l *lowering) chosenIndex(f *flatNode) *source.Value {
+	// A linked choice decides the index as well.
 	choice := f.widgets[0].value
 	for i, in := range f.inputs {
 		if in.hasWidget && in.widget == f.widgets[0].name {
@@ -254,6 +277,7 @@ func (l *lowering) chosenIndex(f *flatNode) *source.Value {
 func (l *lowering) meta(f *flatNode) *source.Value {
 	out := l.made.object(f.src, l.made.members.list(1 + len(packKeys))[:0])
 	out.Members = append(out.Members, member("title", l.made.sameText(f.doc.src.Get("title"), f.title, f.src)))
+	// The frontend's exports have these; servers pass them over.
 	for _, key := range packKeys {
 		if v := f.doc.props.Get(key); v != nil && v.Kind == source.String && v.Text != "" {
 			out.Members = append(out.Members, member(key, v))

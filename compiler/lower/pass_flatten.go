@@ -1,3 +1,5 @@
+// Execution order, and instances made flat. An inner node's id is the ids of its instances and its own, with colons: 57:8:3.
+
 package lower
 
 import (
@@ -11,9 +13,9 @@ import (
 // flatNode is a node as it is executed: inside of an instance, its id has the instance's before it.
 type flatNode struct {
 	*node
-	flatID string
-	host   *flatNode // the instance that it is in, nil in the workflow itself
-	depth  int
+	flatID string      // "57:8:3" is node 3 of instance 8 in instance 57
+	host   *flatNode   // the instance that it is in, nil in the workflow itself
+	depth  int         // 0 in the workflow itself
 	inner  []*flatNode // of an instance that is expanded: by their places in its definition
 }
 
@@ -23,6 +25,7 @@ func (g *graph) executionOrder() []*node {
 	waiting := make([]int, len(g.nodes))
 	order := make([]*node, 0, len(g.nodes))
 	for i, n := range g.nodes {
+		// Muted nodes and virtual ones count too: order is that of the whole graph.
 		for slot := range n.inputs {
 			if n.linkInto(slot) != nil {
 				waiting[i]++
@@ -36,6 +39,7 @@ func (g *graph) executionOrder() []*node {
 		n := order[i]
 		for slot := range n.outputs {
 			for _, k := range g.from(n.id, slot) {
+				// Breadth first, as the editor counts: what becomes free goes behind all that is waiting already.
 				if target := k.end.node; target != nil {
 					if waiting[target.at]--; waiting[target.at] == 0 {
 						order = append(order, target)
@@ -54,7 +58,8 @@ func (g *graph) number() {
 	}
 }
 
-// circular lists the nodes that no order reaches: integer-like ids first, ascending.
+// circular lists the nodes that no order reaches: integer-like ids first, ascending. A circle is no error here: the server finds it, and so does
+// the compiler's own check of the prompt.
 func (g *graph) circular(order []*node) []*node {
 	if len(order) == len(g.nodes) {
 		return nil
@@ -88,7 +93,9 @@ func compareKeys(a, b string) int {
 	return 0
 }
 
+// integerKey tells whether JavaScript keeps a key among the numbers, and which one it is: "12" is, "012", "1.0" and "12:3" are not.
 func integerKey(s string) (int, bool) {
+	// JavaScript's array indexes: 0 to 2^32-2, written without leading zeros or signs.
 	if len(s) == 0 || len(s) > 10 || s[0] == '0' && s != "0" || s[0] == '-' || s[0] == '+' {
 		return 0, false
 	}
@@ -105,6 +112,7 @@ func (l *lowering) flatten() {
 	for _, g := range l.built {
 		g.number()
 	}
+	// By execution order in the workflow itself; by place inside of instances.
 	l.flat = make([]*flatNode, 0, len(l.root.nodes))
 	order := l.root.executionOrder()
 	l.flatRoot = make([]*flatNode, len(order))
@@ -130,12 +138,14 @@ func (l *lowering) put(n *node, id string, host *flatNode) *flatNode {
 	if host != nil {
 		f.depth = host.depth + 1
 	}
+	// flatByID is nil, and reads as empty, unless ids are ambiguous.
 	if l.flatByID[id] == nil {
 		l.flat = append(l.flat, f)
 	}
 	if l.ambiguous {
 		l.flatByID[id] = f
 	}
+	// Before the node is looked at any further: ten levels of ten instances each would be 10^10 nodes.
 	l.take(nodeCost + fieldCost*(len(n.inputs)+len(n.widgets)))
 	if len(l.flat) == maxNodes+1 {
 		l.refuse(diag.Errorf("expansion_too_large", f.place(), "more than %d nodes when the subgraphs are expanded", maxNodes))
@@ -160,12 +170,15 @@ func (l *lowering) inside(host *flatNode, n *node) *flatNode {
 		return l.flatByID[host.flatID+":"+n.id]
 	case host == nil:
 		return l.flatRoot[n.at]
+	// A bypassed or muted instance: nothing of it is in the prompt.
 	case host.inner == nil:
 		return nil
 	}
 	return host.inner[n.at]
 }
 
+// expand makes the inner nodes of an instance, each with the instance's id before its own, and goes on into instances among them. They come in the
+// definition's order, not in that of execution, as in the frontend.
 func (l *lowering) expand(host *flatNode) {
 	if host.depth >= maxDepth {
 		l.refuse(diag.Errorf("expansion_too_large", host.place(), "subgraphs are nested deeper than %d levels", maxDepth))
@@ -181,6 +194,7 @@ func (l *lowering) expand(host *flatNode) {
 		if n.kind != hostNode {
 			continue
 		}
+		// The frontend's mistake, and reproduced: only the instances of the workflow itself are asked whether they are muted.
 		if !n.active() {
 			l.warn("inner_instance_runs", n.place(), f.flatID, "", "this instance inside of a subgraph is muted or bypassed, but its inner nodes are sent all the same")
 		}

@@ -1,3 +1,7 @@
+// Group nodes were the editor's way to fold nodes before there were subgraphs. A file keeps each type in extra.groupNodes: inner nodes without
+// ids, links by their indexes, and which inputs the user renamed or hid. Here a class is made of each type, since the group's own
+// widgets_values and slots are counted by that class; pass_ungroup then takes the nodes apart.
+
 package lower
 
 import (
@@ -16,26 +20,27 @@ const groupPrefix = "workflow>"
 type group struct {
 	name  string
 	src   *source.Value
-	nodes []*nodeDoc
+	nodes []*nodeDoc // without ids: links name them by index
 	links []groupLink
 	class *class // what the group looks like from outside
 
 	from     map[slotIndex][]groupLink
 	to       map[slotIndex]groupLink
 	external map[slotIndex]string
-	config   *source.Value
+	config   *source.Value // what the user renamed or hid, by index of node
 
+	// The rest is worked out by declare.
 	widgets    []map[string]string // per node: its widget → the group's widget
 	order      [][]string          // per node: its widgets in the order of the map
 	inputs     []map[string]int    // per node: its input → the group's slot
 	inputsOf   [][]string
 	outputs    []slotIndex        // the group's outputs
 	prims      map[int]*inputSpec // the group's inputs for its primitive nodes
-	slots      int
-	seenIn     map[string]int
-	seenOut    map[string]bool
-	postponed  []func()
-	declaredAt map[string]int // the class's inputs by name
+	slots      int                // sockets that are shown so far
+	seenIn     map[string]int     // names of inputs, and how often each was asked for
+	seenOut    map[string]bool    // names of outputs
+	postponed  []func()           // converted widgets, which come last
+	declaredAt map[string]int     // the class's inputs by name
 }
 
 // groupLink is a link between nodes of a group; from is -1 if it starts outside.
@@ -54,6 +59,7 @@ func (l *lowering) decodeGroupNodes() {
 		return
 	}
 	for _, n := range l.doc.nodes {
+		// Only where the file has groups at all: else the name may be a pack's.
 		if rest, ok := strings.CutPrefix(n.class, "workflow/"); ok {
 			n.class = groupPrefix + rest
 		}
@@ -75,6 +81,8 @@ func (l *lowering) decodeGroupNodes() {
 	}
 }
 
+// decodeLinks reads links between inner nodes, [from, fromSlot, to, toSlot, id, type] with indexes of nodes; a null origin is outside. `external` is
+// [node, slot, type] for outputs that are used outside although they are used inside too.
 func (g *group) decodeLinks() {
 	for _, v := range items(g.src.Get("links")) {
 		k := groupLink{from: intOr(v.Index(0), -1), fromSlot: intOr(v.Index(1), -1), to: intOr(v.Index(2), -1), toSlot: intOr(v.Index(3), -1), typ: typeText(v.Index(5))}
@@ -105,6 +113,7 @@ func (l *lowering) declareGroups() {
 	for _, m := range l.groupNames() {
 		g := l.groups[m]
 		for _, d := range g.nodes {
+			// Groups are gone through in the file's order, so a group inside of a group counts only if it was declared before.
 			if !l.registered(d.class) {
 				l.found.Add(diag.Warnf("unknown_group", diag.Of(d.src), "group %q holds a node of class %q, which is not known; the group stays as it is", g.name, d.class))
 				delete(l.groups, m)
@@ -135,6 +144,7 @@ func members(v *source.Value) []source.Member {
 	return v.Members
 }
 
+// registered tells whether the frontend can make nodes of a class at this point of its loading.
 func (l *lowering) registered(class string) bool {
 	switch class {
 	case "PrimitiveNode", "Reroute", "Note", "MarkdownNote":
@@ -157,7 +167,6 @@ func (g *group) declare(l *lowering) {
 	for _, run := range g.postponed {
 		run()
 	}
-	g.class.specs = g.class.declared
 	extend(g.class)
 }
 
@@ -166,6 +175,7 @@ func (g *group) declare(l *lowering) {
 func (g *group) definition(l *lowering, i int, d *nodeDoc) *class {
 	switch d.class {
 	case "PrimitiveNode":
+		// A primitive node has the type of the first thing that it feeds within the group.
 		links := g.from[slotIndex{i, 0}]
 		if len(links) == 0 {
 			return nil
@@ -178,6 +188,7 @@ func (g *group) definition(l *lowering, i int, d *nodeDoc) *class {
 	return l.class(d.class)
 }
 
+// reroute works out the type of an inner reroute: that of what it feeds, else of what feeds it, else of what the links or `external` say.
 func (g *group) reroute(i int) *class {
 	to, linked := g.to[slotIndex{i, 0}]
 	from := g.from[slotIndex{i, 0}]
@@ -245,6 +256,7 @@ func (g *group) declareInputs(i int, d *nodeDoc, def *class) {
 			g.prims[i] = outer
 		}
 	}
+	// A socket that is fed inside of the group is not shown outside.
 	for k, s := range sockets {
 		at := d.inputSlot(s.name)
 		if at < 0 {
@@ -256,6 +268,7 @@ func (g *group) declareInputs(i int, d *nodeDoc, def *class) {
 			g.addSlot(i, s.name, g.outer(i, d, s), g.shown(i, s.name))
 		}
 	}
+	// Converted widgets come behind all nodes' other inputs, per node by the slots that they have in the file.
 	g.postponed = append(g.postponed, func() {
 		for len(converted) > 0 {
 			first := 0
@@ -288,6 +301,7 @@ func (g *group) formPrimitive(k groupLink, target *inputSpec) {
 	spec.options = target.options
 }
 
+// mapWidget notes which of the group's widgets an inner one is. The order is kept, as values are handed over in it.
 func (g *group) mapWidget(i int, inner, outer string) {
 	if _, ok := g.widgets[i][inner]; !ok {
 		g.order[i] = append(g.order[i], inner)
@@ -295,6 +309,7 @@ func (g *group) mapWidget(i int, inner, outer string) {
 	g.widgets[i][inner] = outer
 }
 
+// addSlot declares a socket, and counts it: slots of a group are numbered by what is shown, hidden ones have no number.
 func (g *group) addSlot(i int, inner string, outer *inputSpec, shown bool) {
 	if !shown {
 		return
@@ -332,6 +347,7 @@ func (g *group) outer(i int, d *nodeDoc, s *inputSpec) *inputSpec {
 		if d.src.Get("title") == nil {
 			prefix = d.class + " "
 		}
+		// The seeds of three nodes of one title become "seed", "Title seed" and "Title 2 seed".
 		key = prefix + s.name
 		name = key
 		if count, taken := g.seenIn[name]; taken {
@@ -343,12 +359,14 @@ func (g *group) outer(i int, d *nodeDoc, s *inputSpec) *inputSpec {
 	}
 	g.seenIn[key]++
 	made := s.named(name, false)
+	// Seeds have a control beside them, which takes a place in the group's widgets_values.
 	if s.name == "seed" || s.name == "noise_seed" {
 		made.opts = withOption(s.opts, "control_after_generate", source.NewString(prefix+"control_after_generate"))
 	}
 	return made
 }
 
+// withOption is a copy of options with one of them set, at the end. The original belongs to the catalogue.
 func withOption(opts *source.Value, key string, v *source.Value) *source.Value {
 	out := source.NewObject()
 	for _, m := range members(opts) {
@@ -365,6 +383,7 @@ func (g *group) configured(i int, side, name string) *source.Value {
 	return g.config.Get(strconv.Itoa(i)).Get(side).Get(name)
 }
 
+// shown is true unless the user hid the input in the group's settings.
 func (g *group) shown(i int, name string) bool {
 	v := g.configured(i, "input", name).Get("visible")
 	return v == nil || v.Kind != source.Bool || v.Bool
@@ -375,6 +394,7 @@ func (g *group) declareOutputs(i int, d *nodeDoc, def *class) {
 	for slot, o := range def.outputs {
 		at := slotIndex{i, slot}
 		custom := g.configured(i, "output", strconv.Itoa(slot))
+		// `external` lists outputs that are used both inside and outside.
 		visible := len(g.from[at]) == 0 || g.external[at] != ""
 		if v := custom.Get("visible"); !isNull(v) {
 			visible = truthy(v)

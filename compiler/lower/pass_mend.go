@@ -21,10 +21,12 @@ func (l *lowering) mend() {
 }
 
 func (n *node) mendWidget(w *widget) {
+	// An older notation; the server drops the prefix as well.
 	if (n.class == "KSampler" || n.class == "KSamplerAdvanced") && w.name == "sampler_name" && w.value != nil &&
 		w.value.Kind == source.String && strings.HasPrefix(w.value.Text, "sample_") {
 		w.value = source.NewString(strings.TrimPrefix(w.value.Text, "sample_")).At(w.value)
 	}
+	// null stays null for numbers and texts, but a combo takes its first option.
 	if w.typ == "combo" && len(w.options) > 0 && isNull(n.get(w)) {
 		n.set(w, w.options[0].At(n.src))
 	}

@@ -1,3 +1,7 @@
+// A primitive node is one value for several inputs. In the file it is a node with links; in a prompt it does not exist: before the prompt is made it
+// writes its value into the widgets at the ends of its links, and the links resolve to nothing. Its own widget is not declared anywhere, but takes
+// the form of the first input that it feeds, narrowed to what all of them take. Muted and bypassed ones write all the same.
+
 package lower
 
 import (
@@ -20,6 +24,7 @@ func (l *lowering) primitives() {
 
 // firstTarget is the first input, by link id, that a primitive node is connected to.
 func (n *node) firstTarget() (*node, *input) {
+	// Sorted by id, which is the order in which they were drawn.
 	links := n.graph.from(n.id, 0)
 	if len(links) == 0 {
 		return nil, nil
@@ -39,11 +44,13 @@ func (n *node) takeForm(saved bool) {
 	}
 	typ := spec.typ
 	restored := n.savedValue()
+	// Connected to something of another type since it was saved, its value is of no use.
 	if n.outputs[0].typ != typ || !saved {
 		restored = nil
 	}
 	n.outputs[0].typ, n.outSpec = typ, spec
 	w := n.makeForm(spec)
+	// At first the target's value; that of the file goes over it.
 	if theirs := target.widgetNamed(name); theirs != nil {
 		n.set(w, target.get(theirs))
 	}
@@ -58,6 +65,7 @@ func (n *node) savedValue() *source.Value {
 	if len(n.doc.outputs) == 0 || n.doc.outputs[0].src.Get("type") == nil || n.doc.outputs[0].src.Get("type").Kind != source.String {
 		return nil
 	}
+	// widgets_values of a primitive node: the value, then its control.
 	return n.doc.values.Index(0)
 }
 
@@ -78,6 +86,7 @@ func (n *node) formOf(in *input) (*inputSpec, string) {
 	if n.def == nil {
 		return nil, ""
 	}
+	// A widget without a declared input (an upload button) has no form to take.
 	for _, s := range n.def.declared {
 		if s.name == in.widget {
 			return s, in.widget
@@ -96,6 +105,7 @@ func (n *node) bareForm(in *input) (*inputSpec, string) {
 
 // makeForm adds the widget "value" in the form of a spec.
 func (n *node) makeForm(spec *inputSpec) *widget {
+	// Made anew whenever it is connected to something else.
 	n.widgets = nil
 	form := spec.named("value", spec.optional)
 	make := maker(form.typ)
@@ -103,6 +113,7 @@ func (n *node) makeForm(spec *inputSpec) *widget {
 		return n.push(&widget{name: "value", typ: "custom", value: source.NewNull().At(n.src)})
 	}
 	w := make(n, form)
+	// Numbers and combos get the control also where their target has none; a primitive node begins with "fixed".
 	if !spec.flag("control_after_generate") && (w.typ == "number" || w.typ == "combo") {
 		n.push(controlWidget(n, &inputSpec{opts: withOption(spec.opts, "control_after_generate", source.NewString("fixed"))}))
 		if w.typ == "combo" {
@@ -132,6 +143,7 @@ func (n *node) mergeForms() {
 			continue
 		}
 		merged = both.spec
+		// The first fit writes the value at once, later ones only if they changed it.
 		if n.clamp(both) || !written {
 			n.applyFirst(nil)
 			written = true
@@ -153,6 +165,7 @@ func mergeSpecs(a, b *inputSpec) (m mergedSpec, ok bool) {
 	spec := b.named(b.name, b.optional)
 	switch a.typ {
 	case nodes.TypeInt, nodes.TypeFloat:
+		// The overlap of both ranges: 0 to 100 and 1 to 50 give 1 to 50.
 		m.min = math.Max(floatOr(a.opts.Get("min"), math.Inf(-1)), floatOr(b.opts.Get("min"), math.Inf(-1)))
 		m.max = math.Min(floatOr(a.opts.Get("max"), math.Inf(1)), floatOr(b.opts.Get("max"), math.Inf(1)))
 		if m.min > m.max || !sameOptions(a.opts, b.opts, "min", "max", "step") {
@@ -177,6 +190,7 @@ func mergeSpecs(a, b *inputSpec) (m mergedSpec, ok bool) {
 func common(a, b []*source.Value) []*source.Value {
 	known := make(map[string]bool, len(b))
 	for _, v := range b {
+		// 1 and "1" are different options.
 		known[v.Kind.String()+textOf(v)] = true
 	}
 	var out []*source.Value
@@ -191,6 +205,7 @@ func common(a, b []*source.Value) []*source.Value {
 // unmerged are options that may differ between inputs which share a primitive node.
 var unmerged = []string{"default", "forceInput", "defaultInput", "control_after_generate", "multiline", "tooltip", "dynamicPrompts"}
 
+// sameOptions compares all options but those in unmerged and the given ones; an option that only one has must be null there.
 func sameOptions(a, b *source.Value, merged ...string) bool {
 	for _, pair := range [][2]*source.Value{{a, b}, {b, a}} {
 		if pair[0] == nil {
@@ -213,12 +228,14 @@ func sameScalar(a, b *source.Value) bool {
 	if a == b {
 		return true
 	}
+	// Lists in options of two classes are never the same object, so such inputs do not go together.
 	if a.Kind != b.Kind || a.Kind == source.Array || a.Kind == source.Object {
 		return false
 	}
 	return a.Kind == source.Number && toNumber(a) == toNumber(b) || a.Kind != source.Number && a.Text == b.Text && a.Bool == b.Bool
 }
 
+// withRange is a copy of options with other bounds; an infinite one is left out.
 func withRange(opts *source.Value, low, high float64) *source.Value {
 	out := source.NewObject()
 	if opts != nil {
@@ -276,6 +293,7 @@ func (l *lowering) applyPrimitives() {
 			}
 		}
 	}
+	// Definitions are walked through once, in the order of their first instance: their nodes are shared by all instances.
 	walk(l.root, l.root.executionOrder())
 }
 
@@ -285,6 +303,7 @@ func (n *node) applyToTargets() {
 		return
 	}
 	v := n.get(n.widgets[0])
+	// A property of the node, false unless the user sets it.
 	if truthy(v) && truthy(n.property("Run widget replace on values")) && v.Kind == source.String {
 		v = source.NewString(n.graph.l.replaceTokens(v.Text, n.graph)).At(v)
 	}
@@ -307,6 +326,7 @@ func (n *node) applyFirst(v *source.Value) {
 			continue
 		}
 		switch w := target.widgetNamed(in.widget); {
+		// The instance's own value is replaced, but at the prompt a linked input looks at its link first, which gives nothing: so the inner value is sent.
 		case target.kind == hostNode && in.value != nil:
 			in.value.value = v
 		case in.hasWidget && w != nil:

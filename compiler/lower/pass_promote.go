@@ -1,3 +1,7 @@
+// Promoted values. An input of a definition that is connected to an inner widget shows as a widget of each instance, and there the instance's
+// own value wins over the inner one. The k-th such input has the k-th of the instance's widgets_values; when instances are nested, the
+// outermost one counts. For example, inputs [seed, model, steps], of which model drives no widget, with the values [7, 20]: seed is 7, steps 20.
+
 package lower
 
 import (
@@ -12,6 +16,7 @@ const hostSlot = 20
 
 // mirrorPorts gives an instance the slots of its definition.
 func (n *node) mirrorPorts() {
+	// A definition with thousands of ports and thousands of instances is a small file that asks for millions of slots.
 	slots := len(n.sub.inputs) + len(n.sub.outputs)
 	if l := n.sub.l; !l.spend(hostSlot*slots) || !l.take(slotCost*slots) {
 		return
@@ -28,6 +33,7 @@ func (n *node) mirrorPorts() {
 func (n *node) mergeHost() {
 	docs := n.doc.slotsByName()
 	for i, in := range n.inputs {
+		// Names and types are the definition's as it is now, whatever the file had.
 		made := &input{name: in.name, typ: in.typ, port: in.port}
 		if d := docs(in.name); d != nil {
 			made.label, made.doc = d.label, d
@@ -44,7 +50,9 @@ func (n *node) promote() {
 	}
 }
 
+// promoteInput leaves an input as it is that drives no widget: it is a socket, and sends nothing by itself.
 func (n *node) promoteInput(in *input) {
+	// The inner value is the start: it stays where the file has none at that place.
 	w, v := n.sub.widgetBehind(in.port)
 	if w != nil {
 		n.promoteAs(in, w, v)
@@ -78,11 +86,13 @@ func (g *graph) promoteLate() {
 
 // promoteAs makes an input stand for a widget. The value belongs to the input's name, so that equal names share one.
 func (n *node) promoteAs(in *input, w *widget, v *source.Value) {
+	// Kept by name: an input that is taken away and comes back finds its value.
 	p := n.values[in.name]
 	switch {
 	case p == nil:
 		p = &promoted{value: v}
 		n.values[in.name] = p
+	// Reconnected to a widget of another type, the old value is meaningless.
 	case p.like.typ != w.typ:
 		*p = promoted{value: v}
 	}
@@ -125,11 +135,14 @@ func (g *graph) target(id int) (*node, *input) {
 // takePromoted gives the promoted inputs the instance's widgets_values, in their order. A value that is not there leaves the inner one.
 func (n *node) takePromoted() {
 	quarantined := n.quarantined()
+	// Counts promoted inputs only.
 	at := 0
 	for _, in := range n.inputs {
+		// Inputs that drive no widget have no place in widgets_values.
 		if in.value == nil {
 			continue
 		}
+		// By name before by place: these were lost by an earlier load, and kept with a reason.
 		v := quarantined[in.name]
 		if v == nil {
 			v = n.doc.values.Index(at)
@@ -155,8 +168,10 @@ func (n *node) nullValue(in *input, v *source.Value) {
 func (n *node) quarantined() map[string]*source.Value {
 	list := unquote(n.doc.props.Get("proxyWidgetErrorQuarantine"))
 	out := map[string]*source.Value{}
+	// Backwards, so that the first entry of a name is the one that stays.
 	for _, e := range slices.Backward(items(list)) {
 		entry, v := e.Get("originalEntry"), e.Get("hostValue")
+		// One entry that cannot be read voids the list, as in the frontend.
 		if !validQuarantine(e) {
 			return nil
 		}
@@ -167,6 +182,7 @@ func (n *node) quarantined() map[string]*source.Value {
 	return out
 }
 
+// validQuarantine accepts the one version that there is, with the reasons that the frontend writes.
 func validQuarantine(e *source.Value) bool {
 	entry := e.Get("originalEntry")
 	version, ok := e.Get("attemptedAtVersion").Int()
@@ -194,9 +210,11 @@ func (n *node) added() {
 
 // addPort adds an input to the definition; all instances get it.
 func (g *graph) addPort(name, typ string) *port {
+	// All instances get the slot, also those whose values were given out before; for them it has the inner value.
 	p := &port{name: uniqueName(name, g.hasPort), typ: typ}
 	g.taken[p.name] = true
 	g.inputs = append(g.inputs, p)
+	// What adding costs grows with the number of instances.
 	g.l.spend(hostSlot * len(g.hosts))
 	g.l.take(slotCost * len(g.hosts))
 	for _, h := range g.hosts {
@@ -205,6 +223,7 @@ func (g *graph) addPort(name, typ string) *port {
 	return p
 }
 
+// hasPort costs a step, as names are tried one after the other.
 func (g *graph) hasPort(name string) bool { return g.l.spend(1) && g.taken[name] }
 
 // removePort takes back an input that was just added.
@@ -226,10 +245,12 @@ func (g *graph) removePort(p *port) {
 func (g *graph) connectPort(p *port, n *node, in *input) bool {
 	slot := slices.Index(n.inputs, in)
 	w := n.widgetLike(in)
+	// One value for two widgets makes sense only if both take the same.
 	if slot < 0 || w != nil && p.first != nil && !alike(p.first, w) {
 		return false
 	}
 	k := &link{id: g.l.mintLink(), from: inputSide, fromSlot: slices.Index(g.inputs, p), to: n.id, toSlot: slot, typ: in.typ}
+	// The inner input had another source until now, such as the primitive node that is replaced.
 	if old := n.linkInto(slot); old != nil {
 		g.removeLink(old)
 		g.leavePort(old)
@@ -257,6 +278,7 @@ func (n *node) widgetLike(in *input) *widget {
 	return n.widgetOf(in)
 }
 
+// portConnected gives an instance's input the widget that its port was just connected to, with the inner value if it has none of its own.
 func (n *node) portConnected(p *port, target *node, in *input, w *widget) {
 	v := in.valueOf(target, w)
 	n.sub.l.spend(len(n.inputs))
@@ -275,6 +297,7 @@ func (in *input) valueOf(n *node, w *widget) *source.Value {
 	return n.get(w)
 }
 
+// alike compares type and range of two widgets; options of combos are not looked at.
 func alike(a, b *widget) bool {
 	if a.typ != b.typ || (a.num == nil) != (b.num == nil) {
 		return false
@@ -308,6 +331,7 @@ func (g *graph) leavePort(k *link) {
 			if connected {
 				h.promoteInput(in)
 			} else if in.value != nil {
+				// Not at once: while a graph is loading a link is often taken away and put back by the next step.
 				in.drop = true
 				g.l.soon(func() { in.demote() })
 			}
@@ -315,6 +339,7 @@ func (g *graph) leavePort(k *link) {
 	}
 }
 
+// demote makes a promoted input a socket again, unless it has been connected anew since it was marked.
 func (in *input) demote() {
 	if in.drop {
 		in.drop, in.value, in.hasWidget = false, nil, false

@@ -15,7 +15,7 @@ import (
 type proxyEntry struct {
 	proxyDoc
 	value *source.Value
-	index int
+	index int // its place in proxyWidgets
 }
 
 // prefixed is the "101: name" notation of nested entries.
@@ -25,7 +25,9 @@ var prefixed = regexp.MustCompile(`^\s*(\d+)\s*:\s*(.+)$`)
 func (n *node) migrateProxies() {
 	entries := make([]proxyEntry, len(n.doc.proxy))
 	perPrimitive := map[string]int{}
+	// An entry's value has its index, whatever becomes of the entries before it.
 	for i, p := range n.doc.proxy {
+		// A value that is not there leaves the inner one; null is a value.
 		entries[i] = proxyEntry{proxyDoc: n.stripPrefix(p), value: n.doc.values.Index(i), index: i}
 		perPrimitive[entries[i].node]++
 	}
@@ -34,6 +36,7 @@ func (n *node) migrateProxies() {
 	cohorts := map[string][]proxyEntry{}
 	var lost []proxyEntry
 	for i, e := range entries {
+		// Decided for all before any is applied: the first change would make later entries find inputs that the file did not have.
 		plans[i] = n.plan(e, perPrimitive, &order, cohorts, &lost)
 	}
 	for _, run := range plans {
@@ -41,6 +44,7 @@ func (n *node) migrateProxies() {
 			run()
 		}
 	}
+	// Primitive nodes last, all entries of one together, as they become one input.
 	for _, id := range order {
 		n.bypassPrimitive(cohorts[id], &lost)
 	}
@@ -53,6 +57,7 @@ func (n *node) stripPrefix(p proxyDoc) proxyDoc {
 	if n.sub.resolves(p.node, p.name, 0) {
 		return p
 	}
+	// "101: 7: seed" is widget seed of node 7 in node 101; the last id tells equal names apart.
 	for m := prefixed.FindStringSubmatch(p.name); m != nil; m = prefixed.FindStringSubmatch(p.name) {
 		p.tell, p.name = m[1], m[2]
 	}
@@ -62,6 +67,7 @@ func (n *node) stripPrefix(p proxyDoc) proxyDoc {
 // resolves tells whether an inner node has a widget, directly or, if it is an instance, through an input of that name.
 func (g *graph) resolves(id, name string, depth int) bool {
 	n := g.node(id)
+	// Deeper than 64 levels is refused when instances are expanded; this only ends the walk.
 	if n == nil || depth > 100 {
 		return false
 	}
@@ -81,6 +87,7 @@ func (n *node) behind(name string) (*node, string) {
 	return n.sub.driven(n.sub.inputs[at])
 }
 
+// driven follows the port's links in their order to the first that ends at a widget, or at any input of an inner instance.
 func (g *graph) driven(p *port) (*node, string) {
 	for _, id := range p.links {
 		target, in := g.target(id)
@@ -99,6 +106,7 @@ func (g *graph) driven(p *port) (*node, string) {
 
 // plan decides what is to be done for an entry, before any of them is applied.
 func (n *node) plan(e proxyEntry, perPrimitive map[string]int, order *[]string, cohorts map[string][]proxyEntry, lost *[]proxyEntry) func() {
+	// The widget is an input already, in files that were saved after a migration.
 	if in := n.drives(e.node, e.name); in != nil {
 		return func() { n.giveNamed(in.name, e, lost) }
 	}
@@ -111,6 +119,7 @@ func (n *node) plan(e proxyEntry, perPrimitive map[string]int, order *[]string, 
 		if at := n.inputNamed(inner.bypassedTo()); at >= 0 {
 			return func() { n.giveNamed(n.inputs[at].name, e, lost) }
 		}
+		// Feeding nothing, it has nothing that an input could drive.
 		if len(n.sub.from(inner.id, 0)) == 0 && perPrimitive[e.node] < 2 {
 			return drop
 		}
@@ -122,6 +131,7 @@ func (n *node) plan(e proxyEntry, perPrimitive map[string]int, order *[]string, 
 		}
 	}
 	w, slot := inner.source(e)
+	// "$$canvas-image-preview" and its like are pictures that the instance shows, not values.
 	if w == nil || len(e.name) > 1 && e.name[:2] == "$$" || preview(w) || slot == nil {
 		return drop
 	}
@@ -155,6 +165,7 @@ func (n *node) source(e proxyEntry) (*widget, *input) {
 		for _, in := range n.inputs {
 			inner, name := n.behind(in.name)
 			var hit bool
+			// With a third id only that very inner node will do.
 			if e.tell != "" {
 				hit = inner != nil && name == e.name && inner.id == e.tell
 			} else {
@@ -186,6 +197,7 @@ func (n *node) giveNamed(name string, e proxyEntry, lost *[]proxyEntry) {
 			found = append(found, in)
 		}
 	}
+	// Two inputs of one name cannot be told apart by an entry.
 	if len(found) != 1 || !n.give(found[0], e.value) {
 		*lost = append(*lost, e)
 	}
@@ -213,6 +225,7 @@ func (n *node) createInput(inner *node, e proxyEntry) bool {
 	if typ == "" {
 		typ = "*"
 	}
+	// The widget's own name, made unique among the definition's inputs.
 	p := n.sub.addPort(e.name, typ)
 	if !n.sub.connectPort(p, inner, slot) {
 		n.sub.removePort(p)
@@ -229,6 +242,7 @@ func (n *node) bypassPrimitive(cohort []proxyEntry, lost *[]proxyEntry) {
 	g := n.sub
 	fail := func() { *lost = append(*lost, cohort...) }
 	prim := g.node(cohort[0].node)
+	// Entries that name different widgets of one node (its value and its control) cannot become one input.
 	for _, e := range cohort {
 		if e.name != cohort[0].name {
 			fail()
@@ -242,6 +256,7 @@ func (n *node) bypassPrimitive(cohort []proxyEntry, lost *[]proxyEntry) {
 	}
 	name := cohort[0].name
 	if prim.title != "" && prim.title != "PrimitiveNode" {
+		// A title that the user gave says more than "value".
 		name = prim.title
 	}
 	typ := prim.outputs[0].typ
@@ -252,6 +267,7 @@ func (n *node) bypassPrimitive(cohort []proxyEntry, lost *[]proxyEntry) {
 	for _, k := range links {
 		g.node(k.to).disconnect(k.toSlot)
 	}
+	// Half connected it would be worth nothing: all links go back.
 	for _, k := range links {
 		if !g.connectPort(p, g.node(k.to), g.node(k.to).inputs[k.toSlot]) {
 			g.removePort(p)
@@ -266,7 +282,8 @@ func (n *node) bypassPrimitive(cohort []proxyEntry, lost *[]proxyEntry) {
 	n.givePrimitive(p, cohort)
 }
 
-// bypassedTo is the input of the definition that took the place of a primitive node; "\x00" if there is none.
+// bypassedTo is the input of the definition that took the place of a primitive node, in this conversion or, by a property, before the file was
+// saved; "\x00", which no input is called, if there is none.
 func (n *node) bypassedTo() string {
 	if n.bypassed != "" {
 		return n.bypassed
@@ -332,6 +349,8 @@ func (n *node) sharedPlaces(entries []proxyEntry) {
 		if in.value == nil {
 			continue
 		}
+		// The at-th promoted input stands at the at-th place of widgets_values, and so does the at-th entry; that they are of different things is what
+		// makes a value go astray.
 		at++
 		v := n.doc.values.Index(at)
 		if v == nil || in.value.value != v || at >= len(entries) || entries[at].value != v {

@@ -1,3 +1,7 @@
+// Ids. Nodes and links of the workflow and of all definitions have one space of ids, so an id that a definition shares with the workflow, or
+// with an earlier definition, is given anew: last_node_id is counted up. A node 5 in the workflow and a node 5 in a definition, with
+// last_node_id 12, become 5 and 13, and the flattened id is 12:13 if the instance is 12. Links inside and proxyWidgets of instances follow.
+
 package lower
 
 import (
@@ -9,12 +13,15 @@ import (
 // renumber makes ids unique over the whole workflow: a definition's node or link whose id is taken by the workflow, or by an earlier
 // definition, gets the next free one. Of several links into one input one is kept.
 func (l *lowering) renumber() {
+	// The workflow's own ids are never changed: they are what findings, titles and outputs are known by.
 	l.dedupeLinks(l.doc)
 	l.defs = l.uniqueDefinitions()
 	for _, d := range l.defs {
+		// Within a definition a double is dropped without a word; in the workflow it gets a new id (makeNodes).
 		d.nodes, d.links = firstNodes(d.nodes), firstLinks(d.links)
 		l.dedupeLinks(d)
 	}
+	// proxyWidgets of instances name inner nodes by their ids of before.
 	maps := l.renumberNodes()
 	for _, d := range append([]*graphDoc{l.doc}, l.defs...) {
 		for _, n := range d.nodes {
@@ -28,6 +35,7 @@ func (l *lowering) renumber() {
 
 // uniqueDefinitions keeps the first of definitions with the same id.
 func (l *lowering) uniqueDefinitions() []*graphDoc {
+	// The same definition may be listed at two levels.
 	seen := map[string]bool{}
 	var out []*graphDoc
 	for _, d := range l.defs {
@@ -81,6 +89,7 @@ func (l *lowering) dedupeLinks(d *graphDoc) {
 	survivor := map[int]int{}
 	var kept []*linkDoc
 	for _, k := range d.links {
+		// A later link from the very same output is a copy, and falls away without a warning.
 		ref := slotRef{k.to, k.toSlot}
 		i, taken := at[ref]
 		if !taken {
@@ -90,10 +99,12 @@ func (l *lowering) dedupeLinks(d *graphDoc) {
 		}
 		first := kept[i]
 		same := first.from == k.from && first.fromSlot == k.fromSlot
+		// The node's own input says which of two links it had when it was saved.
 		if !same && named[k.id] && !named[first.id] {
 			kept[i] = k
 			first, k = k, first
 		}
+		// Whoever names the dropped link means the one that is kept.
 		survivor[k.id] = first.id
 		if !same {
 			l.found.Add(diag.Warnf("competing_links", diag.Of(k.src), "two links lead to input %d of node %s; link %d is dropped", k.toSlot, k.to, k.id).
@@ -132,6 +143,7 @@ func (d *graphDoc) renameLinks(ids map[int]int) {
 	}
 }
 
+// rename also drops ids that become equal, since one link counts once.
 func (p *portDoc) rename(ids map[int]int) {
 	seen := make(map[int]bool, len(p.links))
 	out := p.links[:0:0]
@@ -151,6 +163,7 @@ func (p *portDoc) rename(ids map[int]int) {
 func (l *lowering) renumberNodes() map[string]map[string]string {
 	used := make(map[string]bool, len(l.doc.nodes))
 	for _, n := range l.doc.nodes {
+		// Not observed: the counter of the file holds, even if it is below the ids in use.
 		used[n.id] = true
 	}
 	changes := map[string]map[string]string{}
@@ -218,6 +231,7 @@ func (l *lowering) renumberLinks() {
 				l.lastLink = max(l.lastLink, k.id)
 				continue
 			}
+			// Ids of links are told nowhere outside of the file, so any free one will do.
 			for l.lastLink++; used[l.lastLink]; l.lastLink++ {
 			}
 			ids[k.id] = l.lastLink

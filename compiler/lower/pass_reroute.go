@@ -1,3 +1,6 @@
+// Reroute nodes have no type of their own. On load the frontend goes through each chain of them from its beginning and gives it the type of
+// what flows in; what does not take that type is disconnected, which a user may not notice, so it is warned about.
+
 package lower
 
 import "slices"
@@ -33,6 +36,7 @@ func (n *node) settleReroute(settled map[*node]bool) {
 	}
 	g := n.graph
 	seen := map[*node]bool{n: true}
+	// A list and not recursion: a chain may be as long as the file.
 	for todo := []*node{n}; len(todo) > 0; {
 		at := todo[len(todo)-1]
 		todo = todo[:len(todo)-1]
@@ -89,6 +93,7 @@ func (n *node) rerouteRoot() (chain []*node, typ string, ok bool) {
 		if from.kind != rerouteNode {
 			return chain, n.graph.originType(k), true
 		}
+		// A circle of reroutes carries nothing; the frontend cuts it where it has come round.
 		if from == n || seen[from] {
 			at.disconnect(k.toSlot)
 			return chain, "", true

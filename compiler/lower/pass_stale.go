@@ -13,6 +13,7 @@ func (l *lowering) dropStale() {
 		if n.kind != classNode && n.kind != groupedNode {
 			continue
 		}
+		// The frontend walks through every instance of a definition, and the nodes inside are the same ones each time.
 		for i := times[n.graph]; i > 0; i-- {
 			if !l.spend(len(n.inputs)) || !n.dropStaleInputs() {
 				break
@@ -32,6 +33,7 @@ func (l *lowering) instances() map[*graph]int {
 	walk = func(g *graph, count int) {
 		for _, n := range g.nodes {
 			if n.kind == hostNode {
+				// Instances multiply along the way down: 3 instances of what holds 4 of another are 12 of that.
 				times[n.sub] = min(times[n.sub]+count, maxInstances)
 			}
 		}
@@ -47,6 +49,7 @@ func (l *lowering) instances() map[*graph]int {
 // parentsFirst orders the graphs so that a definition comes after all that hold an instance of it.
 func (l *lowering) parentsFirst() []*graph {
 	done := map[*graph]bool{}
+	// Depth first and then turned round, which puts a definition behind everything that uses it; there are no cycles any more (findCycle).
 	var out []*graph
 	var visit func(g *graph)
 	visit = func(g *graph) {
@@ -68,6 +71,7 @@ func (l *lowering) parentsFirst() []*graph {
 	return out
 }
 
+// dropStaleInputs goes through the inputs once; true if any was removed, and so another round may remove more.
 func (n *node) dropStaleInputs() bool {
 	has := n.hasWidgets()
 	stale := func(in *input) bool { return in.hasWidget && !has(in.widget) }
@@ -81,9 +85,11 @@ func (n *node) dropStaleInputs() bool {
 			kept = append(kept, in)
 			continue
 		}
+		// Told before the slot goes: the link names it by number.
 		if k := n.linkInto(i); k != nil {
 			n.graph.lost(k, n, "input "+strconv.Quote(in.name)+" stood for a widget that the class has no more")
 		}
+		// The frontend removes while it counts up, and so steps over the next one, stale or not.
 		if i++; i < len(n.inputs) {
 			kept = append(kept, n.inputs[i])
 		}

@@ -36,7 +36,9 @@ func (l *lowering) tell() {
 			if in.value == nil || !l.spend(1) {
 				continue
 			}
+			// An input whose value goes nowhere in the prompt cannot be set to any effect.
 			if targets := l.behind(f, in, nil, 0); len(targets) > 0 {
+				// Cloned: the id may point into memory that the next conversion uses.
 				l.opt.Promoted(Promoted{Instance: strings.Clone(f.flatID), Title: f.title, Name: f.sub.name, Input: in.name, Place: f.place(), Targets: targets})
 			}
 		}
@@ -54,6 +56,7 @@ func (l *lowering) tellRenamed() {
 		if f.host != nil {
 			path = paths[f.host] + ":" + path
 		}
+		// Only instances are needed again, by what is inside of them.
 		if f.inner != nil {
 			paths[f] = path
 		}
@@ -78,6 +81,7 @@ func (l *lowering) behind(f *flatNode, in *input, out []Target, depth int) []Tar
 		case flat == nil:
 		case n.kind == hostNode && flat.inner != nil:
 			out = l.behind(flat, inner, out, depth+1)
+		// Muted inner nodes are not in the prompt.
 		case n.kind == classNode && inner.hasWidget && n.active():
 			out = append(out, Target{strings.Clone(flat.flatID), inner.widget})
 		}

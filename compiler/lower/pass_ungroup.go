@@ -13,20 +13,24 @@ func (l *lowering) ungroup() {
 	if len(l.groups) == 0 {
 		return
 	}
+	// Marked nodes stay in the list until the end, so that indexes hold while it grows.
 	for at := 0; at < len(l.root.nodes) && !l.found.Failed(); at++ { // what is made comes behind, and may hold groups again
 		n := l.root.nodes[at]
 		if n.kind != groupedNode || n.gone {
 			continue
 		}
+		// Told first, as the node is gone afterwards.
 		if !n.active() {
 			l.warn("group_mode_lost", n.place(), n.id, "", "this group node is %s, but the frontend makes a subgraph of it that runs",
 				map[int]string{modeMuted: "muted", modeBypassed: "bypassed"}[n.mode])
 		}
+		// The inner nodes appear beside the group, are connected in its place, and only then does the group go.
 		inner, ok := n.unpack()
 		l.root.remove(n)
 		if ok && len(inner) > 0 {
 			l.root.enclose(n, inner)
 		}
+		// Marked nodes are still counted, so the bound is wider here; flatten holds the real one.
 		if len(l.root.nodes) > 4*maxNodes {
 			l.refuse(diag.Errorf("expansion_too_large", n.place(), "more than %d nodes when the group nodes are expanded", maxNodes))
 		}
@@ -41,17 +45,21 @@ func (n *node) unpack() (inner []*node, ok bool) {
 		return nil, false
 	}
 	for _, d := range g.nodes {
+		// Shallow: the documents of a type are shared by all groups of it, and only the id is set anew.
 		doc := *d
 		made := l.newNode(&doc)
+		// Before it is in the graph: the links of a group are not the workflow's, and none may be taken for them.
 		made.configure(l)
 		n.graph.add(made)
 		inner = append(inner, made)
 	}
+	// Set by a match type that does not fit, at which the frontend throws and leaves the group half expanded.
 	l.mismatch = false
 	for _, k := range g.links {
 		if k.from < 0 || k.from >= len(inner) {
 			continue
 		}
+		// The frontend throws here, and leaves what it has made so far.
 		if k.to < 0 || k.to >= len(inner) {
 			l.mismatch = true
 			break
@@ -81,6 +89,7 @@ func (n *node) handOver(inner []*node) {
 	for i, made := range inner {
 		for _, name := range n.group.order[i] {
 			outer := n.group.widgets[i][name]
+			// Two inner widgets may stand for one outer name; each takes the next place that is still free.
 			for len(places[outer]) > 0 && used[n.widgets[places[outer][0]]] {
 				places[outer] = places[outer][1:]
 			}
@@ -88,6 +97,7 @@ func (n *node) handOver(inner []*node) {
 				continue
 			}
 			at := places[outer][0]
+			// A primitive node has its value and its control side by side in the group's widgets too.
 			if made.kind == primitiveNode {
 				for j, w := range made.widgets {
 					if at+j < len(n.widgets) {
@@ -125,6 +135,7 @@ func (n *node) reconnect(inner []*node) {
 			}
 		}
 	}
+	// An inner output takes over each link of the group's output; the old link goes with the group.
 	for slot := range n.outputs {
 		for _, k := range slices.Clone(g.from(n.id, slot)) {
 			if slot < len(n.group.outputs) {
@@ -166,9 +177,12 @@ func (g *graph) enclose(old *node, inner []*node) {
 	for _, n := range inner {
 		set[n] = true
 	}
+	// Three lists in the order of nodes and slots, by which the new definition's ports are counted.
 	inside, in, out := g.split(inner, set)
 	doc := &graphDoc{src: old.src, id: "group:" + old.id, name: "New Subgraph"}
 	for _, n := range inner {
+		// Saved and loaded twice: once more when the definition is loaded from these documents. Values that only live nodes had are lost on the way, as in
+		// the frontend.
 		copied := g.l.newNode(n.document())
 		copied.configure(g.l)
 		doc.nodes = append(doc.nodes, copied.document())
@@ -181,9 +195,11 @@ func (g *graph) enclose(old *node, inner []*node) {
 		g.remove(n)
 	}
 	def := g.l.load(doc)
+	// A host of no file: its places are those of the group node.
 	host := &node{class: doc.id, title: doc.name, kind: hostNode, sub: def, values: map[string]*promoted{}, doc: &nodeDoc{src: old.src}, src: old.src}
 	host.mirrorPorts()
 	g.add(host)
+	// One input for all links from one output, whatever they lead to.
 	for i, b := range in {
 		b.from.connect(b.slot, host, i)
 	}
@@ -272,7 +288,9 @@ func (g *graph) split(inner []*node, set map[*node]bool) (inside []*link, in, ou
 	return inside, in, out
 }
 
+// gather adds a link to the border of its output; several links from one output share one port.
 func gather(list []*border, from *node, k *link) []*border {
+	// A look at all borders for each link: costly only for files that were made to be so.
 	from.graph.l.spend(len(list))
 	for _, b := range list {
 		if b.from == from && b.slot == k.fromSlot {
@@ -287,6 +305,7 @@ func gather(list []*border, from *node, k *link) []*border {
 func (g *graph) borderPorts(doc *graphDoc, in, out []*border) {
 	taken := portNames{l: g.l, names: map[string]bool{}}
 	for i, b := range in {
+		// Name and type are those of the first inner input.
 		first := g.node(b.links[0].to).inputs[b.links[0].toSlot]
 		p := &portDoc{name: taken.unique(first.name), typ: first.typ}
 		doc.inputs = append(doc.inputs, p)
@@ -298,6 +317,7 @@ func (g *graph) borderPorts(doc *graphDoc, in, out []*border) {
 	taken.names = map[string]bool{}
 	for i, b := range out {
 		o, k := b.from.outputs[b.slot], b.links[0]
+		// One link inside is enough for an output.
 		p := &portDoc{name: taken.unique(o.name), typ: o.typ, links: []int{k.id}}
 		doc.outputs = append(doc.outputs, p)
 		doc.links = append(doc.links, &linkDoc{src: k.src, id: k.id, from: b.from.id, fromSlot: b.slot, to: outputSide, toSlot: i, typ: k.typ})
@@ -310,6 +330,7 @@ type portNames struct {
 	names map[string]bool
 }
 
+// unique makes names as the frontend does: image, image_1, image_2.
 func (p portNames) unique(name string) string {
 	name = uniqueName(name, func(s string) bool { return p.l.spend(1) && p.names[s] })
 	p.names[name] = true

@@ -10,6 +10,7 @@ import (
 func (n *node) takeProto(p *node, l *lowering) {
 	r := l.room
 	n.failed, n.unique = p.failed, p.unique
+	// All slots of a node lie side by side, and the list points to them: they can be moved within it, and copied one by one when one is replaced.
 	inputs := r.inputs.list(len(p.inputs))
 	n.inputs = r.inputRefs.list(len(p.inputs))
 	for i, in := range p.inputs {
@@ -26,12 +27,14 @@ func (n *node) takeProto(p *node, l *lowering) {
 	if p.grows != nil {
 		n.grows = maps.Clone(p.grows)
 	}
+	// Inputs of a template may come while a node grows, so its map is the node's own.
 	for _, m := range p.matchers {
 		n.matchers = append(n.matchers, &matcher{m.id, maps.Clone(m.inputs)})
 	}
 	n.checks = slices.Clone(p.checks)
 }
 
+// takeWidgets copies widgets with the class's value as initial, by which placeValues finds those that the file left alone.
 func (n *node) takeWidgets(p *node, l *lowering) {
 	r := l.room
 	widgets := r.widgets.list(len(p.widgets))
@@ -41,6 +44,7 @@ func (n *node) takeWidgets(p *node, l *lowering) {
 		*made = *w
 		n.widgets[i] = made
 		made.initial = w.value
+		// State that belongs to one node; spec, options and num are the class's, and nobody changes them.
 		if w.choice != nil {
 			choice := *w.choice
 			made.choice = &choice

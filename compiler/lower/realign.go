@@ -10,7 +10,7 @@ import (
 
 // reference is a link with the names of the inputs that, in the file, it leads to.
 type reference struct {
-	link  *link
+	link  *link // as it lies now
 	names []string
 }
 
@@ -21,10 +21,13 @@ func (g *graph) realign(n *node, docs []*slotDoc) {
 	}
 	refs := g.references(n, docs)
 	skipped := map[*link]bool{}
+	// Moving a link may make a group of inputs grow, which gives further links their place; each pass settles one link at least, so there are no more
+	// passes than links.
 	for passes := 0; passes < len(refs); {
 		if !g.l.spend(len(refs) + len(n.inputs)) {
 			return
 		}
+		// Anew in each pass, as inputs may have come.
 		slots := make(map[string][]int, len(n.inputs))
 		for i, in := range n.inputs {
 			slots[in.name] = append(slots[in.name], i)
@@ -40,6 +43,7 @@ func (g *graph) realign(n *node, docs []*slotDoc) {
 		passes++
 		for _, k := range removals {
 			n.unlinked(k)
+			// Only a link that was in the way is lost: others stay at their slot, though the class's input there has another name.
 			g.lost(k, n, "the class of the node has no input of that name any more")
 		}
 		for _, m := range moves {
@@ -62,6 +66,7 @@ func (n *node) aligned(docs []*slotDoc) bool {
 	return true
 }
 
+// references are in the order of the file's slots. A link may be named by several of them; then any of these inputs will do.
 func (g *graph) references(n *node, docs []*slotDoc) []reference {
 	var refs []reference
 	at := map[*link]int{}
@@ -86,9 +91,11 @@ func (g *graph) moves(refs []reference, slots map[string][]int, skipped map[*lin
 	wanted := map[int]bool{}
 	for _, r := range refs {
 		at := r.slots(slots)
+		// Nowhere to go, given up, or there already.
 		if len(at) == 0 || skipped[r.link] || slices.Contains(at, r.link.toSlot) {
 			continue
 		}
+		// Of several inputs of one name the first.
 		moves = append(moves, move{r.link, at[0]})
 		wanted[at[0]] = true
 	}
@@ -133,6 +140,7 @@ func (g *graph) skipBlocked(n *node, moves []move, removals []*link, skipped map
 			blocked++
 		}
 	}
+	// The rest may still move in the next pass.
 	if blocked > 0 {
 		return
 	}

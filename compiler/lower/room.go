@@ -1,3 +1,6 @@
+// Memory. A conversion of a workflow with thousands of nodes makes some hundred thousand small things. They are cut from pieces of 64 and more,
+// and the pieces serve the next conversion. What goes into the prompt is never among them (made), since its owner keeps it.
+
 package lower
 
 import (
@@ -53,6 +56,7 @@ func (s *slab[T]) next(n int) {
 
 // reset takes back all that was given out.
 func (s *slab[T]) reset() {
+	// Cleared now and not when it is used again, so that a room which waits holds on to nothing of a file.
 	for _, piece := range s.pieces[:s.at] {
 		clear(piece)
 	}

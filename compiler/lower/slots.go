@@ -1,3 +1,6 @@
+// Input slots, and the groups of them that grow (autogrow): "images" with min 1 has images.image0 and images.image1 from the start; as soon as
+// the last one is connected, images.image2 appears, up to max. Numbers and prefix are the template's, or names from a list ("a", "b", …).
+
 package lower
 
 import (
@@ -11,6 +14,7 @@ import (
 
 // addInputs makes all sockets of a class, then all widgets, as the editor does.
 func (n *node) addInputs(specs []*inputSpec) {
+	// First all sockets, then all widgets with their slots: it is this order that slot numbers in files count by.
 	for _, s := range specs {
 		n.addSocket(s)
 	}
@@ -25,6 +29,7 @@ func (n *node) addInput(s *inputSpec) {
 	n.addWidget(s)
 }
 
+// addSocket makes the slot of an input without a widget. Autogrow and match types make several, or ones that change.
 func (n *node) addSocket(s *inputSpec) {
 	switch {
 	case s.make != nil && !s.forced:
@@ -37,10 +42,12 @@ func (n *node) addSocket(s *inputSpec) {
 	}
 }
 
+// addWidget makes an input's widget and, beside it, the slot by which a link can replace its value.
 func (n *node) addWidget(s *inputSpec) {
 	if s.make == nil || s.forced {
 		return
 	}
+	// Each widget has a slot of its own, to which a link can go without converting it first.
 	if w := s.make(n, s); w != nil && w.kind != rowsWidget {
 		n.inputs = append(n.inputs, &input{name: s.name, typ: s.typ, widget: s.name, hasWidget: true, spec: s})
 	}
@@ -48,16 +55,17 @@ func (n *node) addWidget(s *inputSpec) {
 
 // growth is an autogrow input: a group of inputs that has one more as soon as its last one is connected.
 type growth struct {
-	min, max int
-	prefix   string
-	names    []string
+	min, max int      // how many inputs there must and may be
+	prefix   string   // image0, image1, … for "image"
+	names    []string // in place of numbers, if named
 	named    bool
-	specs    []*inputSpec
+	specs    []*inputSpec // what comes with each number: mostly one input
 }
 
 // newGrowth reads an autogrow template; nil if it has no inputs.
 func newGrowth(s *inputSpec) *growth {
 	t := s.opts.Get("template")
+	// 1 and 100 where the template names none.
 	g := &growth{min: intOr(t.Get("min"), 1), max: intOr(t.Get("max"), 100), prefix: textOf(t.Get("prefix")), specs: rawSpecs(t.Get("input"))}
 	if list := t.Get("names"); list != nil && list.Kind == source.Array {
 		g.named = true
@@ -73,6 +81,7 @@ func newGrowth(s *inputSpec) *growth {
 	return g
 }
 
+// addAutogrow makes the first inputs of a group. The growth itself is the class's and never changes; what grows are the node's slots.
 func (n *node) addAutogrow(s *inputSpec) {
 	g := s.grow
 	if g == nil {
@@ -82,6 +91,7 @@ func (n *node) addAutogrow(s *inputSpec) {
 		n.grows = map[string]*growth{}
 	}
 	n.grows[s.name] = g
+	// One more than must be there, so that there always is a free one.
 	for i := 0; i == 0 || i < min(g.min+1, maxNames); i++ {
 		n.grow(s.name, i)
 	}
@@ -133,12 +143,14 @@ func (n *node) grow(group string, number int) {
 		return
 	}
 	old := n.layout()
+	// A copy: links are handed to new inputs here, and old is needed to undo it.
 	links := make(map[*input]*link, len(old.links))
 	for in, k := range old.links {
 		links[in] = k
 	}
 	var made []*input
 	for _, s := range g.specs {
+		// Made at the end, taken off again, and put into its place below: addInput also pushes the widget.
 		n.addInput(s.named(g.nameOf(group, s.name, number), number >= g.min || s.optional))
 		if len(n.inputs) == 0 {
 			continue
@@ -146,6 +158,7 @@ func (n *node) grow(group string, number int) {
 		in := n.inputs[len(n.inputs)-1]
 		n.inputs = n.inputs[:len(n.inputs)-1]
 		if len(g.specs) != 1 {
+			// A group of several inputs per number shows them in rows, for which each needs a widget.
 			n.shim(in)
 		}
 		made = append(made, in)
@@ -160,6 +173,7 @@ func (n *node) grow(group string, number int) {
 	n.commit(old, links)
 }
 
+// lastWith is the index of the last input whose name begins so, -1 if none does.
 func lastWith(inputs []*input, prefix string) int {
 	for i := len(inputs) - 1; i >= 0; i-- {
 		if strings.HasPrefix(inputs[i].name, prefix) {
@@ -215,6 +229,7 @@ func (n *node) connectionChanged(slot int, connected bool, k *link) {
 	}
 }
 
+// growConnected adds a number to a group when its last one was connected. Disconnecting takes none away.
 func (n *node) growConnected(slot int, connected bool, k *link) {
 	if n.grows == nil || slot < 0 || slot >= len(n.inputs) {
 		return
@@ -240,6 +255,7 @@ func (n *node) growConnected(slot int, connected bool, k *link) {
 	if !ok || last < 0 {
 		return
 	}
+	// While a file is loaded every connection lets its group grow, as the slots that it names must come into being.
 	if top, _ := g.ordinal(group, n.inputs[last].name); top != number && !n.graph.l.loading {
 		return
 	}

@@ -1,3 +1,6 @@
+// Match types: a node such as Switch takes anything, but all its inputs of one template must fit together, and its output has what they have in
+// common. Two IMAGE inputs make the output IMAGE; a MODEL beside them is a mismatch, at which the frontend gives up what it is doing.
+
 package lower
 
 import (
@@ -8,7 +11,7 @@ import (
 
 // matcher is a match type template: inputs that accept what fits together, and outputs that give what they have in common.
 type matcher struct {
-	id     string
+	id     string            // template_id: inputs and outputs with the same one belong together
 	inputs map[string]string // input name → types it is declared to take
 }
 
@@ -17,6 +20,7 @@ func (n *node) addMatch(s *inputSpec) {
 	t := s.opts.Get("template")
 	allowed, id := t.Get("allowed_types").Str(), t.Get("template_id").Str()
 	plain := s.named(s.name, s.optional)
+	// Without allowed types there is nothing to settle: the input takes all.
 	plain.typ, plain.widget, plain.make = "*", "*", nil
 	if allowed == "" {
 		n.addInput(plain)
@@ -26,6 +30,7 @@ func (n *node) addMatch(s *inputSpec) {
 	n.addInput(plain)
 	m := n.matcher(id)
 	m.inputs[s.name] = allowed
+	// By index, as the frontend keeps it, though inputs may be moved until it is looked at.
 	n.checks = append(n.checks, len(n.inputs)-1)
 }
 
@@ -69,6 +74,7 @@ func (n *node) settleMatch(slot int, k *link) {
 	}
 	l.nested++
 	defer func() { l.nested-- }()
+	// An input belongs to one template.
 	at := slices.IndexFunc(n.matchers, func(m *matcher) bool { _, ok := m.inputs[n.inputs[slot].name]; return ok })
 	if at < 0 {
 		return
@@ -76,11 +82,13 @@ func (n *node) settleMatch(slot int, k *link) {
 	m := n.matchers[at]
 	if k != nil {
 		if t := n.graph.originType(k); t != "" {
+			// The link's own type follows its origin.
 			k.typ = t
 		}
 	}
 	members, types := n.matchTypes(m)
 	for i, in := range members {
+		// An input may take what is left by the others, not by itself: else it could never be connected to something else.
 		others := append(slices.Delete(slices.Clone(types), i, i+1), m.inputs[in.name])
 		t, ok := commonType(others...)
 		if !ok {
@@ -150,6 +158,7 @@ func (n *node) changeOutput(slot int, typ string) {
 	g := n.graph
 	g.l.tooNested(n)
 	for _, k := range slices.Clone(g.from(n.id, slot)) {
+		// The definition's output has a type of its own, declared in the file.
 		if k.to == outputSide {
 			if k.toSlot >= 0 && k.toSlot < len(g.outputs) && !fits(typ, g.outputs[k.toSlot].typ) {
 				g.lost(k, n, "its type became "+typ)
@@ -162,6 +171,7 @@ func (n *node) changeOutput(slot int, typ string) {
 			continue
 		}
 		if !fits(typ, target.inputs[k.toSlot].typ) {
+			// disconnect may settle further nodes, so the link is not looked at afterwards.
 			g.lost(k, n, "its type became "+typ)
 			target.disconnect(k.toSlot)
 			k = nil

@@ -10,6 +10,7 @@ var comment = regexp.MustCompile(`(?s:/\*.*?\*/)|//[^\n\r\x{2028}\x{2029}]*`)
 
 // dynamicPrompt expands {a|b|{c|d}}, removes comments and unescapes \{ \} \|. Every group of braces disappears, with or without a choice.
 // Each level of choices in choices is a text of its own; spend counts their bytes, and ends the expansion when it gives false.
+// For example, with the first choice: "a {red|blue} cat // note" gives "a red cat ", and "{plain}" gives "plain".
 func dynamicPrompt(text string, choose func(n int) int, spend func(bytes int) bool) (expanded string, ok bool) {
 	d := dynamicText{choose: choose, spend: spend}
 	expanded = d.expand(text)
@@ -32,6 +33,7 @@ func plainPrompt(text string) bool {
 	}
 }
 
+// dynamicText is a reader over one text; expand puts another in its place for a while and then back.
 type dynamicText struct {
 	choose func(n int) int
 	spend  func(bytes int) bool
@@ -44,6 +46,7 @@ func (d *dynamicText) expand(text string) string {
 	if d.failed = d.failed || !d.spend(len(text)); d.failed {
 		return ""
 	}
+	// Comments go at every level, so a choice cannot bring one back.
 	d.text, d.at = comment.ReplaceAllString(text, ""), 0
 	var out strings.Builder
 	for d.at < len(d.text) {
@@ -54,10 +57,12 @@ func (d *dynamicText) expand(text string) string {
 			out.WriteString(d.escape())
 		case '{':
 			options := d.options()
+			// expand uses the same fields for the inner text.
 			rest, at := d.text, d.at
 			out.WriteString(d.expand(options[d.choose(len(options))]))
 			d.text, d.at = rest, at
 		default:
+			// Bytes of longer characters pass one by one; none of them is a brace or a backslash.
 			out.WriteByte(c)
 		}
 	}

@@ -16,6 +16,7 @@ var savers = []string{"SaveImage", "SaveImageAdvanced", "SaveSVGNode", "SaveVide
 
 func savesFiles(class string) bool { return slices.Contains(savers, class) }
 
+// token is any text between two percent signs; "100% sure, 50%" holds one that names nothing and stays.
 var token = regexp.MustCompile(`%([^%]+)%`)
 
 // unsafeName are the characters that a file name may not have.
@@ -23,12 +24,14 @@ var unsafeName = regexp.MustCompile(`[/?<>\\:*|"\x00-\x1F\x7F]`)
 
 // replaceTokens expands %Node.widget% and %date:…% with the nodes of a graph and of all definitions used in it. What is not understood stays.
 func (l *lowering) replaceTokens(text string, g *graph) string {
+	// Nearly all prefixes.
 	if !strings.Contains(text, "%") {
 		return text
 	}
 	if !l.spendText(len(text)) {
 		return text
 	}
+	// Each distinct token is looked up once: a text may repeat one as often as its length allows.
 	known := map[string]string{}
 	return token.ReplaceAllStringFunc(text, func(match string) string {
 		value, ok := known[match]
@@ -36,6 +39,7 @@ func (l *lowering) replaceTokens(text string, g *graph) string {
 			value = l.replaceToken(match, g)
 			known[match] = value
 		}
+		// A short token may stand for a long text, many times.
 		if !l.spendText(len(value)) {
 			return ""
 		}
@@ -43,6 +47,8 @@ func (l *lowering) replaceTokens(text string, g *graph) string {
 	})
 }
 
+// replaceToken gives the value of one token: "%KSampler.seed%" becomes the seed, with _ for what a file name cannot hold. A date's format
+// ends at its first dot, and with exactly one dot it is read as node and widget.
 func (l *lowering) replaceToken(match string, g *graph) string {
 	inner := match[1 : len(match)-1]
 	parts := strings.Split(inner, ".")
@@ -85,12 +91,14 @@ func (l *lowering) named(g *graph, name string) *node {
 		table.collect(g, map[*graph]bool{})
 		l.names[g] = table
 	}
+	// "Node name for S&R" is what users set for this purpose, so it goes before titles.
 	if n := table.alias[name]; n != nil {
 		return n
 	}
 	return table.title[name]
 }
 
+// collect goes through a graph and the definitions used in it, each once; inner nodes come before their instance.
 func (t *names) collect(g *graph, seen map[*graph]bool) {
 	if seen[g] {
 		return
@@ -115,6 +123,7 @@ var datePart = regexp.MustCompile(`dd?|MM?|hh?|mm?|ss?|yyy?y?`)
 func formatDate(format string, now time.Time) string {
 	return datePart.ReplaceAllStringFunc(format, func(part string) string {
 		switch part {
+		// "yyy" is let through as it is; the frontend knows no such part.
 		case "yyyy":
 			return strconv.Itoa(now.Year())
 		case "yy":

@@ -32,6 +32,7 @@ func Unwrap(root *source.Value) (v *source.Value, form Form, wrapper *source.Val
 	return v, form, wrapper
 }
 
+// unwrap looks at the object itself before it looks into it: a workflow in UI form may well have a key "prompt".
 func unwrap(v, wrapper *source.Value, depth int) (*source.Value, Form, *source.Value) {
 	if v == nil || v.Kind != source.Object {
 		return nil, Unknown, nil

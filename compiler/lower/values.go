@@ -2,6 +2,8 @@ package lower
 
 import (
 	"math"
+	"math/big"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -45,6 +47,7 @@ func textOf(v *source.Value) string {
 	case v.Kind == source.Number:
 		return numberText(v)
 	case v.Kind == source.Array:
+		// [1,[2,3]] is "1,2,3", as Array.prototype.toString has it.
 		parts := make([]string, len(v.Items))
 		for i, item := range v.Items {
 			parts[i] = textOf(item)
@@ -56,6 +59,7 @@ func textOf(v *source.Value) string {
 
 // numberText prints a number as JavaScript does, but keeps integers of any size.
 func numberText(v *source.Value) string {
+	// Most numbers of a workflow, seeds above 2^53 among them, keep their digits.
 	if plainInt(v.Text) {
 		return v.Text
 	}
@@ -87,7 +91,7 @@ func plainInt(s string) bool {
 	return true
 }
 
-// floatText prints a float as JavaScript does, for the magnitudes that workflows have.
+// floatText is JavaScript's String(f).
 func floatText(f float64) string {
 	switch abs := math.Abs(f); {
 	case math.IsNaN(f):
@@ -96,9 +100,12 @@ func floatText(f float64) string {
 		return map[bool]string{true: "Infinity", false: "-Infinity"}[f > 0]
 	case f == 0:
 		return "0"
+	// JavaScript's own bounds for the notation with an exponent.
 	case abs < 1e-6 || abs >= 1e21:
-		return strconv.FormatFloat(f, 'e', -1, 64)
+		// Go writes at least two digits of it, "1e-07", JavaScript no more than there are.
+		return strings.NewReplacer("e-0", "e-", "e+0", "e+").Replace(strconv.FormatFloat(f, 'e', -1, 64))
 	}
+	// The shortest digits that read back as the same float, in both languages.
 	return strconv.FormatFloat(f, 'f', -1, 64)
 }
 
@@ -115,6 +122,7 @@ func toNumber(v *source.Value) float64 {
 	switch {
 	case v == nil:
 		return math.NaN()
+	// Number(null) is 0, Number(undefined) NaN.
 	case v.Kind == source.Null:
 		return 0
 	case v.Kind == source.Bool:
@@ -126,14 +134,44 @@ func toNumber(v *source.Value) float64 {
 		f, _ := v.Float()
 		return f
 	}
-	text := strings.TrimSpace(textOf(v))
-	if text == "" {
+	return textToNumber(textOf(v))
+}
+
+// decimal is a number as JavaScript's Number() takes it from a text. Go's own parser takes more: "1_0", "inf", "0x1p3".
+var decimal = regexp.MustCompile(`^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$`)
+
+// textToNumber is JavaScript's Number(text): "" is 0, and what is no number NaN.
+func textToNumber(text string) float64 {
+	switch text = strings.Trim(strings.TrimSpace(text), " \ufeff"); text {
+	case "":
 		return 0
+	case "Infinity", "+Infinity":
+		return math.Inf(1)
+	case "-Infinity":
+		return math.Inf(-1)
 	}
-	f, err := strconv.ParseFloat(text, 64)
-	if err != nil {
+	if decimal.MatchString(text) {
+		f, _ := strconv.ParseFloat(text, 64) // what is too large is infinite, as in JavaScript
+		return f
+	}
+	return basedNumber(text)
+}
+
+// basedNumber reads 0x1f, 0o17 and 0b11, which take no sign; NaN for anything else.
+func basedNumber(text string) float64 {
+	if len(text) < 3 || text[0] != '0' {
 		return math.NaN()
 	}
+	base := map[byte]int{'x': 16, 'X': 16, 'o': 8, 'O': 8, 'b': 2, 'B': 2}[text[1]]
+	// SetString would take a sign there, and in base 0 the prefix itself.
+	if base == 0 || text[2] == '+' || text[2] == '-' {
+		return math.NaN()
+	}
+	n, ok := new(big.Int).SetString(text[2:], base)
+	if !ok {
+		return math.NaN()
+	}
+	f, _ := new(big.Float).SetInt(n).Float64()
 	return f
 }
 
@@ -145,6 +183,7 @@ func idText(v *source.Value) string {
 	if v == nil {
 		return "undefined"
 	}
+	// {"id": null} has the key "null", as a template string makes it.
 	if v.Kind == source.Null {
 		return "null"
 	}
@@ -172,6 +211,7 @@ func fits(a, b string) bool {
 	if !strings.Contains(a, ",") && !strings.Contains(b, ",") {
 		return a == b
 	}
+	// Quadratic in the types of two lists, of which a server has a handful.
 	for _, x := range strings.Split(a, ",") {
 		for _, y := range strings.Split(b, ",") {
 			if fits(x, y) {
@@ -182,6 +222,7 @@ func fits(a, b string) bool {
 	return false
 }
 
+// "0" is the number 0, the graph library's own sign for any type, as text.
 func wild(t string) bool { return t == "" || t == "*" || t == "0" }
 
 // commonType is the intersection of comma lists of types, in the order of the first one; wildcards take part in nothing. ok is false if
@@ -189,6 +230,7 @@ func wild(t string) bool { return t == "" || t == "*" || t == "0" }
 func commonType(types ...string) (common string, ok bool) {
 	var lists [][]string
 	for _, t := range types {
+		// A list of nothing but wildcards has nothing in common but everything.
 		if t != "*" {
 			lists = append(lists, strings.Split(t, ","))
 		}

@@ -16,10 +16,12 @@ func viewportState(n *node) *source.Value {
 	} else if v := config.Get("fov"); v != nil && v.Kind == source.Number {
 		fov = v.Text
 	}
+	// The numbers are those that the browser computes for that view, to the last digit.
 	camera := fmt.Sprintf(`{"position":{"x":10,"y":10,"z":10.000000000000002},"target":{"x":0,"y":0,"z":0},"zoom":1,"cameraType":%q,`+
 		`"quaternion":{"x":-0.2798481423331213,"y":0.3647051996310008,"z":0.11591689595929511,"w":0.8804762392171493},"fov":%s,"aspect":1,`+
 		`"near":0.01,"far":10000,"frustum":{"left":-5,"right":5,"top":5,"bottom":-5}}`, kind, fov)
 	form := `{"image":"","mask":"","normal":"","camera_info":%s,"recording":"","model_3d_info":[]}`
+	// It sends no pictures, the older views do.
 	if n.class == "Load3DAdvanced" {
 		form = `{"camera_info":%s,"model_3d_info":[]}`
 	}

@@ -1,3 +1,5 @@
+// Widgets: what a node shows for its inputs, and where values lie until the prompt is made. A nil value is JavaScript's undefined: it is not sent.
+
 package lower
 
 import (
@@ -24,18 +26,18 @@ const (
 
 // widget is a live widget.
 type widget struct {
-	name    string
+	name    string // the key in the prompt; dynamic ones are "combo.input"
 	kind    widgetKind
-	typ     string // the frontend's own name of the widget's type
-	value   *source.Value
-	initial *source.Value // what the class gives, without a place; nil if the widget was made for this node
-	unsaved bool          // takes no place in widgets_values
-	unsent  bool          // is not part of a prompt
-	dynamic bool          // dynamic prompts are expanded
-	tokens  bool          // %Node.widget% and %date:…% are expanded
-	options []*source.Value
-	num     *numeric
-	spec    *inputSpec
+	typ     string          // the frontend's own name of the widget's type
+	value   *source.Value   // nil is undefined
+	initial *source.Value   // what the class gives, without a place; nil if the widget was made for this node
+	unsaved bool            // takes no place in widgets_values
+	unsent  bool            // is not part of a prompt
+	dynamic bool            // dynamic prompts are expanded
+	tokens  bool            // %Node.widget% and %date:…% are expanded
+	options []*source.Value // of a combo; not checked when a value is set
+	num     *numeric        // nil if it is no number
+	spec    *inputSpec      // nil for widgets that no input declares
 	choice  *choiceState
 	rows    *rowsState
 }
@@ -43,10 +45,10 @@ type widget struct {
 // numeric is the range and grid of a number widget.
 type numeric struct {
 	integer             bool
-	min, max            float64
-	step, round         float64
-	precision           int
-	hasMin, hasMax, own bool // own: min, max and step come from the node's properties
+	min, max            float64 // -Inf and +Inf do not occur: the defaults are 0 and 2048
+	step, round         float64 // 0 for round means that floats are not rounded
+	precision           int     // digits behind the point that are shown
+	hasMin, hasMax, own bool    // own: min, max and step come from the node's properties
 }
 
 // get is the widget's present value; nil is undefined.
@@ -63,9 +65,11 @@ func (n *node) get(w *widget) *source.Value {
 // set gives a widget a value.
 func (n *node) set(w *widget, v *source.Value) {
 	switch w.kind {
+	// Setting them has no effect, but their place in widgets_values is used up all the same.
 	case fixedWidget, indexWidget:
 	case areaWidget:
 		w.value = asText(v)
+	// Its value first: making the inputs of the option looks at it.
 	case dynamicWidget:
 		w.value = v
 		n.chooseOption(w, v)
@@ -105,6 +109,7 @@ func (n *node) snapInt(w *widget, v *source.Value) *source.Value {
 	if step == 0 {
 		step = 1
 	}
+	// A seed up to 2^64-1 has no exact float; here alone we differ from the browser on purpose, which rounds above 2^53.
 	if step == 1 && v.IsInt() {
 		return v
 	}
@@ -116,6 +121,7 @@ func (n *node) snapInt(w *widget, v *source.Value) *source.Value {
 	if num.hasMin {
 		low = num.min
 	}
+	// The grid begins at the minimum: min 1, step 2 gives 1, 3, 5, …
 	offset := math.Mod(low, step)
 	return numberValue(round((f-offset)/step)*step + offset).At(v)
 }
@@ -148,11 +154,13 @@ func (n *node) rangeOf(w *widget) numeric {
 	return num
 }
 
+// snapFloat rounds to `round`, then to the digits shown, then into the range. Without `round` the value stays as it is.
 func snapFloat(num numeric, v *source.Value) *source.Value {
 	if num.round == 0 {
 		return v
 	}
 	f := round(toNumber(v)/num.round) * num.round
+	// JavaScript's toFixed, which takes 0 to 100 digits: 0.30000000000000004 becomes 0.3.
 	f, _ = strconv.ParseFloat(strconv.FormatFloat(f, 'f', min(max(num.precision, 0), 100), 64), 64)
 	if num.hasMin {
 		f = math.Max(f, num.min)
@@ -170,6 +178,7 @@ func (n *node) push(w *widget) *widget {
 		n.uniqueWidgets()
 	}
 	if n.restoring && !w.unsaved {
+		// Widgets that come into being while values are restored (those of a dynamic combo's option) push the rest of the values further.
 		if at := n.saved() - 1; at < len(n.restore) {
 			n.set(w, n.restore[at])
 		}

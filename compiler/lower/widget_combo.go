@@ -1,3 +1,6 @@
+// CustomCombo, whose options are texts that the user writes: widgets choice, index, option1, option2, … There is always one empty option at the end.
+// Both the choice and its index are sent.
+
 package lower
 
 import (
@@ -37,6 +40,7 @@ func (n *node) addOption() {
 	}
 	w := &widget{name: "option" + strconv.Itoa(len(n.widgets)-1), kind: plainWidget, typ: "string", value: source.NewString("").At(n.src)}
 	n.push(w)
+	// Only now: pushing gives it the file's value, which as an option would at once make the next one, before this one is in the list.
 	w.kind = optionWidget
 }
 

@@ -1,3 +1,7 @@
+// Dynamic combos: an option brings inputs along. format = "mp4" of SaveVideo has format.codec and format.codec.encoding behind it, each with its
+// widget, and its place in widgets_values right behind the combo's. Choosing anew takes them away and makes others; values come back with their
+// option, and links go to the new input of the same name.
+
 package lower
 
 import (
@@ -11,8 +15,8 @@ import (
 
 // choiceState is what a dynamic combo remembers.
 type choiceState struct {
-	prefix  string
-	active  string
+	prefix  string                        // "format." for the combo format
+	active  string                        // the option whose inputs are there now
 	removed map[string]map[string]*widget // widgets that went with an option, by option and name; nil if none did
 }
 
@@ -36,6 +40,7 @@ func (w *widget) chosen(v *source.Value) (inputs []*inputSpec, ok bool) {
 		return nil, false
 	}
 	key := textOf(v)
+	// From behind: of two options of one key the later one wins.
 	for i := len(w.spec.choices) - 1; i >= 0; i-- {
 		if w.spec.choices[i].key == key {
 			return w.spec.choices[i].inputs, true
@@ -52,12 +57,14 @@ func (n *node) chooseOption(w *widget, v *source.Value) {
 	for in, k := range old.links {
 		links[in] = k
 	}
+	// Inputs and widgets are changed freely here; commit then moves the links in one step, or leaves all as it was.
 	gone := n.cutInputs(w.choice.prefix)
 	n.cutWidgets(w)
 	w.choice.active = textOf(v)
 	specs, ok := w.chosen(v)
 	if !ok {
 		n.commit(old, links)
+		// The value stays, and the server's validation says nothing of it, nor of the inputs that are gone.
 		n.unknownOption(w, v, gone)
 		return
 	}
@@ -138,6 +145,7 @@ func (n *node) cutWidgets(w *widget) {
 		if w.choice.removed[w.choice.active] == nil {
 			w.choice.removed[w.choice.active] = map[string]*widget{}
 		}
+		// Only type and value are needed to give it back.
 		w.choice.removed[w.choice.active][x.name] = &widget{typ: x.typ, value: n.get(x)}
 	}
 	n.widgets = kept
@@ -173,6 +181,7 @@ func (n *node) restoreRemoved(w *widget, names []string) {
 	removed := w.choice.removed[w.choice.active]
 	for _, name := range names {
 		x, before := n.widgetNamed(name), removed[name]
+		// The file's own values win over what was there before.
 		if x == nil || before == nil || before.typ != x.typ || n.due(x) {
 			continue
 		}

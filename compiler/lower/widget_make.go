@@ -28,6 +28,7 @@ func maker(kind string) func(*node, *inputSpec) *widget {
 		return makeRows
 	case "MARKDOWN":
 		return func(n *node, s *inputSpec) *widget { return makeArea(n, s, "MARKDOWN") }
+	// Made plain: unlike a multiline STRING it passes a number on as it is.
 	case "TEXTAREA":
 		return makePlain("textarea", source.NewString(""))
 	case "COLOR":
@@ -79,6 +80,7 @@ func makerOfView(kind string) func(*node, *inputSpec) *widget {
 
 // parsed reads a constant.
 func parsed(text string) *source.Value {
+	// The texts are constants of this file, so a mistake in one is a bug.
 	v, err := source.ParseJSON(source.NewFile("", []byte(text)), source.Limits{})
 	if err != nil {
 		panic(err)
@@ -86,6 +88,7 @@ func parsed(text string) *source.Value {
 	return unplaced(v)
 }
 
+// unplaced frees a constant from its own text; whoever uses it gives it the place of a node.
 func unplaced(v *source.Value) *source.Value {
 	place(v, &source.Value{})
 	return v
@@ -94,6 +97,7 @@ func unplaced(v *source.Value) *source.Value {
 // initial is the declared default, or the given one, at the node's place.
 func (n *node) initial(s *inputSpec, fallback *source.Value) *source.Value {
 	v := s.opts.Get("default")
+	// A declared null counts as none.
 	if isNull(v) && fallback != nil {
 		v = fallback
 	}
@@ -109,23 +113,29 @@ func makePlain(typ string, fallback *source.Value) func(*node, *inputSpec) *widg
 	}
 }
 
+// makeInt makes a whole number, and the control beside a seed. The default may lie outside of the range: nothing is clamped on load.
 func makeInt(n *node, s *inputSpec) *widget {
 	num := &numeric{integer: true, step: floatOr(s.opts.Get("step"), 1), own: n.class == "PrimitiveInt" && n.kind == classNode}
 	num.min, num.hasMin = floatOr(s.opts.Get("min"), 0), true
+	// 0 and 2048 are the frontend's bounds where the server names none.
 	num.max, num.hasMax = floatOr(s.opts.Get("max"), 2048), true
 	typ := display(s, "color", "slider", "knob")
 	w := n.push(&widget{name: s.name, typ: typ, value: n.initial(s, source.NewInt(0)), num: num, spec: s})
 	control := s.opts.Get("control_after_generate")
+	// seed and noise_seed get the control without asking; an explicit false takes it away.
 	if truthy(control) || isNull(control) && (s.name == "seed" || s.name == "noise_seed") {
 		n.push(controlWidget(n, s))
 	}
 	return w
 }
 
+// makeFloat derives precision (digits shown) from the step and, if the server gives no `round`, the rounding from that: step 0.05 shows two
+// digits and rounds to 0.01.
 func makeFloat(n *node, s *inputSpec) *widget {
 	step := floatOr(s.opts.Get("step"), 0.5)
 	num := &numeric{step: step, round: floatOr(s.opts.Get("round"), 0)}
 	if step > 0 {
+		// As many digits as the step has: 0.05 gives 2.
 		num.precision = max(0, -int(math.Floor(math.Log10(step))))
 	}
 	if num.round == 0 && num.precision > 0 {
@@ -163,6 +173,7 @@ func controlWidget(n *node, s *inputSpec) *widget {
 	if c := s.opts.Get("control_after_generate").Str(); slices.Contains(controlModes, c) {
 		mode = c
 	} else if c != "" {
+		// The option may name the control: "control_after_generate": "seed control".
 		name = c
 	} else if p := s.opts.Get("control_prefix").Str(); p != "" {
 		name = p + " " + name
@@ -180,16 +191,20 @@ func makeString(n *node, s *inputSpec) *widget {
 	if s.flag("multiline") {
 		return makeArea(n, s, "customtext")
 	}
+	// An input without a default has "".
 	v := n.initial(s, nil)
 	w := &widget{name: s.name, typ: "text", value: source.NewString(textOf(v)).At(n.src), dynamic: s.flag("dynamicPrompts"), spec: s}
 	return n.push(w)
 }
 
+// makeArea is a text of several lines, which gives text only: 8 becomes "8".
 func makeArea(n *node, s *inputSpec, typ string) *widget {
 	v := n.initial(s, source.NewString(""))
 	return n.push(&widget{name: s.name, kind: areaWidget, typ: typ, value: asText(v), dynamic: s.flag("dynamicPrompts"), spec: s})
 }
 
+// makeCombo begins with the default if there is one that is true in JavaScript's sense, else with the first option; without options it has no value
+// and is not sent.
 func makeCombo(n *node, s *inputSpec) *widget {
 	v := s.opts.Get("default")
 	switch {
@@ -197,6 +212,7 @@ func makeCombo(n *node, s *inputSpec) *widget {
 		v = v.At(n.src)
 	case len(s.options) > 0:
 		v = s.options[0].At(n.src)
+	// The text that the editor shows until the server has answered; nothing ever answers here.
 	case truthy(s.opts.Get("remote")):
 		v = source.NewString("Loading...").At(n.src)
 	default:
@@ -204,6 +220,7 @@ func makeCombo(n *node, s *inputSpec) *widget {
 	}
 	typ := "combo"
 	if truthy(s.opts.Get("multi_select")) {
+		// Several choices at once are a list, which is sent wrapped in {"__value__": …}.
 		typ, v = "custom", source.NewArray().At(n.src)
 	}
 	w := n.push(&widget{name: s.name, typ: typ, value: v, options: s.options, spec: s})
@@ -219,6 +236,7 @@ func makeCombo(n *node, s *inputSpec) *widget {
 	return w
 }
 
+// makeColor makes one widget per name, however often it is asked.
 func makeColor(n *node, s *inputSpec) *widget {
 	if w := n.widgetNamed(s.name); w != nil && w.typ == "color" {
 		return w
@@ -226,15 +244,18 @@ func makeColor(n *node, s *inputSpec) *widget {
 	return makePlain("color", source.NewString("#000000"))(n, s)
 }
 
+// makeButton takes a place in widgets_values and is not sent.
 func makeButton(value string) func(*node, *inputSpec) *widget {
 	return func(n *node, s *inputSpec) *widget {
 		if s.target != "" && n.widgetNamed(s.target) == nil {
+			// The button fills a combo, and the class has none of that name.
 			n.failed = true // the frontend cannot make the node
 		}
 		return n.push(&widget{name: s.name, typ: "button", value: source.NewString(value).At(n.src), unsent: true})
 	}
 }
 
+// makeFixed is sent with the value "", whatever the file says.
 func makeFixed(typ string) func(*node, *inputSpec) *widget {
 	return func(n *node, s *inputSpec) *widget {
 		return n.push(&widget{name: s.name, kind: fixedWidget, typ: typ, value: source.NewString("").At(n.src)})

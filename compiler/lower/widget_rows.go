@@ -10,9 +10,9 @@ import (
 
 // rowsState is what a dynamic group remembers: rows of the same fields, named "group.0.field".
 type rowsState struct {
-	count, min, max int
-	fields          []*inputSpec
-	add             *widget
+	count, min, max int          // rows
+	fields          []*inputSpec // of each row
+	add             *widget      // the button behind the last row
 }
 
 // maxRows is the number of rows that a dynamic group may declare.
@@ -24,6 +24,7 @@ func makeRows(n *node, s *inputSpec) *widget {
 	w := &widget{name: s.name, typ: "number", value: source.NewInt(int64(state.min)).At(n.src), unsent: true, rows: state, spec: s}
 	n.push(w)
 	initial := w.value
+	// After pushing: the file's number would else make rows before the button that they stand in front of.
 	w.kind = rowsWidget
 	n.push(&widget{name: s.name + ".$notice", kind: fixedWidget, typ: "dynamic_group_notice", unsaved: true, unsent: true})
 	state.add = n.push(&widget{name: s.name + ".$add", kind: fixedWidget, typ: "button", unsaved: true, unsent: true})
@@ -40,6 +41,7 @@ func (n *node) setRows(w *widget, v *source.Value) {
 	if !ok {
 		return
 	}
+	// A file may have more rows than the class now allows, but not more than it has values for.
 	count := min(max(asked, w.rows.min), max(w.rows.max, min(len(n.restore), maxOptions)))
 	for w.rows.count > count {
 		w.rows.count--

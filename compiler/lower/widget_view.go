@@ -1,3 +1,6 @@
+// Views: widgets that draw something. What matters here is only whether each takes a place in widgets_values (saved), whether it is sent, and with
+// which value if nobody has touched it; the four combinations all occur.
+
 package lower
 
 import (
@@ -16,6 +19,7 @@ func makeBox(n *node, s *inputSpec) *widget {
 	if s.opts.Get("component").Str() == "ImageCrop" {
 		typ = "imagecrop"
 	}
+	// The rectangle is one value in the prompt; the four numbers beside it only edit it.
 	box := n.initial(s, parsed(`{"x":0,"y":0,"width":512,"height":512}`))
 	w := n.push(&widget{name: s.name, typ: typ, value: box, spec: s})
 	for _, field := range []string{"x", "y", "width", "height"} {
@@ -27,6 +31,7 @@ func makeBox(n *node, s *inputSpec) *widget {
 // makeVideoEdit starts with the parts that its features name.
 func makeVideoEdit(n *node, s *inputSpec) *widget {
 	features := []string{"trim", "crop"}
+	// An empty list turns both off, none at all leaves both on.
 	if list := s.opts.Get("features"); list != nil {
 		features = nil
 		for _, f := range items(list) {
@@ -78,6 +83,7 @@ func makeScene(n *node, s *inputSpec) *widget {
 			name = "viewport_state"
 		}
 		if n.widgetNamed("model_file") != nil {
+			// The frontend sends these buttons too; the server passes undeclared inputs over.
 			for _, b := range [][2]string{{"upload 3d model", "upload3dmodel"}, {"upload extra resources", "uploadExtraResources"}, {"clear", "clear"}} {
 				n.push(&widget{name: b[0], typ: "button", value: source.NewString(b[1]).At(n.src)})
 			}

@@ -1,3 +1,6 @@
+// Counting without enumerating. Counts are saturating 64-bit numbers while a prompt is read and walked; the
+// exact number, which may have thousands of digits, is only computed when someone asks for it.
+
 package prompt
 
 import (
@@ -6,7 +9,8 @@ import (
 	"math/bits"
 )
 
-// many stands for every count that does not fit in 64 bits.
+// many stands for every count that does not fit in 64 bits. An index always fits, so where a count is many,
+// the whole index belongs to that part.
 const many = math.MaxUint64
 
 // add and mul stay at many once they are there.
@@ -24,7 +28,8 @@ func mul(a, b uint64) uint64 {
 	return many
 }
 
-// falling is n × (n-1) × … , k factors.
+// falling is n × (n-1) × … , k factors: the ways to take k of n options in order. 0 if there are fewer than
+// k.
 func falling(n, k int) uint64 {
 	out := uint64(1)
 	for i := range k {
@@ -36,19 +41,21 @@ func falling(n, k int) uint64 {
 	return out
 }
 
-// class says how many options have the same number of variants.
+// class says how many options have the same number of variants. Of {a|b|{c|d}} there are two: two options
+// with one variant, one with two.
 type class struct {
 	variants uint64
 	options  int
 }
 
-// tuples counts the ways to take k different options in order, each in any of its variants: for two classes the sum over j of
-// C(k, j) × (j of the first) × (k-j of the others).
+// tuples counts the ways to take k different options in order, each in any of its variants: for two classes
+// the sum over j of C(k, j) × (j of the first) × (k-j of the others). Time grows with k³ for each class and
+// not with the options, so {50$$__names__} over a thousand names is counted at once.
 func tuples(classes []class, k int) uint64 {
 	if len(classes) == 1 {
 		return mul(falling(classes[0].options, k), power(classes[0].variants, k))
 	}
-	row := make([]uint64, k+1)
+	row := make([]uint64, k+1) // by n: the ways to take n options of the classes so far
 	row[0] = 1
 	for _, c := range classes {
 		for n := k; n >= 0; n-- {
@@ -64,6 +71,7 @@ func tuples(classes []class, k int) uint64 {
 	return row[k]
 }
 
+// power stops as soon as nothing changes any more: at 0, 1 and many.
 func power(base uint64, k int) uint64 {
 	out := uint64(1)
 	for range k {
@@ -74,7 +82,7 @@ func power(base uint64, k int) uint64 {
 	return out
 }
 
-// pascal holds binomials up to maxTaken.
+// pascal holds binomials up to maxTaken, some of them many; it is made once, when the program starts.
 var pascal = func() (out [maxTaken + 1][]uint64) {
 	for n := range out {
 		out[n] = make([]uint64, n+1)
@@ -88,7 +96,8 @@ var pascal = func() (out [maxTaken + 1][]uint64) {
 
 func binomial(n, k int) uint64 { return pascal[n][k] }
 
-// counter counts without a limit.
+// counter counts without a limit. Nodes are shared, so what was counted is kept; only nodes whose count is
+// many are in it.
 type counter map[*node]*big.Int
 
 // count is the number of variants of a node in mode all.
@@ -121,6 +130,7 @@ func (c counter) choice(n *node) *big.Int {
 	groups := map[string]int{}
 	sizes := []*big.Int{}
 	for _, kid := range n.kids {
+		// Classes by their exact numbers now: two that are both many as 64-bit numbers may differ.
 		size := c.count(kid)
 		if groups[size.String()]++; groups[size.String()] == 1 {
 			sizes = append(sizes, size)
@@ -136,7 +146,7 @@ func (c counter) choice(n *node) *big.Int {
 	return out
 }
 
-// group brings the options of one size into the rows.
+// group brings the options of one size into the rows; it is one round of tuples with numbers of any size.
 func (counter) group(rows []*big.Int, size *big.Int, options int) {
 	for n := len(rows) - 1; n >= 0; n-- {
 		sum := new(big.Int)

@@ -21,6 +21,10 @@
 // the whole begins or ends with a line break: that is layout. An assignment leaves nothing, and takes the blanks behind it with it. It holds
 // up to the end of the option, value or text in which it stands, and in the wildcards used there.
 //
+// For example, "a {red|green} {fox|owl}" has four results in mode all: a red fox, a red owl, a green fox, a
+// green owl. In mode cycle it has two different ones, a red fox and a green owl, and in mode random each
+// result is one of the four.
+//
 // # Order
 //
 // In mode all, [Template.All] gives the product with the first choice slowest and the last fastest, as nested loops would. The options of a choice

@@ -1,8 +1,12 @@
+// From an index to a text. A result is found by walking down the nodes with a cursor that is split at every
+// fork: the index as digits of a mixed radix, the seed by hashing. Nothing is listed, and no result is
+// looked at on the way to another.
+
 package prompt
 
 // evaluation puts one result together.
 type evaluation struct {
-	out   []byte
+	out   []byte           // what is written so far
 	bound map[*node]string // what immediate variables were chosen to be
 }
 
@@ -15,7 +19,8 @@ type cursor struct {
 	step   uint64 // of cycled choices
 }
 
-// variants counts the results of a node that the index of a cursor tells apart.
+// variants counts the results of a node that the index of a cursor tells apart; 1 for what is drawn or
+// cycled and so takes no part of it.
 func (c cursor) variants(n *node) uint64 {
 	switch {
 	case c.bound:
@@ -26,6 +31,7 @@ func (c cursor) variants(n *node) uint64 {
 	return n.walked
 }
 
+// node appends the result of a node that a cursor picks.
 func (e *evaluation) node(n *node, c cursor) {
 	switch n.kind {
 	case literal:
@@ -35,6 +41,7 @@ func (e *evaluation) node(n *node, c cursor) {
 	case choice:
 		e.choice(n, c)
 	case assign:
+		// An immediate variable writes nothing: its text is cut off again and kept for the uses.
 		at := len(e.out)
 		e.node(n.kids[0], c)
 		if e.bound == nil {
@@ -49,7 +56,7 @@ func (e *evaluation) node(n *node, c cursor) {
 
 // sequence splits the index among the parts, the last one fastest.
 func (e *evaluation) sequence(n *node, c cursor) {
-	var few [16]uint64
+	var few [16]uint64 // most texts have few parts and need no allocation
 	digits := few[:0]
 	if len(n.kids) > len(few) {
 		digits = make([]uint64, 0, len(n.kids))
@@ -58,6 +65,8 @@ func (e *evaluation) sequence(n *node, c cursor) {
 	index := c.index
 	for k := len(n.kids) - 1; k >= 0; k-- {
 		digits[k] = 0
+		// The last part that is many takes all that is left; the parts before it stay at their first
+		// result.
 		if v := c.variants(n.kids[k]); v == many {
 			digits[k], index = index, 0
 		} else if v > 1 {
@@ -71,7 +80,8 @@ func (e *evaluation) sequence(n *node, c cursor) {
 	}
 }
 
-// mix derives the seed of a part.
+// mix derives the seed of a part (the finalizer of splitmix64); k + 1, so that the part 0 has another seed
+// than the whole.
 func mix(seed, k uint64) uint64 {
 	x := seed + (k+1)*0x9e3779b97f4a7c15
 	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
@@ -79,5 +89,6 @@ func mix(seed, k uint64) uint64 {
 	return x ^ x>>31
 }
 
-// fraction gives a number from 0 up to 1.
+// fraction gives a number from 0 up to, but not including, 1: the upper 53 bits, which a float64 holds
+// exactly.
 func fraction(seed uint64) float64 { return float64(seed>>11) / (1 << 53) }

@@ -6,7 +6,8 @@ import (
 	"sort"
 )
 
-// choice takes options and joins them.
+// choice takes options and joins them by the separator. Its own letter (! ~ @) goes before the method
+// around it, but ! counts only where the index reaches.
 func (e *evaluation) choice(n *node, c cursor) {
 	method := n.method
 	if method == inherit || method == all && c.bound {
@@ -19,6 +20,8 @@ func (e *evaluation) choice(n *node, c cursor) {
 	case random:
 		picks = n.draw(few[:0], c.seed)
 	case cycle:
+		// A step moves every choice by one; what stands within an option moves once the choice has been
+		// round.
 		size := n.size0()
 		picks = n.place([]class{{1, len(n.kids)}}, few[:0], c.step%size)
 		inner.step = c.step / size
@@ -50,7 +53,8 @@ func (n *node) size0() uint64 {
 	return max(size, 1)
 }
 
-// pick finds the options at an index of mode all.
+// pick finds the options at an index of mode all. For the common {a|b|c} it is a division, or a search in
+// the table of starts.
 func (n *node) pick(out []taken, index uint64) []taken {
 	if n.min != 1 || n.max != 1 {
 		return n.place(n.classes, out, index)
@@ -67,6 +71,7 @@ func (n *node) pick(out []taken, index uint64) []taken {
 // their variants. classes are those of the options; one class with one variant leaves the variants out.
 func (n *node) place(classes []class, out []taken, index uint64) []taken {
 	count := n.min
+	// First how many options: blocks of the index, the smaller numbers first.
 	for ; count < n.max; count++ {
 		if size := tuples(classes, count); index < size || size == many {
 			break
@@ -74,6 +79,7 @@ func (n *node) place(classes []class, out []taken, index uint64) []taken {
 			index -= size
 		}
 	}
+	// Then which ones, one after the other, each from the blocks of what can follow it.
 	left := slices.Clone(classes)
 	multiplier := uint64(1) // variants of the options taken so far
 	for ; count > 0; count-- {
@@ -83,6 +89,7 @@ func (n *node) place(classes []class, out []taken, index uint64) []taken {
 		left[classOf(left, v)].options--
 		out = append(out, taken{option: option})
 	}
+	// Then which variants: what is left of the index, the last option fastest.
 	for k := len(out) - 1; k >= 0; k-- {
 		if v := n.variants(left, out[k].option); v == many {
 			out[k].index, index = index, 0
@@ -93,7 +100,8 @@ func (n *node) place(classes []class, out []taken, index uint64) []taken {
 	return out
 }
 
-// variants gives those of an option, 1 where they are left out.
+// variants gives those of an option, 1 where they are left out: with one class all options have as many, so
+// none needs to be looked up.
 func (n *node) variants(classes []class, option int) uint64 {
 	if len(classes) == 1 {
 		return classes[0].variants
@@ -101,11 +109,14 @@ func (n *node) variants(classes []class, option int) uint64 {
 	return n.kids[option].n
 }
 
+// classOf gives the index of the class with a number of variants, which every option that is left has.
 func classOf(classes []class, variants uint64) int {
 	return slices.IndexFunc(classes, func(c class) bool { return c.variants == variants })
 }
 
-// next finds the first of count more options, and what is left of the index.
+// next finds the first of count more options, and what is left of the index. Each option starts a block of
+// equal size for its class; with one class the block is found by division, else by walking over the
+// options.
 func (n *node) next(left []class, out []taken, count int, multiplier, index uint64) (int, uint64) {
 	blocks := make([]uint64, len(left)) // by class: the ways to go on from one of its options
 	for i := range left {
@@ -166,7 +177,8 @@ func nth(out []taken, skip int) int {
 	return skip
 }
 
-// draw takes options at random: how many, then each among those that are left, by their weights.
+// draw takes options at random: how many (each number equally likely), then each among those that are left,
+// by their weights. An option is taken at most once.
 func (n *node) draw(out []taken, seed uint64) []taken {
 	count := n.min + int(fraction(mix(seed, 1))*float64(n.max-n.min+1))
 	for k := range count {
@@ -180,7 +192,9 @@ func (n *node) draw(out []taken, seed uint64) []taken {
 	return out
 }
 
-// weighted finds the option at a fraction of the weights of those that are left. Options without weight come last.
+// weighted finds the option at a fraction of the weights of those that are left. Options without weight
+// come last: they are drawn only when nothing else is left, as {2$$1::a|0::b} needs both. The first draw is
+// a binary search.
 func (n *node) weighted(out []taken, f float64) int {
 	if len(out) == 0 {
 		at := f * n.sums[len(n.sums)-1]

@@ -7,7 +7,8 @@ import (
 	"github.com/comfyc/comfyc/compiler/diag"
 )
 
-// find lists the wildcards that a pattern fits, sorted by name.
+// find lists the wildcards that a pattern fits, sorted by name. A pattern without * ? [ is a name; a nil
+// library has none.
 func (l *Library) find(pattern string) []string {
 	if l == nil {
 		return nil
@@ -28,10 +29,11 @@ func (l *Library) find(pattern string) []string {
 	return out
 }
 
-// fits matches a name with a pattern, both by folder. ** stands for any number of folders, and for any name at the end. Greedy with one
-// way back, so that many ** cost no more than the product of the lengths.
+// fits matches a name with a pattern, both by folder. ** stands for any number of folders, and for any name
+// at the end: a/**/x fits a/x and a/b/x, a/** fits a/b and a/b/c. Greedy with one way back, so that many **
+// cost no more than the product of the lengths.
 func fits(pattern, name []string) bool {
-	p, n, star, from := 0, 0, -1, 0
+	p, n, star, from := 0, 0, -1, 0 // star is the last ** that was met, from the folder at which what follows it was last tried
 	for n < len(name) {
 		switch {
 		case p < len(pattern) && pattern[p] == "**":
@@ -56,12 +58,14 @@ func fits(pattern, name []string) bool {
 	return p == len(pattern)
 }
 
+// fitsOne matches one folder or name; a malformed pattern such as "[" fits nothing.
 func fitsOne(pattern, name string) bool {
 	ok, err := path.Match(pattern, name)
 	return err == nil && ok
 }
 
-// unknown reports a wildcard that is not there.
+// unknown reports a wildcard that is not there, with the likeliest way out: no folder given, an empty one,
+// a file of that name deeper down, a name that is nearly the same.
 func (l *Library) unknown(pattern string, at diag.Place) diag.Diagnostic {
 	d := diag.Errorf("unknown_wildcard", at, "no wildcard is called %q", pattern)
 	switch {

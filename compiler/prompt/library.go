@@ -17,34 +17,36 @@ import (
 // The limits of a library.
 const (
 	maxFiles   = 10_000
-	maxEntries = 100_000 // files of all kinds and folders that are looked at
-	maxBytes   = 64 << 20
+	maxEntries = 100_000   // files of all kinds and folders that are looked at
+	maxBytes   = 64 << 20  // of all files together, 64 MiB
 	maxFolders = 32        // levels
 	maxLines   = 2_000_000 // values in all
 )
 
-// Library holds wildcards: names with their values. The name of a text file's values is its path without .txt, with slashes; those of a .yaml or
-// .json file are its folder and the keys down to a list, or the path without extension if the whole file is a list.
+// Library holds wildcards: names with their values. The name of a text file's values is its path without
+// .txt, with slashes; those of a .yaml or .json file are its folder and the keys down to a list, or the
+// path without extension if the whole file is a list. animals/birds.txt is __animals/birds__;
+// animals/all.yaml with {birds: {owls: […]}} is __animals/birds/owls__, without the name of the file.
 type Library struct {
 	lists map[string]*list
 	names []string // sorted
 
-	mu     sync.Mutex
+	mu     sync.Mutex         // of closed and of the entries' text, which are filled in while prompts are linked
 	closed map[string]*linked // what was made of patterns that use no variable from outside
 }
 
 // list is what one name stands for.
 type list struct {
-	values []*entry
+	values []*entry   // in the order of the files; equal texts of one list once
 	at     diag.Place // of the file or key
 }
 
 // entry is one value.
 type entry struct {
-	value  *source.Value
-	weight float64
+	value  *source.Value // a string with its place in its file
+	weight float64       // from 0 on, 1 where none is given; counts in random draws only
 
-	read     bool
+	read     bool // text and findings are there; values are parsed when a prompt first uses them
 	text     text
 	findings []diag.Diagnostic
 }
@@ -81,7 +83,7 @@ type loader struct {
 	entries, files, bytes, lines int
 }
 
-// visit reads one file. Errors end the walk.
+// visit reads one file. Errors end the walk: they are limits, while trouble with one file is a warning.
 func (l *loader) visit(name string, d fs.DirEntry, err error) error {
 	if l.entries++; l.entries > maxEntries {
 		return fmt.Errorf("more than %d files and folders", maxEntries)
@@ -138,7 +140,7 @@ func (l *loader) open(name string) (*source.File, error) {
 		return nil, err
 	}
 	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, maxBytes+1))
+	data, err := io.ReadAll(io.LimitReader(f, maxBytes+1)) // one byte more than is allowed, by which visit notices
 	return source.NewFile(path.Join(l.shown, name), data), err
 }
 
@@ -147,7 +149,8 @@ func (l *loader) unread(f *source.File, err error) {
 	l.list.Add(diag.Warnf("wildcard_file", d.Place, "the wildcards of %s cannot be read: %s", f.Name, d.Message))
 }
 
-// add gives a name a value; equal values of a name are one, with their weights added.
+// add gives a name a value; v is nil to make a name without values known. seen has the values that the same
+// list gave already: equal ones are one, with their weights added.
 func (l *loader) add(name string, at diag.Place, v *source.Value, w float64, seen map[string]*entry) {
 	to := l.lib.lists[name]
 	if to == nil {

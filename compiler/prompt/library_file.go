@@ -11,7 +11,9 @@ import (
 	"github.com/comfyc/comfyc/compiler/source"
 )
 
-// lineFile reads a text file: a value a line, less empty lines and comments (# or //).
+// lineFile reads a text file: a value a line, less empty lines and comments (# or //). A file without
+// values is there all the same, so that its use says wildcard_empty and not unknown_wildcard. A byte order
+// mark is skipped.
 func (l *loader) lineFile(f *source.File, name string) {
 	name, at := stem(name), diag.InFile(f)
 	seen := map[string]*entry{}
@@ -39,9 +41,11 @@ func (l *loader) lineFile(f *source.File, name string) {
 	}
 }
 
+// stem takes the extension off a path.
 func stem(name string) string { return strings.TrimSuffix(name, path.Ext(name)) }
 
-// weighted takes a weight off the front of a value.
+// weighted takes a weight off the front of a value: "2::red" is red with the weight 2, as between braces.
+// False means that the value is left out, after a warning.
 func (l *loader) weighted(v *source.Value) (*source.Value, float64, bool) {
 	if len(v.Text) > maxOutput {
 		l.list.Add(diag.Warnf("wildcard_file", diag.Of(v), "a value of more than %d bytes is left out", maxOutput))
@@ -58,13 +62,15 @@ func (l *loader) weighted(v *source.Value) (*source.Value, float64, bool) {
 	}
 	rest := *v
 	rest.Text = strings.TrimLeft(v.Text[len(m):], " \t")
+	// The place then begins behind the weight, so findings about the text point into it.
 	if bytes.HasSuffix(v.File.Data[v.Start:v.End], []byte(rest.Text)) {
 		rest.Start = v.End - len(rest.Text)
 	}
 	return &rest, w, true
 }
 
-// treeFile reads lists out of a YAML or JSON file.
+// treeFile reads lists out of a YAML or JSON file. At the top it is a list, or an object whose lists are
+// told by their keys.
 func (l *loader) treeFile(f *source.File, name string) {
 	root, err := source.Parse(f, source.Limits{Depth: maxNesting, Values: maxLines})
 	if err != nil {
@@ -113,6 +119,7 @@ func (l *loader) listOf(name string, at diag.Place, v *source.Value) {
 	}
 }
 
+// item reads one value of a list: its text, its weight, and whether it counts.
 func (l *loader) item(v *source.Value) (*source.Value, float64, bool) {
 	switch v.Kind {
 	case source.String:
@@ -134,6 +141,7 @@ func (l *loader) item(v *source.Value) (*source.Value, float64, bool) {
 	return nil, 0, false
 }
 
+// itemWeight reads the weight of {text, weight}; such a text is not looked through for a weight of its own.
 func (l *loader) itemWeight(text, given *source.Value) (*source.Value, float64, bool) {
 	if given == nil {
 		return text, 1, len(text.Text) <= maxOutput

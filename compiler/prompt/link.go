@@ -1,3 +1,7 @@
+// Linking: names become what they stand for. Wildcards turn into choices of their values, variables into
+// the nodes of their texts, and every node knows how many results it has and how large they get. What is
+// left has no names and cannot fail.
+
 package prompt
 
 import (
@@ -13,7 +17,7 @@ type node struct {
 	kind      partKind // literal, choice, assign (an immediate one), use (of an immediate one), or a sequence
 	text      string   // of a literal; the separator of a choice
 	method    method
-	min, max  int
+	min, max  int       // options that a choice takes; max is at most the number of kids and maxTaken
 	kids      []*node   // parts of a sequence, options of a choice, the value of an assignment
 	weights   []float64 // of a choice, nil if all are equal
 	sums      []float64 // of the weights up to each one
@@ -27,10 +31,11 @@ type node struct {
 	alternate bool      // there is a choice in it
 }
 
-// sequence is the kind of a node that is the join of its kids.
+// sequence is the kind of a node that is the join of its kids; no text that was read has it.
 const sequence partKind = assign + 1
 
-// scope holds what a name stands for, from the inside out.
+// scope holds what a name stands for, from the inside out. Scopes are never changed: an assignment puts a
+// new one before the old one, so the texts before it keep theirs.
 type scope struct {
 	name  string
 	value *node // a lazy variable's value is linked where it is assigned, so its names are those there
@@ -39,13 +44,14 @@ type scope struct {
 	depth int  // names in the chain
 }
 
-// linked is what was made of a wildcard in one scope.
+// linked is what was made of a wildcard in one scope: a choice is made of it where it is used, by the method
+// and the number of options that are wanted there.
 type linked struct {
 	options []*node
-	weights []float64
-	single  map[method]*node // the choice of one of them
-	list    []diag.Diagnostic
-	names   []assigned // variables that it and the wildcards in it assign, which must not be named as axes
+	weights []float64         // by option
+	single  map[method]*node  // the choice of one of them
+	list    []diag.Diagnostic // findings within its values, said again wherever it is used
+	names   []assigned        // variables that it and the wildcards in it assign, which must not be named as axes
 }
 
 // assigned is a variable that a wildcard assigns.
@@ -60,8 +66,8 @@ type linker struct {
 	lib      *Library
 	list     diag.List
 	reserved []string
-	nodes    int
-	full     bool
+	nodes    int      // made so far, at most maxParts
+	full     bool     // that limit was passed; Parse refuses the prompt then
 	stack    []string // patterns that are being linked
 	open     []bool   // by place in the stack: it uses names from outside
 	into     *linked  // what the top of the stack becomes
@@ -69,7 +75,8 @@ type linker struct {
 	globs    map[string][]string // the names that a pattern fits
 }
 
-// useOf is a wildcard in a scope.
+// useOf is a wildcard in a scope. Scopes are told apart by their address: the same names at another place
+// are another scope.
 type useOf struct {
 	pattern string
 	scope   *scope
@@ -83,7 +90,9 @@ func (l *linker) report(at site, p *part, d diag.Diagnostic) {
 	report(&l.list, func() diag.Place { return place(at.value, p.start, p.end) }, d)
 }
 
-// text links a text. Names that it assigns hold up to its end.
+// text links a text. Names that it assigns hold up to its end; ${c=!{red|blue}} becomes a node that chooses
+// once and writes nothing, and the uses of c refer to it. Without a choice in it, there is nothing to
+// choose, and the value itself is used.
 func (l *linker) text(t text, s *scope, at site) *node {
 	kids := make([]*node, 0, len(t))
 	for i := range t {
@@ -118,7 +127,7 @@ func (l *linker) text(t text, s *scope, at site) *node {
 	return l.node(node{kind: sequence, kids: kids})
 }
 
-// name brings a name into a scope.
+// name brings a name into a scope; an earlier one of the same name is hidden, not changed.
 func (l *linker) name(p *part, value *node, s *scope, at site) *scope {
 	depth := 1
 	if s != nil {
@@ -146,6 +155,7 @@ func (l *linker) node(n node) *node {
 // choice links {…}. One wildcard alone in {n$$…} stands for its values.
 func (l *linker) choice(p *part, s *scope, at site) *node {
 	c := node{kind: choice, text: p.separator, method: p.method, min: p.min, max: p.max}
+	// {2$$__colors__} takes two of the colours, not two of one option.
 	if w := p.alone(); w != nil {
 		if len(w.params) > 0 {
 			return l.text(withParams(w, *p), s, at)
@@ -167,6 +177,8 @@ func (l *linker) choice(p *part, s *scope, at site) *node {
 	if c.max < 0 || c.max > len(c.kids) {
 		c.max = len(c.kids)
 	}
+	// A pick of more would make tables of counts too large; {1-$$__names__} over a long list is the usual
+	// way to get here.
 	if c.max > maxTaken {
 		l.report(at, p, diag.Errorf("prompt_count", diag.Place{}, "up to %d options could be taken; at most %d are", c.max, maxTaken).Hinted("give an upper bound: {1-3$$…}"))
 		c.max = 1
@@ -200,7 +212,7 @@ func (l *linker) finish(c node, p *part, at site) *node {
 	if len(c.kids) == 0 {
 		return l.literal("")
 	}
-	if slices.Min(c.weights) == slices.Max(c.weights) {
+	if slices.Min(c.weights) == slices.Max(c.weights) { // all alike: uniform draws need no weights
 		c.weights = nil
 	}
 	out := l.node(c)
@@ -210,7 +222,8 @@ func (l *linker) finish(c node, p *part, at site) *node {
 	return out
 }
 
-// use links ${v}.
+// use links ${v}: the nearest assignment, its default, or a finding. Whoever crosses the edge of a wildcard
+// makes that wildcard depend on where it is used.
 func (l *linker) use(p *part, s *scope, at site) *node {
 	edges := 0
 	for c := s; c != nil; c = c.outer {
@@ -255,7 +268,7 @@ func hintName(name string, s *scope) string {
 	return "write ${" + name + "=…} before it, or ${" + name + ":default}; \\$ is the text $"
 }
 
-// pathOf prints the patterns that are being linked, from the first use of one.
+// pathOf prints the patterns that are being linked, from the first use of one: __a__ → __b__ → __a__.
 func pathOf(stack []string, pattern string) string {
 	from := max(slices.Index(stack, pattern), 0)
 	return "__" + strings.Join(append(slices.Clone(stack[from:]), pattern), "__ → __") + "__"

@@ -6,7 +6,8 @@ import (
 	"github.com/comfyc/comfyc/compiler/diag"
 )
 
-// wildcard links __name__ as a choice of its values.
+// wildcard links __name__ as a choice of its values. The choice is made once for each method and shared, so
+// a prompt that uses a list a hundred times holds it once.
 func (l *linker) wildcard(p *part, s *scope, at site) *node {
 	if len(p.params) > 0 {
 		return l.text(withParams(p, *p), s, at)
@@ -22,7 +23,8 @@ func (l *linker) wildcard(p *part, s *scope, at site) *node {
 	return out
 }
 
-// nothing stands for a wildcard that cannot be used.
+// nothing stands for a wildcard that cannot be used. It is shared and never written to: its nil map is why
+// wildcard asks before it stores.
 var nothing = &linked{}
 
 // find links the values of a wildcard; it gives nothing after a finding.
@@ -42,6 +44,7 @@ func (l *linker) find(p *part, s *scope, at site) *linked {
 	if out == nil {
 		out = l.values(p, names, s, at)
 	}
+	// What was found within the values is said at each use; the list of findings drops repeats.
 	for _, d := range out.list {
 		report(&l.list, func() diag.Place { return d.Place }, d)
 	}
@@ -74,7 +77,8 @@ func (l *linker) fitting(p *part, at site) []string {
 	return names
 }
 
-// known gives a wildcard that was linked before.
+// known gives a wildcard that was linked before: in any prompt if it uses no names from outside, else in
+// this one and this scope.
 func (l *linker) known(pattern string, s *scope) *linked {
 	if out := l.lib.closed[pattern]; out != nil {
 		return out
@@ -82,7 +86,8 @@ func (l *linker) known(pattern string, s *scope) *linked {
 	return l.cache[useOf{pattern, s}]
 }
 
-// values links all values of a wildcard, and keeps them.
+// values links all values of a wildcard, and keeps them. Findings and names of the values go into what is
+// made, not to the prompt, so the state of the linker is put aside and back again.
 func (l *linker) values(p *part, names []string, s *scope, at site) *linked {
 	list, into, out := l.list, l.into, &linked{single: map[method]*node{}}
 	l.list, l.into = diag.List{}, out
@@ -111,7 +116,8 @@ func (l *linker) values(p *part, names []string, s *scope, at site) *linked {
 	return out
 }
 
-// keep remembers a wildcard: for good if it does not depend on where it is used.
+// keep remembers a wildcard: for good if it does not depend on where it is used. One with an error is not
+// kept: it may be a cycle, which depends on the way that led here.
 func (l *linker) keep(key useOf, out *linked, open, failed bool) {
 	switch {
 	case failed:
@@ -125,7 +131,8 @@ func (l *linker) keep(key useOf, out *linked, open, failed bool) {
 	}
 }
 
-// entry links one value.
+// entry links one value; its text is parsed once for the life of the library. Reserved names are not known
+// then, so assigned looks at them.
 func (l *linker) entry(out *linked, e *entry, s *scope) {
 	if !e.read {
 		var list diag.List

@@ -2,10 +2,11 @@ package prompt
 
 import "slices"
 
-// measure finds what follows from the kids: how many variants there are, and how large a result can be.
+// measure finds what follows from the kids: how many variants there are, and how large a result can be. A
+// node is measured once, when it is made; its kids have been by then, and are never changed.
 func (n *node) measure() {
 	n.n, n.walked = 1, 1
-	n.size, n.steps = len(n.text), 1
+	n.size, n.steps = len(n.text), 1 // a literal: one result of its own length
 	switch n.kind {
 	case use:
 		n.size, n.alternate = n.of.size, true
@@ -51,6 +52,8 @@ func (n *node) choose() {
 		return
 	}
 	if n.classify(); !n.single() {
+		// Placing a pick of several options counts as steps in proportion to its cost, so that maxSteps
+		// bounds the time of a result too.
 		n.steps = capped(n.steps + n.cost()/maxCost*maxSteps + n.cost()%maxCost/(maxCost/maxSteps))
 	}
 	n.n = 0
@@ -71,7 +74,7 @@ func (n *node) choose() {
 // single tells that just one option is taken.
 func (n *node) single() bool { return n.min == 1 && n.max == 1 }
 
-// maxCost bounds cost.
+// maxCost bounds cost: some 30 million steps, a fraction of a second for one result.
 const maxCost = 1 << 25
 
 // cost is about how many steps it takes to find one place among the ways to take several options.
@@ -80,7 +83,8 @@ func (n *node) cost() int {
 	return max(d*d*k*k*k, d*len(n.kids)*k)
 }
 
-// classify counts the options by their numbers of variants.
+// classify counts the options by their numbers of variants, smallest first. One class needs no table; a
+// choice of a single option among several classes gets the table of starts instead of counting tuples.
 func (n *node) classify() {
 	counts := make([]uint64, len(n.kids))
 	same := true

@@ -7,11 +7,12 @@ import (
 	"github.com/comfyc/comfyc/compiler/source"
 )
 
-// parser reads one text.
+// parser reads one text by recursive descent. It never fails: what makes no sense stays in the text, and a
+// finding says so.
 type parser struct {
 	value *source.Value
 	stripped
-	at       int
+	at       int // of the stripped text
 	depth    int
 	stopped  bool // a limit was met
 	list     *diag.List
@@ -19,6 +20,7 @@ type parser struct {
 }
 
 // parse reads the content of a string. Mistakes are findings; what could be read is returned all the same.
+// A text without any of the signs is one literal; a line break is among the signs because of layout.
 func parse(v *source.Value, reserved []string, list *diag.List) text {
 	if !strings.ContainsAny(v.Text, "{}$_#/\\\n") {
 		return text{{kind: literal, text: v.Text}}
@@ -35,13 +37,15 @@ func parse(v *source.Value, reserved []string, list *diag.List) text {
 type ending uint8
 
 const (
-	topLevel ending = iota // at the end of the text
-	inOption               // at | or }
-	inBraces               // at }
-	inParams               // at ")__", or at a comma before the next name=
-	specials = `\{}$_|,)`
+	topLevel ending       = iota // at the end of the text
+	inOption                     // at | or }
+	inBraces                     // at }
+	inParams                     // at ")__", or at a comma before the next name=
+	specials = `\{}$_|,)`        // at which plain text may end
 )
 
+// ends tells whether a sequence of a kind ends here. In parameters a comma belongs to the value, unless a
+// name and = follow it.
 func (p *parser) ends(e ending) bool {
 	c := p.text[p.at]
 	switch e {
@@ -56,10 +60,12 @@ func (p *parser) ends(e ending) bool {
 	return false
 }
 
-// limited cuts a text that a pattern looks at.
+// limited cuts a text that a pattern looks at. Without it, each of a million "{" would let a pattern run to
+// the end of the text.
 func limited(s string) string { return s[:min(len(s), maxName)] }
 
-// sequence reads parts up to an ending, which it leaves.
+// sequence reads parts up to an ending, which it leaves. Letters and escapes between two parts become one
+// literal.
 func (p *parser) sequence(e ending) (out text) {
 	if p.depth++; p.depth > maxNesting {
 		p.tooDeep()
@@ -135,7 +141,8 @@ func (p *parser) report(start, end int, d diag.Diagnostic) {
 	report(p.list, func() diag.Place { return p.span(start, end) }, d)
 }
 
-// report adds a finding, unless there are enough already. The place is only looked for when it is needed.
+// report adds a finding, unless there are enough already. The place is only looked for when it is needed. A
+// first error is always added, else a prompt with a hundred warnings would pass.
 func report(list *diag.List, at func() diag.Place, d diag.Diagnostic) {
 	if list.Len() < maxFindings || d.Severity == diag.Error && !list.Failed() {
 		d.Place = at()
@@ -148,7 +155,7 @@ func (p *parser) span(start, end int) diag.Place {
 	return place(p.value, p.original(start), max(p.original(end-1)+1, p.original(start)))
 }
 
-// tooDeep ends the reading.
+// tooDeep ends the reading: everything behind it would only be reported as unclosed.
 func (p *parser) tooDeep() {
 	if !p.stopped {
 		p.report(p.at, p.at+1, diag.Errorf("prompt_too_large", diag.Place{}, "braces are nested deeper than %d levels", maxNesting))

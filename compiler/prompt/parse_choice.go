@@ -9,6 +9,7 @@ import (
 	"github.com/comfyc/comfyc/compiler/diag"
 )
 
+// bounds is n$$, n-m$$, -m$$ or n-$$, and weight is n::, each with blanks around.
 var (
 	bounds = regexp.MustCompile(`^\s*([0-9]*)(-?)([0-9]*)\s*\$\$`)
 	weight = regexp.MustCompile(`^\s*([-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+))\s*::`)
@@ -51,7 +52,8 @@ func (p *parser) method() method {
 	return inherit
 }
 
-// bounds reads n$$, n-m$$ and a separator behind it.
+// bounds reads n$$, n-m$$ and a separator behind it. 2-1 is taken for 1-2. A separator ends at the next $$
+// before any brace, with \| and the like unescaped; else it is ", ".
 func (p *parser) bounds(c *part) {
 	m := bounds.FindStringSubmatch(limited(p.text[p.at:]))
 	if m == nil || m[1]+m[2]+m[3] == "" {
@@ -80,6 +82,7 @@ func (p *parser) bounds(c *part) {
 
 var unescape = strings.NewReplacer(`\|`, `|`, `\$`, `$`, `\#`, `#`, `\_`, `_`, `\/`, `/`, `\:`, `:`)
 
+// bound reads a number of options; one that fits no int is more than any limit.
 func bound(digits string, absent int) int {
 	if digits == "" {
 		return absent
@@ -91,7 +94,7 @@ func bound(digits string, absent int) int {
 	return n
 }
 
-// weight reads n:: before an option.
+// weight reads n:: before an option; 1 if there is none.
 func (p *parser) weight() float64 {
 	m := weight.FindStringSubmatch(limited(p.text[p.at:]))
 	if m == nil {
@@ -107,7 +110,8 @@ func (p *parser) weight() float64 {
 	return w
 }
 
-// weigh holds that something can be drawn.
+// weigh holds that something can be drawn: {0::a|0::b} leaves nothing. All weights are finite here, but
+// their sum may not be.
 func (p *parser) weigh(c *part, start int) {
 	sum := 0.0
 	for _, o := range c.options {

@@ -8,6 +8,8 @@ import (
 	"github.com/comfyc/comfyc/compiler/diag"
 )
 
+// A name begins with a letter of any script or an underscore; a digit or a hyphen may follow. nameThere has
+// it with the sign behind it.
 var (
 	nameThere = regexp.MustCompile(`^\s*([\pL_][\pL\pN_-]*)\s*([=:}])`)
 	parameter = regexp.MustCompile(`^\s*([\pL_][\pL\pN_-]*)\s*=`)
@@ -61,7 +63,8 @@ func (p *parser) name(name string, start, end int) {
 	}
 }
 
-// wildcard reads __name__; two underscores that begin no name stay.
+// wildcard reads __name__; two underscores that begin no name stay: snake__case__name is a wildcard called
+// case, __init is a text. The name ends in its line.
 func (p *parser) wildcard() (part, bool) {
 	start := p.at
 	rest := limited(p.text[start+2:])
@@ -76,6 +79,7 @@ func (p *parser) wildcard() (part, bool) {
 	}
 	end := strings.Index(rest, "__")
 	open := strings.IndexByte(rest, '(')
+	// A parenthesis that no name and = follow is part of a text such as "__ (sic) __".
 	if end < 0 || open >= 0 && open < end && !parameter.MatchString(rest[open+1:]) {
 		if end < 0 && rest != "" && strings.Trim(rest[:1], "_ .,|}") != "" {
 			p.report(start, start+2, diag.Warnf("prompt_unclosed", diag.Place{}, "__ begins a wildcard that is not closed by __; it stays in the text").Hinted(`write \_\_ for the text __`))
@@ -89,6 +93,7 @@ func (p *parser) wildcard() (part, bool) {
 	} else {
 		w.text = rest[:open]
 	}
+	// Signs of the notation, and of paths on Windows, in no name.
 	if w.text == "" || strings.TrimSpace(w.text) != w.text || strings.ContainsAny(w.text, "{}|$\"<>\\#,;:=") {
 		p.at = start
 		return p.underscores()
@@ -100,12 +105,14 @@ func (p *parser) wildcard() (part, bool) {
 	return w, true
 }
 
+// underscores reads the two signs as text.
 func (p *parser) underscores() (part, bool) {
 	p.at += 2
 	return part{text: "__"}, true
 }
 
-// params reads (name=value, …)__; p.at is at the parenthesis.
+// params reads (name=value, …)__; p.at is at the parenthesis, and behind the closing underscores when it is
+// done.
 func (p *parser) params(w *part, start int) {
 	for first := true; first || p.at < len(p.text) && p.text[p.at] == ','; first = false {
 		p.at++

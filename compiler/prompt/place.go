@@ -1,3 +1,7 @@
+// Places within strings. The parser counts bytes of a string's content, while a finding points into the
+// file, where the same string may be written with escapes, with doubled quotes, or indented as a block.
+// Places are only looked for when there is a finding.
+
 package prompt
 
 import (
@@ -13,7 +17,7 @@ import (
 // place gives the place of some bytes of a string's content: exact where the file holds the string as it is read, in quotes with escapes, or
 // as a block of YAML; else the whole string's.
 func place(v *source.Value, start, end int) diag.Place {
-	at := diag.Of(v)
+	at := diag.Of(v) // the whole string, if nothing better is found
 	if v.File == nil || v.Start < 0 || v.Start > v.End || v.End > len(v.File.Data) {
 		return at
 	}
@@ -32,7 +36,8 @@ func place(v *source.Value, start, end int) diag.Place {
 	return at
 }
 
-// quoted gives for each byte of a text where it stands between quotes, nil if it does not stand there.
+// quoted gives for each byte of a text where it stands between quotes, nil if it does not stand there. raw
+// begins with the quote.
 func quoted(raw []byte, text string) []int {
 	if len(raw) < 2 || raw[0] != '"' && raw[0] != '\'' {
 		return nil

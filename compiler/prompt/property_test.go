@@ -158,7 +158,7 @@ func FuzzParse(f *testing.F) {
 	}
 	lib, _ := LoadLibrary(files)
 	f.Fuzz(func(t *testing.T, text string) {
-		slow := time.AfterFunc(20*time.Second, func() { panic(fmt.Sprintf("takes too long: %q", text)) })
+		slow := time.AfterFunc(2*time.Minute, func() { panic(fmt.Sprintf("takes too long: %q", text)) })
 		defer slow.Stop()
 		tpl, findings := Parse(source.NewString(text), lib, Options{Reserved: []string{"x"}})
 		if len(findings) > 2*maxFindings || tpl == nil && len(findings) == 0 {

@@ -55,9 +55,12 @@ func strip(in string) stripped {
 			open = i
 			break
 		}
+		// Is there nothing but blanks before the comment in its line? Only the end of out is looked at, so
+		// a text of a million comments takes no time squared.
 		line := strings.LastIndexByte(string(out[max(0, len(out)-maxName):]), '\n')
 		tail := out[max(0, len(out)-maxName):][line+1:]
 		alone := len(strings.TrimLeft(string(tail), " \t")) == 0 && (line >= 0 || len(tail) == len(out))
+		// Then the line goes with its break; else only the comment goes, and the blanks before it stay.
 		if alone && (end == len(in) || in[end] == '\n') {
 			out, offsets = out[:len(out)-len(tail)], offsets[:len(out)-len(tail)]
 			end = min(end+1, len(in))
@@ -104,7 +107,8 @@ func comment(in string, i int) int {
 	return len(in)
 }
 
-// hash tells whether the # at i begins a comment: first in its line, or with blanks around it.
+// hash tells whether the # at i begins a comment: first in its line, or with blanks around it. "the #1
+// prize", "C#" and "#ff0000" within a line are texts; "# a remark" and "red # warm" have comments.
 func hash(in string, i int) bool {
 	before := strings.TrimRight(in[max(0, i-maxName):i], " \t")
 	if before == "" || before[len(before)-1] == '\n' {

@@ -58,7 +58,7 @@ type part struct {
 	given bool // the use has a default
 }
 
-// option is one alternative of a choice.
+// option is one alternative of a choice. An empty text is one as well: {red|} is red or nothing.
 type option struct {
 	text   text
 	weight float64

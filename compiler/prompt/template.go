@@ -18,7 +18,7 @@ type Options struct {
 // Template is a prompt that was read. It is never changed, and its methods may be called from many goroutines.
 type Template struct {
 	root  *node
-	plain bool
+	plain bool // the text as it stands: no comment, escape or layout was taken out either
 	seed  uint64
 }
 
@@ -29,6 +29,8 @@ func Parse(v *source.Value, lib *Library, opt Options) (*Template, []diag.Diagno
 		lib.mu.Lock()
 		defer lib.mu.Unlock()
 	}
+	// A prompt is read in three steps: its length, its notation, its names. After an error in one, the next
+	// would only report what follows from it.
 	l := &linker{lib: lib, reserved: opt.Reserved}
 	if len(v.Text) > maxOutput {
 		l.list.Add(diag.Errorf("prompt_too_large", diag.Of(v), "a prompt has at most %d bytes, not %d", maxOutput, len(v.Text)))
@@ -64,8 +66,9 @@ func (t *Template) Plain() bool { return t.plain }
 // Count is the number of results in mode all, at least 1.
 func (t *Template) Count() *big.Int { return counter{}.count(t.root) }
 
-// All gives the i-th result of mode all, in the order that the package's documentation describes. i counts from 0; behind the last result it
-// begins again.
+// All gives the i-th result of mode all, in the order that the package's documentation describes. i counts
+// from 0; behind the last result it begins again. Where Count is beyond 64 bits, i reaches only the first
+// 2^64 of the results. Time is that of the result's parts.
 func (t *Template) All(i uint64) string {
 	c := cursor{method: all, index: i, seed: mix(t.seed, i), step: i}
 	if t.root.n != many {
@@ -74,7 +77,8 @@ func (t *Template) All(i uint64) string {
 	return t.at(c)
 }
 
-// Random gives the n-th draw from 0 on. It depends on the template, the seed and n alone.
+// Random gives the n-th draw from 0 on. It depends on the template, the seed and n alone, so drawing more
+// keeps the earlier ones. Draws may repeat.
 func (t *Template) Random(seed uint64, n int) string {
 	return t.at(t.walk(random, mix(seed, uint64(n)), n))
 }

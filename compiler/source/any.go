@@ -4,6 +4,9 @@ import "encoding/json"
 
 // Any gives a tree as Go's own values, as schemas are checked against: maps, slices, texts, bools, nil, and json.Number, which keeps every
 // digit. Places are lost, and of keys that stand twice the last one counts.
+//
+// For example {"cfg": 8.0, "seed": 18446744073709551615} becomes a map of json.Number("8.0") and json.Number("18446744073709551615"): a float64
+// would turn the first into 8 and lose the last digits of the second. Null is nil. All maps and slices are new; the caller may change them.
 func (v *Value) Any() any {
 	switch v.Kind {
 	case Bool:

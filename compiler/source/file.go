@@ -26,6 +26,8 @@ type File struct {
 	Name string
 	Data []byte
 
+	// lines is made at the first question for a place: most files are read without a finding and never need it. The Once lets any number of
+	// goroutines ask at the same time.
 	once  sync.Once
 	lines []int // byte offset of each line's start
 }
@@ -50,7 +52,9 @@ func ReadFile(name string) (*File, error) {
 		return nil, fmt.Errorf("%s has %d bytes, more than the %d that are read", name, info.Size(), MaxFileSize)
 	}
 	var buf bytes.Buffer
+	// ReadFrom asks for MinRead free bytes even when only the end of the file is left; with them in reserve the buffer is made once.
 	buf.Grow(int(info.Size()) + bytes.MinRead)
+	// One byte more than is allowed tells a file that is too large, or that grew since Stat, from one that just fits.
 	if _, err := buf.ReadFrom(io.LimitReader(f, MaxFileSize+1)); err != nil {
 		return nil, err
 	}
@@ -64,8 +68,10 @@ func ReadFile(name string) (*File, error) {
 // byte order mark at the start is not counted. LF, CRLF and CR end a line.
 func (f *File) Position(offset int) (line, column int) {
 	f.once.Do(f.index)
+	// len(Data) is a place too: that of what is missing at the end.
 	offset = min(max(offset, 0), len(f.Data))
-	line = sort.SearchInts(f.lines, offset+1)
+	// How many lines start at or before the offset is the line's number, counted from 1: O(log lines).
+	line = max(1, sort.SearchInts(f.lines, offset+1)) // a byte order mark stands before line 1
 	return line, utf8.RuneCount(f.Data[f.lines[line-1]:max(offset, f.lines[line-1])]) + 1
 }
 
@@ -86,6 +92,7 @@ func (f *File) Line(line int) (text []byte, start int) {
 	return f.Data[start:end], start
 }
 
+// index notes where lines start, in O(length). A byte order mark belongs to no line: the first one starts behind it.
 func (f *File) index() {
 	start := 0
 	if len(f.Data) >= 3 && string(f.Data[:3]) == bom {
@@ -93,12 +100,14 @@ func (f *File) index() {
 	}
 	f.lines = append(f.lines, start)
 	for i, c := range f.Data {
+		// The CR of a CRLF is passed over, so that the pair ends one line and not two.
 		if c == '\n' || c == '\r' && (i+1 == len(f.Data) || f.Data[i+1] != '\n') {
 			f.lines = append(f.lines, i+1)
 		}
 	}
 }
 
+// bom is the byte order mark, three bytes in UTF-8 (EF BB BF), which some editors put before JSON and YAML.
 const bom = "\ufeff"
 
 // Error is a text that cannot be read: where, and why.

@@ -2,6 +2,9 @@ package source
 
 // Leave says which parts of a tree nobody is going to read. They are read and checked as all of the text is, but no values are made of them.
 // Nil keeps everything. A Leave may refer to itself, for trees that nest.
+//
+// For a batch's object_info, say, {Within: {"Node", {Keep: ["input"]}}} reads {"Node": {"input": …, "help": …}} and makes no value of help.
+// Keys are compared one by one, in the order Keys, Within, Keep: the lists are meant to be short.
 type Leave struct {
 	Keys   []string  // members of the object that are left out
 	Keep   []string  // if not nil, the only members that are kept, beside those of Within
@@ -21,6 +24,7 @@ var leaveAll = &Leave{}
 // NoItems keeps an array, but none of its items.
 func NoItems() *Leave { return &Leave{Items: leaveAll} }
 
+// ofItems gives what is left out of an array's items; inside of what is left out, everything is.
 func (l *Leave) ofItems() *Leave {
 	if l == nil || l == leaveAll {
 		return l
@@ -28,6 +32,7 @@ func (l *Leave) ofItems() *Leave {
 	return l.Items
 }
 
+// of gives what is left out of a member: nil if it is kept whole, leaveAll if it is not kept.
 func (l *Leave) of(key string) *Leave {
 	if l == nil || l == leaveAll {
 		return l

@@ -5,6 +5,9 @@ import (
 	"errors"
 )
 
+// An MP4 is a tree of boxes (ISO/IEC 14496-12); ffmpeg, and with it ComfyUI, writes metadata in QuickTime's form: a list of keys and a list of
+// values that name their key by its number. Lengths come from outside: each is checked against what is left before anything is cut.
+
 // box finds the first box of a type among boxes: length, type, content. A length of 1 is followed by a longer one, 0 means "to the end".
 func box(data []byte, kind string) ([]byte, bool) {
 	for len(data) >= 8 {
@@ -14,6 +17,7 @@ func box(data []byte, kind string) ([]byte, bool) {
 		} else if length == 0 {
 			length = uint64(len(data))
 		}
+		// A length below that of its own head would make no progress, or go backwards.
 		if length < head || length > uint64(len(data)) {
 			return nil, false
 		}
@@ -27,10 +31,12 @@ func box(data []byte, kind string) ([]byte, bool) {
 
 // mp4 reads the metadata keys of an MP4: moov/udta/meta, or moov/meta, with the names in keys and the values in ilst.
 func (t *texts) mp4(data []byte) error {
+	// The index may stand before the pictures or behind them, so it is looked for by its name; what else is there is stepped over.
 	moov, ok := box(data, "moov")
 	if !ok {
 		return errors.New("the MP4 has no index (moov)")
 	}
+	// Both places are looked into: writers differ, and the first text found of each name counts.
 	if udta, ok := box(moov, "udta"); ok {
 		if meta, ok := box(udta, "meta"); ok {
 			t.mp4Meta(meta)
@@ -42,7 +48,8 @@ func (t *texts) mp4(data []byte) error {
 	return nil
 }
 
-// mp4Meta reads a meta box, which may begin with a version.
+// mp4Meta reads a meta box, which may begin with a version: ISO has one of four bytes, QuickTime has none. Damaged entries end the reading
+// without an error, since what was found before them is good.
 func (t *texts) mp4Meta(meta []byte) {
 	keys, ok := box(meta, "keys")
 	if !ok && len(meta) >= 4 {
@@ -53,12 +60,14 @@ func (t *texts) mp4Meta(meta []byte) {
 	if !ok || !okList {
 		return
 	}
+	// Entries of ilst may come in any order and need not name every key.
 	names := mp4Keys(keys)
 	for len(list) >= 8 {
 		length := uint64(binary.BigEndian.Uint32(list))
 		if length < 8 || length > uint64(len(list)) {
 			return
 		}
+		// Where other boxes have a type, an entry of ilst has the number of its key, from 1. Its data begins with a type and a language, 4 bytes each.
 		index := binary.BigEndian.Uint32(list[4:])
 		if value, ok := box(list[8:length], "data"); ok && len(value) >= 8 && index >= 1 && uint64(index) <= uint64(len(names)) {
 			t.put(names[index-1], value[8:])
@@ -72,6 +81,7 @@ func mp4Keys(data []byte) []string {
 	if len(data) < 8 {
 		return nil
 	}
+	// Four bytes of version and flags, four of count; the count is not believed, as the lengths say it too.
 	data = data[8:]
 	var names []string
 	for len(data) >= 8 && len(names) < maxTags {
@@ -85,5 +95,5 @@ func mp4Keys(data []byte) []string {
 	return names
 }
 
-// maxKey bounds the length of a key's name.
+// maxKey bounds the length of a key's name in bytes; the two that are looked for have at most eight.
 const maxKey = 64

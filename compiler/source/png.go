@@ -12,6 +12,9 @@ import (
 	"unicode/utf8"
 )
 
+// Pictures and videos that ComfyUI made carry the graph that made them. This file chooses the container, reads PNG and gathers the texts; the
+// others have a file each. All of them get bytes from strangers: lengths are checked before they are used, and unpacking is bounded.
+
 // maxEmbedded is the number of bytes up to which a text inside of a picture or a video is read, and to which a compressed one may grow.
 const maxEmbedded = 64 << 20
 
@@ -22,6 +25,7 @@ func Container(data []byte) string {
 		return "PNG"
 	case len(data) >= 12 && string(data[:4]) == "RIFF" && string(data[8:12]) == "WEBP":
 		return "WebP"
+	// The first box of an MP4; its brand is not looked at, since players and writers disagree on those as well.
 	case len(data) >= 12 && string(data[4:8]) == "ftyp":
 		return "MP4"
 	case bytes.HasPrefix(data, ebmlSignature):
@@ -48,6 +52,7 @@ func Embedded(f *File) (prompt, workflow *File, err error) {
 	default:
 		err = errors.New("this is no PNG, WebP, MP4 or WebM file")
 	}
+	// A file that is damaged behind its texts is as good as a whole one: the error counts only if nothing was found.
 	prompt, workflow = f.embedded("prompt", texts.prompt), f.embedded("workflow", texts.workflow)
 	if prompt != nil || workflow != nil {
 		return prompt, workflow, nil
@@ -58,6 +63,7 @@ func Embedded(f *File) (prompt, workflow *File, err error) {
 	return nil, nil, err
 }
 
+// embedded gives a text as a file of its own: what is wrong in it is shown as flow.png#workflow:3:14.
 func (f *File) embedded(key string, text []byte) *File {
 	if text == nil {
 		return nil
@@ -81,6 +87,7 @@ func (t *texts) wants(key string) bool {
 	return false
 }
 
+// put keeps a text if it is the first under its key, is not empty, and is within the bound. Some writers end texts with zero bytes.
 func (t *texts) put(key string, text []byte) {
 	text = bytes.TrimRight(text, "\x00")
 	if len(text) == 0 || len(text) > maxEmbedded || !t.wants(key) {
@@ -97,6 +104,7 @@ var pngSignature = []byte("\x89PNG\r\n\x1a\n")
 
 // png walks the chunks of a PNG: length, type, data, checksum.
 func (t *texts) png(data []byte) error {
+	// A chunk has 12 bytes beside its data, so the subtraction below cannot go under zero. Pictures' own chunks are stepped over unchecked.
 	for len(data) >= 12 {
 		length := uint64(binary.BigEndian.Uint32(data))
 		if length > uint64(len(data)-12) {
@@ -107,6 +115,7 @@ func (t *texts) png(data []byte) error {
 			return nil
 		}
 		if isText(kind) {
+			// The checksum covers type and data. A wrong one means bits that changed: better no graph than another one than was drawn.
 			if crc32.ChecksumIEEE(data[4:8+length]) != binary.BigEndian.Uint32(data[8+length:]) {
 				return fmt.Errorf("a %s chunk of the PNG is damaged: its checksum is wrong", kind)
 			}
@@ -119,6 +128,7 @@ func (t *texts) png(data []byte) error {
 	return errors.New("the PNG ends too early")
 }
 
+// isText tells whether a chunk may hold one of the two texts; comf is ComfyUI's own, for animated pictures.
 func isText(kind string) bool {
 	return kind == "tEXt" || kind == "zTXt" || kind == "iTXt" || kind == "comf"
 }
@@ -127,6 +137,7 @@ func isText(kind string) bool {
 func (t *texts) chunk(kind string, body []byte) error {
 	name, rest, ok := bytes.Cut(body, []byte{0})
 	key := string(name)
+	// Before anything is unpacked: a text under another name costs nothing.
 	if !ok || !t.wants(key) {
 		return nil
 	}
@@ -134,6 +145,7 @@ func (t *texts) chunk(kind string, body []byte) error {
 	case "tEXt", "comf":
 		t.put(key, utf8Text(rest))
 	case "zTXt":
+		// Method 0, zlib, is the only one that the standard knows.
 		if len(rest) == 0 || rest[0] != 0 {
 			return errors.New("a zTXt chunk of the PNG has an unknown compression")
 		}
@@ -152,6 +164,7 @@ func (t *texts) international(key string, rest []byte) error {
 		return errors.New("an iTXt chunk of the PNG is too short")
 	}
 	packed, method := rest[0], rest[1]
+	// Three parts, of which the last is the text and may hold zero bytes when it is packed.
 	parts := bytes.SplitN(rest[2:], []byte{0}, 3)
 	if len(parts) < 3 {
 		return errors.New("an iTXt chunk of the PNG is too short")
@@ -170,19 +183,21 @@ func (t *texts) international(key string, rest []byte) error {
 	return nil
 }
 
-// inflateBase and inflateRatio bound what a packed text may grow to, below [maxEmbedded]: workflows shrink to a tenth or so, bombs to a thousandth.
+// inflateBase and inflateRatio bound what a packed text may grow to, below [maxEmbedded]: workflows shrink to a tenth or so, bombs to a
+// thousandth. For example 1 MiB may become 48 MiB, and anything above 1.5 MiB meets maxEmbedded.
 const (
 	inflateBase  = 16 << 20
 	inflateRatio = 32
 )
 
-// inflate unpacks a text.
+// inflate unpacks a text of zlib's form, and stops reading one byte behind the bound, so a bomb costs that much memory and no more.
 func inflate(data []byte) ([]byte, error) {
 	r, err := zlib.NewReader(bytes.NewReader(data))
 	if err != nil {
 		return nil, fmt.Errorf("a compressed text cannot be unpacked: %w", err)
 	}
-	most := min(maxEmbedded, inflateBase+inflateRatio*len(data))
+	most := min(maxEmbedded, inflateBase+inflateRatio*min(len(data), maxEmbedded/inflateRatio)) // so that no int overflows
+	// A stream that is cut off is an error, even where its beginning could be read.
 	text, err := io.ReadAll(io.LimitReader(r, int64(most)+1))
 	if err != nil {
 		return nil, fmt.Errorf("a compressed text cannot be unpacked: %w", err)
@@ -198,6 +213,7 @@ func utf8Text(b []byte) []byte {
 	if utf8.Valid(b) {
 		return b
 	}
+	// Each byte of Latin-1 is the character of the same number.
 	out := make([]byte, 0, len(b)+len(b)/8)
 	for _, c := range b {
 		out = utf8.AppendRune(out, rune(c))

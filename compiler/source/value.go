@@ -22,6 +22,7 @@ const (
 
 // String gives the kind's name as it appears in messages.
 func (k Kind) String() string {
+	// In the order of the constants above.
 	return [...]string{"null", "a boolean", "a number", "a string", "a list", "an object"}[k]
 }
 
@@ -55,6 +56,7 @@ func (v *Value) Get(key string) *Value {
 }
 
 // Member is [Value.Get] with the key's place.
+// It looks from the end, in O(members), and gives a pointer into v: the tree is shared, so nobody writes through it.
 func (v *Value) Member(key string) *Member {
 	if v == nil || v.Kind != Object {
 		return nil
@@ -84,6 +86,7 @@ func (v *Value) Str() string {
 }
 
 // IsInt tells whether v is a number written without fraction and exponent.
+// n and N stand for NaN and Infinity, which both have one; 8.0 and 1e3 are no integers here, but [Value.Int] takes them.
 func (v *Value) IsInt() bool {
 	return v != nil && v.Kind == Number && !strings.ContainsAny(v.Text, ".eEnN")
 }
@@ -93,9 +96,11 @@ func (v *Value) Int() (int, bool) {
 	if v == nil || v.Kind != Number {
 		return 0, false
 	}
+	// Most are written as integers, which need no float between.
 	if n, err := strconv.Atoi(v.Text); err == nil {
 		return n, true
 	}
+	// From 2^53 on a float64 skips integers, so what is written as 1e16 is not known to be a certain one.
 	f, ok := v.Float()
 	if !ok || f != math.Trunc(f) || math.Abs(f) >= 1<<53 {
 		return 0, false
@@ -104,6 +109,7 @@ func (v *Value) Int() (int, bool) {
 }
 
 // BigInt returns an integer of any size, if the number is written as one.
+// Seeds go up to 2^64-1, beyond an int. The work grows faster than the digits, which [maxNumberLength] bounds.
 func (v *Value) BigInt() (*big.Int, bool) {
 	if !v.IsInt() {
 		return nil, false
@@ -117,6 +123,7 @@ func (v *Value) Float() (float64, bool) {
 		return 0, false
 	}
 	f, err := strconv.ParseFloat(v.Text, 64)
+	// Out of range is an error for strconv and gives an infinity along with it; other errors are numbers that are none.
 	if err != nil && !math.IsInf(f, 0) {
 		return 0, false
 	}
@@ -124,6 +131,7 @@ func (v *Value) Float() (float64, bool) {
 }
 
 // Pointer returns the value at a JSON pointer (RFC 6901) and the member that holds it, if an object does; nil if there is none. "" is v itself.
+// For example "/axes/0/name" in {"axes": [{"name": "cfg"}]} gives the string and its member; "/axes/0" gives the object and nil.
 func (v *Value) Pointer(pointer string) (*Value, *Member) {
 	if pointer == "" {
 		return v, nil
@@ -153,6 +161,7 @@ func (v *Value) Pointer(pointer string) (*Value, *Member) {
 	return v, member
 }
 
+// unescapePointer replaces from left to right, once each: ~01 is the two letters ~1, not a slash.
 var unescapePointer = strings.NewReplacer("~1", "/", "~0", "~")
 
 // pointerIndex reads an index of a list as RFC 6901 writes it: digits, without a sign or a leading zero.
@@ -166,6 +175,7 @@ func pointerIndex(s string) (int, bool) {
 
 // At makes a value of a program that prints as if it stood at v's place.
 func (v *Value) At(place *Value) *Value {
+	// A copy of the top only: items and members are shared with v and keep their own places.
 	made := *v
 	if place != nil {
 		made.File, made.Start, made.End = place.File, place.Start, place.End
@@ -207,6 +217,7 @@ func FormatFloat(f float64) string {
 	case math.IsInf(f, -1):
 		return "-Infinity"
 	}
+	// The borders at which Python changes to an exponent.
 	if abs := math.Abs(f); abs != 0 && (abs < 1e-4 || abs >= 1e16) {
 		s := strconv.FormatFloat(f, 'e', -1, 64)
 		return s

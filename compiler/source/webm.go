@@ -5,6 +5,9 @@ import (
 	"math/bits"
 )
 
+// A WebM is a tree of EBML elements (RFC 8794): an id, a length, a content, where id and length take as many bytes as their first one says.
+// The tags are at Segment/Tags/Tag/SimpleTag, with a TagName and a TagString each; everything else is stepped over by its length.
+
 var ebmlSignature = []byte{0x1a, 0x45, 0xdf, 0xa3}
 
 // Ids of the elements of a WebM file that lead to its tags.
@@ -17,7 +20,8 @@ const (
 	ebmlTagString = 0x4487
 )
 
-// webm reads the tags of a WebM: elements of an id, a length and content, nested. depth is bounded by what leads to a tag.
+// webm reads the tags of a WebM: elements of an id, a length and content, nested. Three levels lead to a tag; eight are followed, so that a file
+// of segments inside segments costs at most eight passes over its bytes and no deep stack.
 func (t *texts) webm(data []byte, depth int) error {
 	for len(data) > 0 {
 		id, rest, ok := ebmlID(data)
@@ -31,6 +35,7 @@ func (t *texts) webm(data []byte, depth int) error {
 		content := rest[:min(length, uint64(len(rest)))] // a length that is not known, or too long, reaches to the end
 		switch id {
 		case ebmlSegment, ebmlTags, ebmlTag:
+			// Deeper ones are stepped over, which is no error: their other parts may be fine.
 			if depth < 8 {
 				if err := t.webm(content, depth+1); err != nil {
 					return err
@@ -44,7 +49,9 @@ func (t *texts) webm(data []byte, depth int) error {
 	return nil
 }
 
+// simpleTag reads one tag; its name and its text may come in either order. A damaged one is passed over.
 func (t *texts) simpleTag(data []byte) {
+	// Of a name or a text that stands twice, the last one counts.
 	var name string
 	var text []byte
 	for len(data) > 0 {
@@ -53,6 +60,7 @@ func (t *texts) simpleTag(data []byte) {
 			return
 		}
 		length, rest, ok := ebmlLength(rest)
+		// Within a tag nothing may be of unknown length.
 		if !ok || length > uint64(len(rest)) {
 			return
 		}
@@ -67,7 +75,8 @@ func (t *texts) simpleTag(data []byte) {
 	t.put(name, text)
 }
 
-// ebmlID reads an element's id, which keeps its length marker.
+// ebmlID reads an element's id of 1 to 4 bytes, which keeps its length marker: the zero bits before its first one count the bytes that follow.
+// data must not be empty.
 func ebmlID(data []byte) (id uint64, rest []byte, ok bool) {
 	size := bits.LeadingZeros8(data[0]) + 1
 	if size > 4 || size > len(data) {
@@ -88,10 +97,12 @@ func ebmlLength(data []byte) (length uint64, rest []byte, ok bool) {
 	if size > 8 || size > len(data) {
 		return 0, nil, false
 	}
+	// The marker bit is cut off, so that 0x81 is 1 and 0x40 0x02 is 2.
 	length = uint64(data[0]) & (1<<(8-size) - 1)
 	for _, b := range data[1:size] {
 		length = length<<8 | uint64(b)
 	}
+	// The largest number is more than any file holds, so the callers' bounds need no case of their own for it.
 	if length == 1<<(7*size)-1 {
 		length = 1<<64 - 1
 	}

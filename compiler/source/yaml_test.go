@@ -2,6 +2,7 @@ package source
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 )
@@ -29,6 +30,26 @@ func TestParseYAML(t *testing.T) {
 	}
 }
 
+// Of merged members those of the mapping itself win, then those of earlier merges; many of them take no longer than they are many.
+func TestYAMLMerge(t *testing.T) {
+	v, err := ParseYAML(NewFile("t.yaml", []byte("x: &x {a: 1, b: 1}\ny: &y {b: 2, c: 2}\nz: {<<: [*x, *y], a: 0}\n")), Limits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := string(v.Get("z").AppendJSON(nil)); got != `{"a":0,"b":1,"c":2}` {
+		t.Error(got)
+	}
+	var many strings.Builder
+	many.WriteString("b: &b\n")
+	for i := range 200_000 {
+		fmt.Fprintf(&many, "  k%d: 1\n", i)
+	}
+	many.WriteString("c: {<<: *b}\n")
+	if v, err = ParseYAML(NewFile("t.yaml", []byte(many.String())), Limits{}); err != nil || len(v.Get("c").Members) != 200_000 {
+		t.Error(err)
+	}
+}
+
 func TestParseYAMLErrors(t *testing.T) {
 	bomb := "a: &a [x,x,x,x,x,x,x,x,x]\n"
 	for i := 'b'; i < 'k'; i++ {
@@ -38,7 +59,9 @@ func TestParseYAMLErrors(t *testing.T) {
 		{"tab", "a:\n\t- b", "t.yaml:2:1: not YAML", "syntax"},
 		{"duplicate", "a: 1\nb: 2\na: 3", "t.yaml:3:1: key \"a\" is there twice", "duplicate_key"},
 		{"two documents", "a: 1\n---\nb: 2", "a second YAML document", "syntax"},
+		{"a broken second document", "a: 1\n---\n{", "not YAML", "syntax"},
 		{"empty", "# nothing\n", "the file is empty", "syntax"},
+		{"empty, with a byte order mark", "\uFEFF", "t.yaml:1:1: the file is empty", "syntax"},
 		{"key is a list", "? [a]\n: 1", "a key must be a plain text", "syntax"},
 		{"foreign tag", "a: !!python/object x", "is not read here", "syntax"},
 		{"alias bomb", bomb, "", ""},

@@ -1,3 +1,7 @@
+// An axis is written in many ways: a list, a range in a string, one value alone, or an object whose key
+// names a generator. This file tells them apart and turns each into entries, values with labels that are
+// not yet known to be distinct; factor.go makes rows of them.
+
 package sweep
 
 import (
@@ -9,9 +13,10 @@ import (
 )
 
 // MaxValues bounds the values of one axis.
-const MaxValues = 1_000_000
+const MaxValues = 1_000_000 // also what one factor may have rows, so that every value index fits in an int32
 
-// Kind says what the inputs that an axis sets take, and so whether strings are read as ranges.
+// Kind says what the inputs that an axis sets take, and so whether strings are read as ranges: "1-5" is
+// five values for an INT and a text for a STRING.
 type Kind uint8
 
 // An axis of the Kind Any sets texts or choices, or nothing at all when it is used as ${name} alone.
@@ -41,9 +46,9 @@ type Value struct {
 
 // Axis is one dimension.
 type Axis struct {
-	Name string
+	Name string     // the name that it is given under matrix, zip or include: a free word or an address
 	Key  diag.Place // where it is first named
-	Mode Mode
+	Mode Mode       // all values of an axis have the same
 	// Original counts the values that matrix and zip give; those behind them come from include alone.
 	Original int
 
@@ -54,10 +59,12 @@ type Axis struct {
 // Len counts the values.
 func (a *Axis) Len() int { return a.packed.len() + len(a.values) }
 
-// Packed tells that a value is a number of a long range, which is not kept.
+// Packed tells that a value is a number of a long range, which is kept as text alone: [Axis.Value] builds a
+// tree value for it on each call.
 func (a *Axis) Packed(i int) bool { return i < a.packed.len() }
 
-// Value gives the i-th value. Those of long ranges are made anew each time.
+// Value gives the i-th value, i from 0 below Len. Those of long ranges are made anew each time, so two
+// calls give different pointers.
 func (a *Axis) Value(i int) Value {
 	if n := a.packed.len(); i >= n {
 		return a.values[i-n]
@@ -67,20 +74,22 @@ func (a *Axis) Value(i int) Value {
 
 // entry is one value as it is read from the specification of an axis.
 type entry struct {
-	value  *source.Value
-	label  string
+	value  *source.Value // a scalar, or for LoRAs an object {lora, strength}
+	label  string        // by default the value's own text
 	made   bool          // the label was given or made, so it may not be unique
 	nested *source.Value // the matrix within the value
 }
 
 // generator is a form that an axis may have as an object, told by its key.
 type generator struct {
-	key  string
+	key  string // its presence in an object chooses the form
 	mode Mode
-	read func(*builder, string, *source.Value, Kind) []entry
+	read func(*builder, string, *source.Value, Kind) []entry // gets the axis' name for messages and, for the seeds, as part of what is hashed
 }
 
-// generators lists the forms.
+// generators lists the forms. The first key that is there wins, so value stands first: {value: 5, from: 1}
+// is the value 5. The batch's schema refuses such mixtures before they come here; this order only keeps
+// what is left well defined.
 func generators() []generator {
 	return []generator{
 		{"value", Set, (*builder).valueEntry},
@@ -95,10 +104,14 @@ func generators() []generator {
 	}
 }
 
-// longAxis reads an axis that is one long range of numbers, or of seeds, into its compact form; nil if it is anything else.
+// longAxis reads an axis that is one long range of numbers, or of seeds, into its compact form; nil if it
+// is anything else, and also if the specification is wrong: [builder.entries] then reads it again and
+// reports why. Only notations that cannot give a value twice qualify, since packed values are not looked up
+// among each other.
 func (b *builder) longAxis(name string, spec *source.Value, kind Kind) *packed {
 	var texts []string
 	switch {
+	// "$" would be an ${axis}, "," a list of parts and "[" an evenly spaced count.
 	case spec.Kind == source.String && kind != Any && !strings.ContainsAny(spec.Text, "$,["):
 		texts, _ = ParseRange(spec.Text, kind)
 	case spec.Get("value") == nil && spec.Get("random") != nil:
@@ -114,12 +127,15 @@ func (b *builder) longAxis(name string, spec *source.Value, kind Kind) *packed {
 	return pack(texts, spec)
 }
 
-// entries reads the specification of an axis: a list, a range, one value, or an object with one of the generators' keys.
+// entries reads the specification of an axis: a list, a range, one value, or an object with one of the
+// generators' keys. Lists may mix notations: [1, "5-7", {value: 20, label: max}] has five values. The mode
+// is that of the last element whose mode is not Set.
 func (b *builder) entries(name string, spec *source.Value, kind Kind) (out []entry, mode Mode) {
-	if spec.Kind != source.Array {
-		return b.item(name, spec, kind)
+	items := []*source.Value{spec}
+	if spec.Kind == source.Array {
+		items = spec.Items
 	}
-	for _, v := range spec.Items {
+	for _, v := range items {
 		more, m := b.item(name, v, kind)
 		if m != Set {
 			mode = m
@@ -139,6 +155,8 @@ func (b *builder) entries(name string, spec *source.Value, kind Kind) (out []ent
 func (b *builder) item(name string, v *source.Value, kind Kind) ([]entry, Mode) {
 	switch v.Kind {
 	case source.String:
+		// A text with ${axis} in it only becomes a number when that axis is put in, so it cannot be read as
+		// a range here.
 		if kind == Any || strings.Contains(v.Text, "${") {
 			return []entry{plain(v)}, Set
 		}
@@ -152,16 +170,22 @@ func (b *builder) item(name string, v *source.Value, kind Kind) ([]entry, Mode) 
 				return g.read(b, name, v, kind), g.mode
 			}
 		}
-		b.errorf("bad_axis", diag.Of(v), "an object of axis %q has none of the keys value, random, from, replace, lora, files, lines, csv, jsonl", name)
+		var keys []string
+		for _, g := range generators() {
+			keys = append(keys, g.key)
+		}
+		b.errorf("bad_axis", diag.Of(v), "an object of axis %q has none of the keys %s", name, strings.Join(keys, ", "))
 		return nil, Set
 	}
+	// Numbers, true, false and null are values as they are; only strings have notations.
 	return []entry{plain(v)}, Set
 }
 
-// plain is a value whose label is its text.
+// plain is a value whose label is its text: 7.5 is labelled 7.5, as it was typed.
 func plain(v *source.Value) entry { return entry{value: v, label: Text(v)} }
 
-// Text prints a value as people read it: strings and numbers as they are, null as "none".
+// Text prints a value as people read it: strings and numbers as they are, null as "none", booleans as true
+// and false. A nil v is null.
 func Text(v *source.Value) string {
 	switch {
 	case v == nil || v.Kind == source.Null:
@@ -186,7 +210,8 @@ func (b *builder) valueEntry(name string, v *source.Value, kind Kind) []entry {
 	return []entry{e}
 }
 
-// numbers makes entries of decimal texts, at one place.
+// numbers makes entries of decimal texts, at one place. The values share one allocation: a range of 10,000
+// is two slices, not 10,000 objects.
 func numbers(texts []string, at *source.Value) []entry {
 	values := make([]source.Value, len(texts))
 	out := make([]entry, len(texts))
@@ -197,7 +222,8 @@ func numbers(texts []string, at *source.Value) []entry {
 	return out
 }
 
-// rangeEntries reads a string as a range and points into it if it is none.
+// rangeEntries reads a string as a range and points into it if it is none: in "1-5 (+x)" the caret stands
+// under the x.
 func (b *builder) rangeEntries(name string, v *source.Value, kind Kind) []entry {
 	texts, err := ParseRange(v.Text, kind)
 	if err != nil {
@@ -208,20 +234,24 @@ func (b *builder) rangeEntries(name string, v *source.Value, kind Kind) []entry 
 	return numbers(texts, v)
 }
 
-// within gives the place of some bytes of a string's content, if the string is written as it is read.
+// within gives the place of some bytes of a string's content, if the string is written as it is read. start
+// and end count from the content's first byte; with escapes in the file they would point elsewhere, so the
+// place is then the whole string's.
 func within(v *source.Value, start, end int) diag.Place {
 	at := diag.Of(v)
 	if v.File == nil || v.End > len(v.File.Data) {
 		return at
 	}
 	raw := string(v.File.Data[v.Start:v.End])
+	// The content stands at offset 0 (a plain YAML scalar) or 1 (behind a quote); further in, it would be a
+	// chance match.
 	if i := strings.Index(raw, v.Text); i >= 0 && i <= 1 {
 		at.Start, at.End = v.Start+i+start, v.Start+i+min(max(end, start+1), len(v.Text))
 	}
 	return at
 }
 
-// whole reads a positive integer such as a count.
+// whole reads a positive integer such as a count; what is the key's name for the message.
 func (b *builder) whole(name string, v *source.Value, what string) (int, bool) {
 	n, ok := v.Int()
 	if !ok || n < 1 || n > MaxValues {
@@ -231,7 +261,8 @@ func (b *builder) whole(name string, v *source.Value, what string) (int, bool) {
 	return n, true
 }
 
-// randomEntries reads {random: n}.
+// randomEntries reads {random: n}: n different seeds below 2^53, which depend on the batch's seed and the
+// axis' name alone.
 func (b *builder) randomEntries(name string, v *source.Value, kind Kind) []entry {
 	n, ok := b.whole(name, v.Get("random"), "random")
 	if !ok {
@@ -241,13 +272,15 @@ func (b *builder) randomEntries(name string, v *source.Value, kind Kind) []entry
 }
 
 // fromEntries reads {from, to, step}, {from, to}, {from, to, count}, {from, count} and {from, count, step}.
+// {from: 1, count: 3} is 1, 2, 3; {from: 0, to: 1, count: 5} is 0, 0.25, 0.5, 0.75, 1; without a step it is
+// 1, or -1 where to is below from.
 func (b *builder) fromEntries(name string, v *source.Value, kind Kind) []entry {
 	return numbers(b.fromTexts(name, v, kind), v)
 }
 
-// fromTexts computes the numbers of a range object.
+// fromTexts computes the numbers of a range object; nil after a finding.
 func (b *builder) fromTexts(name string, v *source.Value, kind Kind) []string {
-	p := &ranges{kind: kind}
+	p := &ranges{kind: kind} // only its steps, add and texts are used: there is no string to read
 	from, ok := b.decimal(name, v, "from", "0")
 	to, ok2 := b.decimal(name, v, "to", "0")
 	step, ok3 := b.decimal(name, v, "step", "1")
@@ -262,6 +295,7 @@ func (b *builder) fromTexts(name string, v *source.Value, kind Kind) []string {
 	}
 	var err *RangeError
 	switch {
+	// Both ends and a count: evenly spaced, and for an INT cut off towards zero as in "1-10 [5]".
 	case v.Get("to") != nil && n > 0:
 		for _, value := range spread(from, to, n) {
 			if kind == Int {
@@ -296,7 +330,8 @@ func last(from, step decimal, n int) decimal {
 	return decimal{d.Rat, max(from.scale, step.scale)}
 }
 
-// decimal reads a number of a range object; absent ones have a default.
+// decimal reads a number of a range object; absent ones have a default. Long numbers are refused because
+// their exact sums would grow.
 func (b *builder) decimal(name string, v *source.Value, key, absent string) (decimal, bool) {
 	n := v.Get(key)
 	if n == nil {
@@ -309,7 +344,9 @@ func (b *builder) decimal(name string, v *source.Value, key, absent string) (dec
 	return d, ok
 }
 
-// replaceEntries reads search and replace: each text takes the place of the first, which itself stands for the prompt unchanged.
+// replaceEntries reads search and replace, the "Prompt S/R" of A1111's X/Y/Z plot: each text takes the
+// place of the first, which itself stands for the prompt unchanged. {replace: [fox, cat, dog]} on "a red
+// fox" gives a red fox, a red cat, a red dog.
 func (b *builder) replaceEntries(name string, v *source.Value, kind Kind) []entry {
 	var out []entry
 	for _, item := range v.Get("replace").Items {
@@ -317,6 +354,7 @@ func (b *builder) replaceEntries(name string, v *source.Value, kind Kind) []entr
 			b.errorf("bad_axis", diag.Of(item), "axis %q: replace is a list of texts", name)
 			return nil
 		}
+		// 8 among the texts is the text "8": what is replaced is always a part of a prompt.
 		text := *item
 		text.Kind = source.String
 		out = append(out, plain(&text))

@@ -1,3 +1,7 @@
+// Axes whose values stand in other files. The files are opened by the functions in [Options], so that the
+// command line reads beside the batch and a service only what came with the request; here a file is bytes
+// with a name.
+
 package sweep
 
 import (
@@ -11,7 +15,9 @@ import (
 	"github.com/comfyc/comfyc/compiler/source"
 )
 
-// fileEntries reads {files: "photos/*.png"} or a list of patterns: local files, sorted by name within each pattern.
+// fileEntries reads {files: "photos/*.png"} or a list of patterns: local files, sorted by name within each
+// pattern. A value is the path, to be uploaded before the render; its label is the file's name without
+// folders, so a/1.png and b/1.png need the label pass.
 func (b *builder) fileEntries(name string, v *source.Value, kind Kind) []entry {
 	patterns := []*source.Value{v.Get("files")}
 	if patterns[0].Kind == source.Array {
@@ -19,6 +25,7 @@ func (b *builder) fileEntries(name string, v *source.Value, kind Kind) []entry {
 	}
 	var out []entry
 	for _, p := range patterns {
+		// A nil Glob is a sweep that may list no files at all.
 		if p.Kind != source.String || b.opt.Glob == nil {
 			b.errorf("bad_axis", diag.Of(p), "axis %q: files is a pattern such as \"photos/*.png\"", name)
 			return nil
@@ -38,7 +45,7 @@ func (b *builder) fileEntries(name string, v *source.Value, kind Kind) []entry {
 	return out
 }
 
-// read opens a data file of an axis and reports trouble at the place where it is named.
+// read opens a data file of an axis and reports trouble at the place where it is named; nil then.
 func (b *builder) read(name string, file *source.Value) *source.File {
 	if file == nil || file.Kind != source.String || b.opt.Read == nil {
 		b.errorf("bad_axis", diag.Of(file), "axis %q: the name of a file is expected", name)
@@ -52,7 +59,7 @@ func (b *builder) read(name string, file *source.Value) *source.File {
 	return f
 }
 
-// nonEmpty reports a data file without a value.
+// nonEmpty reports a data file without a value: an axis of none would make the whole product empty.
 func (b *builder) nonEmpty(name string, at *source.Value, out []entry) []entry {
 	if len(out) == 0 {
 		b.errorf("empty_axis", diag.Of(at), "axis %q: the file %s has no values", name, Text(at))
@@ -75,7 +82,9 @@ func (b *builder) lineEntries(name string, v *source.Value, kind Kind) []entry {
 	return b.nonEmpty(name, v.Get("lines"), out)
 }
 
-// cell makes a value of a text in a data file: a number where the axis sets numbers, else a string.
+// cell makes a value of a text in a data file: a number where the axis sets numbers, else a string. "1-5"
+// in a data file stays a text, since ranges belong to the batch. Its place is in the data file, so a value
+// out of range is reported there.
 func (b *builder) cell(text string, kind Kind, f *source.File, start, end int) entry {
 	value := &source.Value{Kind: source.String, Text: text, File: f, Start: start, End: end}
 	if _, ok := parseDecimal(text); ok && kind != Any {
@@ -84,7 +93,8 @@ func (b *builder) cell(text string, kind Kind, f *source.File, start, end int) e
 	return plain(value)
 }
 
-// eachLine calls f with the byte offsets of every line that holds more than blanks, trimmed.
+// eachLine calls f with the byte offsets of every line that holds more than blanks, trimmed: start is its
+// first byte, end is behind its last.
 func eachLine(file *source.File, f func(start, end int)) {
 	for n := 1; ; n++ {
 		line, start := file.Line(n)
@@ -99,17 +109,20 @@ func eachLine(file *source.File, f func(start, end int)) {
 	}
 }
 
-// csvEntries reads {csv: {file, column}}; the first row names the columns.
+// csvEntries reads {csv: {file, column}}; the first row names the columns. A cell's place is the start of
+// its line, since the quoting of CSV hides where its bytes are.
 func (b *builder) csvEntries(name string, v *source.Value, kind Kind) []entry {
 	spec := v.Get("csv")
 	f := b.read(name, spec.Get("file"))
 	if f == nil {
 		return nil
 	}
+	// Spreadsheets write a byte order mark, which would belong to the first name. Rows may differ in length;
+	// one that lacks the column is an error below.
 	r := csv.NewReader(strings.NewReader(strings.TrimPrefix(string(f.Data), "\ufeff")))
 	r.FieldsPerRecord = -1
 	head, err := r.Read()
-	column := -1
+	column := -1 // the last of several columns of one name
 	for i, h := range head {
 		if strings.TrimSpace(h) == spec.Get("column").Str() {
 			column = i
@@ -140,6 +153,7 @@ func (b *builder) csvEntries(name string, v *source.Value, kind Kind) []entry {
 	}
 }
 
+// csvTrouble says why a row cannot be used; err is the reader's, or nil when the row itself is at fault.
 func csvTrouble(err error, column int) string {
 	if err != nil {
 		return err.Error()
@@ -147,7 +161,8 @@ func csvTrouble(err error, column int) string {
 	return "a row has no such column, or there are too many rows"
 }
 
-// jsonlEntries reads {jsonl: {file, field}}: one JSON object a line.
+// jsonlEntries reads {jsonl: {file, field}}: one JSON object a line. The first bad line ends the reading,
+// because a file in another format would give as many findings as it has lines.
 func (b *builder) jsonlEntries(name string, v *source.Value, kind Kind) []entry {
 	spec := v.Get("jsonl")
 	f := b.read(name, spec.Get("file"))
@@ -170,7 +185,8 @@ func (b *builder) jsonlEntries(name string, v *source.Value, kind Kind) []entry 
 	return b.nonEmpty(name, spec.Get("file"), out)
 }
 
-// jsonLine reads one line and gives its field a place in the whole file.
+// jsonLine reads one line and gives its field a place in the whole file. Lines are bounded well below whole
+// files: 16 levels, 10,000 values.
 func (b *builder) jsonLine(name string, spec *source.Value, f *source.File, start, end int) (entry, bool) {
 	at := diag.Place{File: f, Start: start, End: end}
 	row, err := source.ParseJSON(source.NewFile(f.Name, f.Data[start:end]), source.Limits{Depth: 16, Values: 10_000})
@@ -183,7 +199,7 @@ func (b *builder) jsonLine(name string, spec *source.Value, f *source.File, star
 		b.errorf("unknown_column", at, "axis %q: this line has no text or number %q", name, Text(spec.Get("field")))
 		return entry{}, false
 	}
-	moved := *field
+	moved := *field // the line was a file of its own; its offsets count from the line's start
 	moved.File, moved.Start, moved.End = f, start+field.Start, start+field.End
 	return plain(&moved), true
 }

@@ -7,10 +7,12 @@ import (
 	"github.com/comfyc/comfyc/compiler/source"
 )
 
-// loraEntries reads {lora: [names], strength: [numbers]}: every name with every strength, the strengths walking faster. Without strengths
-// the workflow's own stay.
+// loraEntries reads {lora: [names], strength: [numbers]}: every name with every strength, the strengths
+// walking faster. Without strengths the workflow's own stay. {lora: [a, b], strength: "0.5-1 (+0.5)"} is
+// a:0.5, a:1, b:0.5, b:1. A value becomes an object {lora, strength}, which sets the name and, where the
+// loader has them, both strength_model and strength_clip.
 func (b *builder) loraEntries(name string, v *source.Value, kind Kind) []entry {
-	strengths := []entry{{}}
+	strengths := []entry{{}} // one strength that sets nothing
 	if s := v.Get("strength"); s != nil {
 		if strengths, _ = b.entries(name, s, Float); len(strengths) == 0 {
 			return nil
@@ -34,12 +36,13 @@ func (b *builder) loraEntries(name string, v *source.Value, kind Kind) []entry {
 	return out
 }
 
-// loraEntry joins a name and a strength; the label is "name:0.8" without folder and extension.
+// loraEntry joins a name and a strength; the label is "name:0.8" without folder and extension, unless the
+// name has a label of its own.
 func loraEntry(lora, strength entry) entry {
 	pair := source.NewObject(source.Member{Key: "lora", Value: lora.value})
 	label := lora.label
 	if !lora.made {
-		label = label[strings.LastIndexAny(label, `/\`)+1:]
+		label = label[strings.LastIndexAny(label, `/\`)+1:] // workers on Windows list their models with backslashes
 		label = strings.TrimSuffix(label, ".safetensors")
 	}
 	if strength.value != nil {

@@ -5,13 +5,15 @@ import (
 	"github.com/comfyc/comfyc/compiler/source"
 )
 
-// packedFrom is the number of values above which ranges and seeds are kept in the compact form.
+// packedFrom is the number of values above which ranges and seeds are kept in the compact form; up to it,
+// values that can be pointed at and looked up are worth their memory.
 const packedFrom = 10_000
 
-// packed holds many numbers as one text: a million seeds take 20 MB so, and 150 MB as values of a tree.
+// packed holds many numbers as one text: a million seeds take 20 MB so, and 150 MB as values of a tree. A
+// nil packed has no values.
 type packed struct {
-	text []byte
-	ends []uint32
+	text []byte     // the decimal texts one behind the other, without separators
+	ends []uint32   // where each text ends; a million of about a hundred bytes at most, so 32 bits do
 	at   diag.Place // of the specification, which is the place of every value
 }
 
@@ -36,7 +38,7 @@ func (p *packed) len() int {
 	return len(p.ends)
 }
 
-// value makes the i-th value; a new one each time.
+// value makes the i-th value; a new one each time. Its label is its text.
 func (p *packed) value(i int) Value {
 	start := uint32(0)
 	if i > 0 {

@@ -1,3 +1,7 @@
+// The range notations are those of A1111's X/Y/Z plot, with 5-10:2 and an ellipsis beside them. A string is
+// read in one pass from left to right; the numbers are kept as exact fractions until the end, so that 0.1
+// ten times is 1.
+
 package sweep
 
 import (
@@ -7,7 +11,8 @@ import (
 	"strings"
 )
 
-// RangeError is a range that cannot be read: the bytes it is about, and why.
+// RangeError is a range that cannot be read: the bytes it is about, and why. The offsets count within the
+// text that was read.
 type RangeError struct {
 	Start, End int
 	Message    string
@@ -26,6 +31,8 @@ func (e *RangeError) Error() string { return e.Message }
 //	1, 2, .., 10 goes on in the step of the two before it, up to the number after it
 //
 // The arithmetic is decimal: 0.1 steps never drift. For [Int], steps that give fractions are errors.
+// Errors name what was expected: "1-" misses the end of the range, and in "5-1 (+1)" the step leads away
+// from 1. A range of more than [MaxValues] numbers is refused before any of them is computed.
 func ParseRange(text string, kind Kind) ([]string, *RangeError) {
 	p := &ranges{text: text, kind: kind}
 	for {
@@ -49,13 +56,14 @@ func ParseRange(text string, kind Kind) ([]string, *RangeError) {
 // ranges is the state of one text.
 type ranges struct {
 	text     string
-	at       int
+	at       int // the next byte that is not read
 	kind     Kind
-	ellipsis bool // ".." was read and waits for its end
-	values   []decimal
-	done     []string // values before those, printed already
+	ellipsis bool      // ".." was read and waits for its end
+	values   []decimal // exact; the last two are what an ellipsis goes on from
+	done     []string  // values before those, printed already
 }
 
+// fail makes an error about the bytes from start up to end.
 func (p *ranges) fail(start, end int, format string, args ...any) *RangeError {
 	return &RangeError{start, max(end, start), fmt.Sprintf(format, args...)}
 }
@@ -76,12 +84,13 @@ func (p *ranges) take(c byte) bool {
 	return false
 }
 
-// part reads what stands between two commas.
+// part reads what stands between two commas: a number, a range, or the dots of an ellipsis, whose end is
+// the part behind it.
 func (p *ranges) part() *RangeError {
 	p.space()
 	start := p.at
 	if rest := p.text[p.at:]; strings.HasPrefix(rest, "..") {
-		p.at += len(rest) - len(strings.TrimLeft(rest, "."))
+		p.at += len(rest) - len(strings.TrimLeft(rest, ".")) // any number of dots: "..." is the same
 		if len(p.values) < 2 || p.ellipsis {
 			return p.fail(start, p.at, "two numbers are expected before .., as in 1, 2, .., 10")
 		}
@@ -106,7 +115,9 @@ func (p *ranges) part() *RangeError {
 	return p.rangeOf(from, to, start)
 }
 
-// rangeOf reads what may follow "from-to" and adds the numbers.
+// rangeOf reads what may follow "from-to" and adds the numbers. The three endings differ in the sign: (+2)
+// and (-2) say the direction, so one that leads away is a mistake, while 10-5:2 is 10, 8, 6, as :2 gives
+// only a distance.
 func (p *ranges) rangeOf(from, to decimal, start int) *RangeError {
 	step := decimal{big.NewRat(1, 1), 0}
 	if to.Cmp(from.Rat) < 0 {
@@ -131,7 +142,8 @@ func (p *ranges) rangeOf(from, to decimal, start int) *RangeError {
 	return p.steps(from, to, step, start)
 }
 
-// steps adds the numbers from one to another. It counts before it computes, so that no range can fill the memory.
+// steps adds the numbers from one to another. It counts before it computes, so that no range can fill the
+// memory. The last number is the last step that does not pass the end: 1-6 (+2) is 1, 3, 5.
 func (p *ranges) steps(from, to, step decimal, start int) *RangeError {
 	n := count(from.Rat, to.Rat, step.Rat)
 	switch {
@@ -142,7 +154,7 @@ func (p *ranges) steps(from, to, step decimal, start int) *RangeError {
 	case n < 0 || len(p.done)+len(p.values)+n > MaxValues:
 		return p.fail(start, p.at, "the range has more than %d values", MaxValues)
 	}
-	scale := max(from.scale, step.scale)
+	scale := max(from.scale, step.scale) // sums of the two have no more digits than the longer of them
 	if p.integers(from.Rat, step.Rat, n) {
 		return nil
 	}
@@ -156,7 +168,9 @@ func (p *ranges) steps(from, to, step decimal, start int) *RangeError {
 	return nil
 }
 
-// integers adds small integers without big arithmetic, which long ranges of seeds are spared.
+// integers adds small integers without big arithmetic, which long ranges of seeds are spared. It says
+// false, having done nothing, for short ranges and for numbers beyond 2^40: with 2^20 values at most, sums
+// of smaller ones stay within an int64.
 func (p *ranges) integers(from, step *big.Rat, n int) bool {
 	if !from.IsInt() || !step.IsInt() || !from.Num().IsInt64() || !step.Num().IsInt64() {
 		return false
@@ -165,7 +179,7 @@ func (p *ranges) integers(from, step *big.Rat, n int) bool {
 	if limit := int64(1 << 40); n < 1000 || first > limit || first < -limit || by > limit || by < -limit {
 		return false
 	}
-	p.done = append(p.done, p.texts()...)
+	p.done = append(p.done, p.texts()...) // what was read before stands before the new numbers
 	p.values = p.values[:0]
 	for i := range int64(n) {
 		p.done = append(p.done, strconv.FormatInt(first+i*by, 10))
@@ -176,7 +190,9 @@ func (p *ranges) integers(from, step *big.Rat, n int) bool {
 	return true
 }
 
-// spaced reads the count of "from-to [n]" and adds n numbers with equal distances.
+// spaced reads the count of "from-to [n]" and adds n numbers with equal distances: 1-10 [4] is 1, 4, 7, 10,
+// and [1] is the first alone. For an INT the fractions are cut off as A1111 does: 1-10 [5] is 1, 3, 5, 7,
+// 10.
 func (p *ranges) spaced(from, to decimal, start int) *RangeError {
 	c, err := p.number("how many values")
 	if err != nil {
@@ -199,7 +215,8 @@ func (p *ranges) spaced(from, to decimal, start int) *RangeError {
 	return nil
 }
 
-// spread gives n numbers from one to another with equal distances, to six digits after the point or as many as were written.
+// spread gives n numbers from one to another with equal distances, to six digits after the point or as many
+// as were written. Six are enough for any slider, and thirds have no last digit.
 func spread(from, to decimal, n int) []decimal {
 	out := []decimal{from}
 	distance := new(big.Rat).Sub(to.Rat, from.Rat)
@@ -210,7 +227,8 @@ func spread(from, to decimal, n int) []decimal {
 	return out
 }
 
-// goOn continues the step of the last two numbers up to the end.
+// goOn continues the step of the last two numbers up to the end: 1, 2, .., 5 is 1, 2, 3, 4, 5. The end must
+// be met exactly, else a slip such as 1, 3, .., 10 would pass unseen.
 func (p *ranges) goOn(end decimal, start int) *RangeError {
 	a, b := p.values[len(p.values)-2], p.values[len(p.values)-1]
 	step := decimal{new(big.Rat).Sub(b.Rat, a.Rat), max(a.scale, b.scale)}
@@ -220,7 +238,7 @@ func (p *ranges) goOn(end decimal, start int) *RangeError {
 	return p.steps(decimal{new(big.Rat).Add(b.Rat, step.Rat), step.scale}, end, step, start)
 }
 
-// add takes one number, if the axis may hold it.
+// add takes one number, if the axis may hold it; start is where its text begins, for the message.
 func (p *ranges) add(start int, v decimal) *RangeError {
 	if p.kind == Int && !v.IsInt() {
 		return p.fail(start, p.at, "%s is not an integer, as the input needs", format(v.Rat, v.scale))
@@ -232,13 +250,15 @@ func (p *ranges) add(start int, v decimal) *RangeError {
 	return nil
 }
 
-// number reads one number; a sign belongs to it.
+// number reads one number; a sign belongs to it, so 1--5 runs down to minus five. what says in the message
+// what was looked for.
 func (p *ranges) number(what string) (decimal, *RangeError) {
 	p.space()
 	start := p.at
 	if p.at < len(p.text) && (p.text[p.at] == '-' || p.text[p.at] == '+') {
 		p.at++
 	}
+	// In "1.." the dots are an ellipsis that follows without a comma, not a fraction.
 	for p.at < len(p.text) && (p.text[p.at] >= '0' && p.text[p.at] <= '9' || p.text[p.at] == '.' && !strings.HasPrefix(p.text[p.at:], "..")) {
 		p.at++
 	}
@@ -249,7 +269,7 @@ func (p *ranges) number(what string) (decimal, *RangeError) {
 	return v, nil
 }
 
-// texts prints the values.
+// texts prints the values: 0.50 as 0.5, and never with more digits than were written.
 func (p *ranges) texts() []string {
 	out := p.done
 	for _, v := range p.values {

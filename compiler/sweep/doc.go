@@ -9,6 +9,15 @@
 // A coordinate's id ([Sweep.ID]) is made of the names and values of its axes only: adding a value or reordering the file changes
 // no id of what stays.
 //
+// For example, matrix {cfg: [5, 7], seed: [1, 2, 3]} is two factors and six coordinates:
+//
+//	index  0      1      2      3      4      5
+//	cfg    5      5      5      7      7      7
+//	seed   1      2      3      1      2      3
+//
+// With exclude [{cfg: 7, seed: 2}] the fifth is gone and the last has the index 4; with include [{cfg: 5,
+// steps: 30}] the first three get a value on a third axis, which the others lack.
+//
 // Limits: 1,000,000 values on an axis, 10,000,000 coordinates, 2^62 combinations to sample from, 20,000,000 to exclude from. A built
 // Sweep is read-only and may be used from many goroutines.
 package sweep

@@ -5,13 +5,14 @@ import (
 	"github.com/comfyc/comfyc/compiler/source"
 )
 
-// exclude reads the conditions that take combinations away: all of one entry must hold.
+// exclude reads the conditions that take combinations away: all of one entry must hold, and the axes that
+// it does not name may have any value, as in GitHub Actions.
 func (b *builder) exclude() {
 	for _, item := range items(b.spec.Exclude) {
 		var all conditions
 		for i := range item.Members {
 			c, ok := b.excludeCondition(&item.Members[i])
-			if !ok {
+			if !ok { // the finding is made; the entry takes nothing away rather than too much
 				all = nil
 				break
 			}
@@ -62,7 +63,9 @@ func (b *builder) labels(a int) []string {
 	return out
 }
 
-// find gives the index of a value that exclude or include names: by its value, else by its label; -1 if the axis does not have it.
+// find gives the index of a value that exclude or include names: by its value, else by its label; -1 if the
+// axis does not have it. {value: 5, label: low} is found by 5, by "low", or by another object with the
+// value 5. The walk over labels is linear; entries are few.
 func (b *builder) find(a int, v *source.Value) int32 {
 	if inner := v.Get("value"); inner != nil {
 		v = inner
@@ -79,6 +82,7 @@ func (b *builder) find(a int, v *source.Value) int32 {
 	return -1
 }
 
+// items gives the elements of a list that may be absent.
 func items(v *source.Value) []*source.Value {
 	if v == nil {
 		return nil
@@ -86,7 +90,9 @@ func items(v *source.Value) []*source.Value {
 	return v.Items
 }
 
-// excluded tells whether the values of a combination, includes not merged, meet all conditions of some exclude.
+// excluded tells whether the values of a combination, includes not merged, meet all conditions of some
+// exclude. An axis that a combination lacks has -1 there, which equals no value, so an exclude that names
+// it does not hold.
 func (s *Sweep) excluded(values []int) bool {
 	for _, all := range s.excludes {
 		hit := true

@@ -1,3 +1,7 @@
+// Factors are what is multiplied. Everything that fixes which values go together (zip groups, matrices
+// nested in values) is settled here as a table of rows, so that behind it a coordinate is only a number in
+// a mixed radix: one digit for each factor.
+
 package sweep
 
 import (
@@ -8,14 +12,16 @@ import (
 	"github.com/comfyc/comfyc/compiler/source"
 )
 
-// factor is one dimension of the product: rows that set one axis or several.
+// factor is one dimension of the product: rows that set one axis or several. {style: [{value: oil, matrix:
+// {brush: [1, 2]}}, ink]} has the rows oil 1, oil 2 and ink -1: the last has no brush.
 type factor struct {
-	axes []int
-	n    uint64
+	axes []int   // indexes in Sweep.Axes, the columns of the table
+	n    uint64  // rows, at least 1 in a sweep without findings
 	rows []int32 // n × len(axes) value indexes, -1 for none; nil if row i of the only axis is its value i
 }
 
-// fill sets the axes of a factor to the values of one of its rows.
+// fill sets the axes of a factor to the values of one of its rows; the entries of other axes are left
+// alone.
 func (f *factor) fill(row uint64, values []int) {
 	if f.rows == nil {
 		values[f.axes[0]] = int(row)
@@ -29,13 +35,13 @@ func (f *factor) fill(row uint64, values []int) {
 
 // condition is "this axis has this value"; a value of -1 is one that the axis does not have.
 type condition struct {
-	axis  int
-	value int32
+	axis  int   // in Sweep.Axes
+	value int32 // its index on the axis
 }
 
 type conditions []condition
 
-// matrix makes a factor of each axis of the matrix.
+// matrix makes a factor of each axis of the matrix, in the order in which the file has them.
 func (b *builder) matrix() {
 	if b.spec.Matrix == nil {
 		return
@@ -46,6 +52,8 @@ func (b *builder) matrix() {
 		if !ok {
 			continue
 		}
+		// There are three ways, the cheapest first: numbers as packed text, distinct values without a table,
+		// and rows.
 		before := b.list.Errors()
 		if p := b.longAxis(m.Key, m.Value, b.kind(m.Key)); p != nil {
 			b.s.Axes[a].packed, b.s.Axes[a].Original = p, p.len()
@@ -65,8 +73,9 @@ func (b *builder) matrix() {
 	}
 }
 
-// flat takes the values of an axis as they are, if none is there twice and none holds a matrix of its own: then row i is value i, and no
-// table is needed.
+// flat takes the values of an axis as they are, if none is there twice and none holds a matrix of its own:
+// then row i is value i, and no table is needed. False leaves the axis untouched for axisRows. Sorting the
+// digests finds repeats without a map of all values.
 func (b *builder) flat(a int, entries []entry) bool {
 	axis := &b.s.Axes[a]
 	digests := make([]digest, len(entries))
@@ -91,13 +100,18 @@ func (b *builder) flat(a int, entries []entry) bool {
 	return true
 }
 
-// axisRows gives the rows of an axis, nested axes multiplied out. Nil after a finding.
+// axisRows gives the rows of an axis, nested axes multiplied out. Nil after a finding. depth is 0 for the
+// axes of the matrix itself.
 func (b *builder) axisRows(a int, entries []entry, depth int) []conditions {
 	name := b.s.Axes[a].Name
 	rows := make([]conditions, 0, len(entries))
+	here := map[int32]bool{} // below the top the same value may well come again, under another value of the parent
 	for _, e := range entries {
 		v, fresh := b.intern(a, e)
-		if !fresh && e.nested == nil && depth == 0 {
+		if depth > 0 {
+			fresh, here[v] = !here[v], true
+		}
+		if !fresh && e.nested == nil {
 			b.list.Add(diag.Warnf("duplicate_value", diag.Of(e.value), "axis %q has the value %s twice; it is used once", name, e.label))
 			continue
 		}
@@ -123,7 +137,8 @@ func (b *builder) innerRows(m *source.Member, depth int) []conditions {
 	return b.axisRows(a, entries, depth)
 }
 
-// nest appends the rows of one value: itself, or its product with the axes of its own matrix.
+// nest appends the rows of one value: itself, or its product with the axes of its own matrix. Nil after a
+// finding.
 func (b *builder) nest(rows []conditions, c condition, matrix *source.Value, depth int) []conditions {
 	product := []conditions{{c}}
 	if matrix != nil {
@@ -142,7 +157,7 @@ func (b *builder) nest(rows []conditions, c condition, matrix *source.Value, dep
 	return append(rows, product...)
 }
 
-// cross puts every left row together with every right one, the right ones faster.
+// cross puts every left row together with every right one, the right ones faster, as nested loops would.
 func cross(left, right []conditions) []conditions {
 	out := make([]conditions, 0, len(left)*len(right))
 	for _, l := range left {
@@ -153,9 +168,10 @@ func cross(left, right []conditions) []conditions {
 	return out
 }
 
-// declare enters an axis, or finds it again when another value of the same parent nests it too.
+// declare enters an axis, or finds it again when another value of the same parent nests it too. An axis
+// belongs to one factor: two that set it would fight over its value.
 func (b *builder) declare(m *source.Member) (int, bool) {
-	now := len(b.s.factors)
+	now := len(b.s.factors) // the factor that is being made gets this index when it is added
 	if a, ok := b.axis[m.Key]; ok {
 		if b.owner[m.Key] == now && b.spec.Matrix.Member(m.Key) == nil {
 			return a, true
@@ -172,6 +188,7 @@ func (b *builder) declare(m *source.Member) (int, bool) {
 	return a, true
 }
 
+// kind asks what the inputs take that an axis sets; the compiler knows from the node definitions.
 func (b *builder) kind(axis string) Kind {
 	if b.opt.Kind == nil {
 		return Any
@@ -179,7 +196,8 @@ func (b *builder) kind(axis string) Kind {
 	return b.opt.Kind(axis)
 }
 
-// setMode holds that all values of an axis are of one sort.
+// setMode holds that all values of an axis are of one sort, across the places that declare it; within one
+// list, see [builder.entries].
 func (b *builder) setMode(a int, mode Mode) {
 	axis := &b.s.Axes[a]
 	if axis.Len() > 0 && axis.Mode != mode {
@@ -188,7 +206,8 @@ func (b *builder) setMode(a int, mode Mode) {
 	axis.Mode = mode
 }
 
-// intern gives the index of a value on its axis, and whether it is new there.
+// intern gives the index of a value on its axis, and whether it is new there. Values are equal by digest,
+// so 8 and 8.0 are one and keep the label of the first.
 func (b *builder) intern(a int, e entry) (int32, bool) {
 	axis := &b.s.Axes[a]
 	d := digestOf(axis.Name, e.value)
@@ -224,8 +243,10 @@ func mayClash(v *source.Value) bool {
 	return number
 }
 
-// addFactor makes a factor of rows.
+// addFactor makes a factor of rows. Rows may name different axes, or the same in another order; the table
+// has a column for each axis that any row names, in order of first appearance.
 func (b *builder) addFactor(rows []conditions) {
+	// straight: row i sets the one axis to its value i, which needs no table.
 	f := factor{n: uint64(len(rows))}
 	column := map[int]int{}
 	straight := true
@@ -252,7 +273,8 @@ func (b *builder) addFactor(rows []conditions) {
 	b.s.factors = append(b.s.factors, f)
 }
 
-// zip makes one factor of each group of axes that walk in step.
+// zip makes one factor of each group of axes that walk in step. `zip: {a: …, b: …}` is one group, a list of
+// such maps several, which multiply each other.
 func (b *builder) zip() {
 	groups := []*source.Value{b.spec.Zip}
 	switch {
@@ -266,7 +288,8 @@ func (b *builder) zip() {
 	}
 }
 
-// zipGroup reads the axes of one group, which must all have as many values as the first.
+// zipGroup reads the axes of one group, which must all have as many values as the first. Values may repeat:
+// [a, a, b] beside [1, 2, 3].
 func (b *builder) zipGroup(group *source.Value) {
 	var rows []conditions
 	for i := range group.Members {

@@ -268,8 +268,9 @@ func TestFindings(t *testing.T) {
 
 func TestWarnings(t *testing.T) {
 	for text, want := range map[string]string{
-		"matrix: {a: [x, y, x]}":              `batch.yaml:1:20: warning: axis "a" has the value x twice; it is used once [duplicate_value]`,
-		"matrix: {a: [x]}\nexclude: [{a: z}]": `batch.yaml:2:15: warning: axis "a" has no value z, so this excludes nothing [exclude_nothing]`,
+		"matrix: {a: [{value: 5, matrix: {b: [20, 20, 30]}}]}": `batch.yaml:1:42: warning: axis "b" has the value 20 twice; it is used once [duplicate_value]`,
+		"matrix: {a: [x, y, x]}":                               `batch.yaml:1:20: warning: axis "a" has the value x twice; it is used once [duplicate_value]`,
+		"matrix: {a: [x]}\nexclude: [{a: z}]":                  `batch.yaml:2:15: warning: axis "a" has no value z, so this excludes nothing [exclude_nothing]`,
 	} {
 		s, findings := Build(parse(t, text), Options{})
 		if got := printed(findings); s == nil || got != want {

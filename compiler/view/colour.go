@@ -13,7 +13,8 @@ var typeColours = map[string]string{
 	"UPSCALE_MODEL": "#6f7fb5", "*": "#8a94a3",
 }
 
-// hues colour the other types, chosen by the hash of the type's name.
+// hues colour the other types, chosen by the hash of the type's name: a custom type has the same colour in
+// every drawing.
 var hues = []string{"#9a5fb4", "#c2634f", "#4f8fc2", "#6f9a3c", "#c2984f", "#4fa89a", "#b45f86", "#6a6fc4", "#8a7a52", "#5a8f6a"}
 
 // colourOf gives the colour of what flows through a link as #rrggbb.
@@ -36,7 +37,8 @@ func tint(colour string, part float64) string {
 	return fmt.Sprintf("#%02x%02x%02x", mix(r), mix(g), mix(b))
 }
 
-// accent is the colour of a node: that of its first output; output nodes, which are where pictures leave, have one of their own.
+// accent is the colour of a node: that of its first output; output nodes, which are where pictures leave,
+// have one of their own, and nodes with an error are red.
 func (n *Node) accent() string {
 	switch {
 	case n.Mark == Bad:

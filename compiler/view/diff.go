@@ -1,8 +1,12 @@
+// The comparison of two workflows by meaning. A text diff of two exports is useless: ids are renumbered and
+// keys move with every save. Here a node is what its class, its values and its links make it, wherever it
+// stands in the file.
+
 package view
 
 // Changes is how one workflow differs from another in what it does.
 type Changes struct {
-	Changed []Change // in the order of the first workflow
+	Changed []Change // matched nodes with a difference, in the order of the first workflow
 	Removed []*Node  // of the first workflow
 	Added   []*Node  // of the second workflow
 	Same    int      // matched nodes without a difference
@@ -12,23 +16,23 @@ type Changes struct {
 
 // Change is a node that both workflows have.
 type Change struct {
-	A, B   *Node
-	ID     bool // the id differs; looked at only if DiffOptions.Strict is set
-	Title  bool // the author's title differs; likewise
-	Inputs []InputChange
+	A, B   *Node         // never nil
+	ID     bool          // the id differs; looked at only if DiffOptions.Strict is set
+	Title  bool          // the author's title differs; likewise
+	Inputs []InputChange // those that differ, sorted by name
 }
 
 // InputChange is an input that differs; where it is not given, that side is zero.
 type InputChange struct {
 	Name     string
-	Old, New Given
+	Old, New Given // sides of the first and the second workflow
 }
 
 // Given is what an input is given: a literal, or a link from a node. The zero value is an input that is not given.
 type Given struct {
-	Literal *Literal
-	From    *Node
-	Slot    int
+	Literal *Literal // nil for a link
+	From    *Node    // nil for a literal
+	Slot    int      // of From, from 0
 }
 
 // DiffOptions say what counts as a difference. The zero value looks at the meaning alone.
@@ -42,6 +46,8 @@ func (c *Changes) Equal() bool { return len(c.Changed)+len(c.Removed)+len(c.Adde
 // Diff tells what is different in b. Nodes are matched by what they do first: equal class, equal values, and equal nodes behind their links, then
 // equal use of their outputs; then by what is most alike around them; at last by id. A link that leads to a node which does the same as before
 // is no difference, even if there are several of those. Numbers are compared by value: 20 and 20.0 are equal.
+// Matching comes first and decides everything: an unmatched pair would be told as one node removed and
+// another added.
 func Diff(a, b *View, opt DiffOptions) *Changes {
 	m := newMatcher(a, b)
 	m.match()
@@ -70,7 +76,8 @@ func Diff(a, b *View, opt DiffOptions) *Changes {
 	return c
 }
 
-// author is the title that the author gave, "" if it is the class's own.
+// author is the title that the author gave, "" if it is the class's own: exports repeat the class's title
+// on every node.
 func (n *Node) author() string {
 	if n.Named {
 		return n.Title
@@ -96,7 +103,8 @@ func (m *matcher) compare(i, j int) Change {
 	return c
 }
 
-// each walks the inputs of two nodes by name; what one of them is not given is nil.
+// each walks the inputs of two nodes by name, as one merges two sorted lists; what one of them is not given
+// is nil.
 func (m *matcher) each(i, j int, do func(x, y *part)) {
 	xs, ys := m.a.parts[i], m.b.parts[j]
 	for len(xs)+len(ys) > 0 {
@@ -114,7 +122,8 @@ func (m *matcher) each(i, j int, do func(x, y *part)) {
 	}
 }
 
-// alike tells whether two inputs mean the same as far as nodes are matched by now.
+// alike tells whether two inputs mean the same as far as nodes are matched by now: equal literals, or links
+// from the same slot of nodes that are matched or do the same.
 func (m *matcher) alike(x, y *part) bool {
 	switch {
 	case x == nil || y == nil:
@@ -127,6 +136,7 @@ func (m *matcher) alike(x, y *part) bool {
 	return m.toB[x.from] == y.from || m.a.down[x.from] == m.b.down[y.from]
 }
 
+// given turns an input into what the public types say; nil is one that is not given.
 func (s *side) given(p *part) Given {
 	switch {
 	case p == nil:

@@ -1,3 +1,7 @@
+// Digests by which nodes are matched at once, without comparing pairs. They go down (what feeds a node, to
+// the sources) and up (what uses it, to the outputs); two nodes with both equal are in the same place of
+// two equal workflows.
+
 package view
 
 import (
@@ -10,6 +14,7 @@ import (
 	"github.com/comfyc/comfyc/compiler/source"
 )
 
+// digest is half of a SHA-256: enough to take equal digests for equal nodes.
 type digest [16]byte
 
 // side is one of the two workflows that are compared.
@@ -25,17 +30,18 @@ type side struct {
 // part is an input as it is compared.
 type part struct {
 	name       string
-	literal    string // canonical text
-	value      *Literal
-	from, slot int // from is -1 for a literal
+	literal    string   // canonical text
+	value      *Literal // nil for a link
+	from, slot int      // from is -1 for a literal
 }
 
-// edge leads to another node, for hashing.
+// edge leads to another node, for hashing; the label says over which slot and input.
 type edge struct {
 	label string
 	node  int
 }
 
+// newSide hashes a workflow; it takes time linear in nodes and links, cycles aside.
 func newSide(v *View) *side {
 	s := &side{v: v, parts: make([][]part, len(v.Nodes)), local: make([]digest, len(v.Nodes)), byID: make(map[string]int, len(v.Nodes))}
 	for i := range v.Nodes {
@@ -52,6 +58,7 @@ func newSide(v *View) *side {
 	return s
 }
 
+// edges lists what a node's links lead to, at the end that is wanted.
 func edges(v *View, links []int, end func(Link) int) []edge {
 	out := make([]edge, 0, len(links))
 	for _, k := range links {
@@ -61,6 +68,7 @@ func edges(v *View, links []int, end func(Link) int) []edge {
 	return out
 }
 
+// parts lists the inputs of a node, literals and links alike.
 func (v *View) parts(i int) []part {
 	n := &v.Nodes[i]
 	out := make([]part, 0, len(n.Literals)+len(n.ins))
@@ -76,7 +84,7 @@ func (v *View) parts(i int) []part {
 	return out
 }
 
-// canonical writes a value so that equal ones read alike: numbers by value, keys sorted, texts with their length.
+// canonical writes a value so that equal ones read alike: numbers by value, keys sorted, texts in quotes.
 func canonical(dst []byte, v *source.Value) []byte {
 	switch v.Kind {
 	case source.Number:
@@ -99,6 +107,7 @@ func canonical(dst []byte, v *source.Value) []byte {
 	return v.AppendJSON(dst)
 }
 
+// canonicalNumber prints 20 for 20.0 and 2e1; integers of any length keep their digits.
 func canonicalNumber(v *source.Value) string {
 	if n, ok := v.BigInt(); ok {
 		return n.String()
@@ -110,6 +119,7 @@ func canonicalNumber(v *source.Value) string {
 	return strconv.FormatFloat(f, 'g', -1, 64)
 }
 
+// localDigest hashes what a node has by itself: links count in down and up.
 func localDigest(class string, parts []part) digest {
 	buf := appendSized(nil, class)
 	for _, p := range parts {
@@ -120,6 +130,7 @@ func localDigest(class string, parts []part) digest {
 	return sum(buf)
 }
 
+// appendSized writes a text behind its length, so that no two lists of texts read alike.
 func appendSized(dst []byte, s string) []byte {
 	return append(binary.AppendUvarint(dst, uint64(len(s))), s...)
 }
@@ -130,10 +141,12 @@ func sum(b []byte) (d digest) {
 	return d
 }
 
-// maxRounds bounds how far digests look around a cycle.
+// maxRounds bounds how far digests look around a cycle. Workflows that run have none, so this is about
+// broken ones.
 const maxRounds = 48
 
-// digests hashes each node with those that next leads to. Where next leads in a circle, and for what leads there, the digests of a few rounds
+// digests hashes each node with those that next leads to, in the order in which all of those are known
+// (Kahn's algorithm). Where next leads in a circle, and for what leads there, the digests of a few rounds
 // are taken, each of which looks one node further.
 func (s *side) digests(next func(i int) []edge) []digest {
 	n := len(s.v.Nodes)

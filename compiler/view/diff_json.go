@@ -25,6 +25,7 @@ func (c *Changes) ToValue() *source.Value {
 	)
 }
 
+// toValue writes a changed node; class is the same on both sides, ids and titles are pairs.
 func (c *Change) toValue() *source.Value {
 	inputs := source.NewArray()
 	for _, in := range c.Inputs {
@@ -39,6 +40,7 @@ func (c *Change) toValue() *source.Value {
 	)
 }
 
+// toValue writes one side of a change.
 func (g *Given) toValue() *source.Value {
 	switch {
 	case g.Literal != nil && g.Literal.Secret:

@@ -1,11 +1,15 @@
+// The matching. Each step takes pairs that are surer than those of the next, as a wrong pair misleads all
+// that follow: equal in every way; alone in doing or in being used as they do; in the same place beside a
+// pair; most alike; and what is left by id or class.
+
 package view
 
 // matcher finds which node of b is which node of a. toB and toA are -1 for nodes without a partner.
 type matcher struct {
 	a, b     *side
 	toB, toA []int
-	work     int // comparisons of pairs that may still be made
-	fresh    frontier
+	work     int      // comparisons of pairs that may still be made
+	fresh    frontier // see follow and spread
 }
 
 // The bounds of the search among alike nodes.
@@ -16,6 +20,7 @@ const (
 	maxUses     = 48        // links from a node that a comparison looks at
 )
 
+// newMatcher starts with no pairs.
 func newMatcher(a, b *View) *matcher {
 	m := &matcher{a: newSide(a), b: newSide(b), toB: make([]int, len(a.Nodes)), toA: make([]int, len(b.Nodes)), work: maxWork}
 	for i := range m.toB {
@@ -27,7 +32,7 @@ func newMatcher(a, b *View) *matcher {
 	return m
 }
 
-// match runs the steps in order, the surest first.
+// match runs the steps in order, the surest first. Pairs are never taken back.
 func (m *matcher) match() {
 	down := func(s *side, i int) digest { return s.down[i] }
 	byDigest(m, func(s *side, i int) [2]digest { return [2]digest{s.down[i], s.up[i]} })
@@ -41,6 +46,7 @@ func (m *matcher) match() {
 	m.lastOfClass()
 }
 
+// pair matches node i of a with node j of b, which both are free, and lets the search go on from there.
 func (m *matcher) pair(i, j int) {
 	m.toB[i], m.toA[j] = j, i
 	m.fresh.strict = append(m.fresh.strict, i)
@@ -113,7 +119,8 @@ func onlyOnes[K comparable](m *matcher, key func(*side, int) K) {
 	}
 }
 
-// take matches i with the first free node of a list and gives what is left of it.
+// take matches i with the first free node of a list and gives what is left of it. Lists are used up from
+// the front, so the time of all calls on one is its length.
 func (m *matcher) take(i int, list []int) []int {
 	for n, j := range list {
 		if m.toA[j] < 0 {
@@ -130,6 +137,7 @@ type choice struct {
 	tied        bool // another one is as good
 }
 
+// offer puts a candidate forward.
 func (c *choice) offer(node, score int) {
 	switch {
 	case score > c.score:
@@ -139,7 +147,8 @@ func (c *choice) offer(node, score int) {
 	}
 }
 
-// round matches pairs of which each is the other's best; with ties, also where another one is as good. It tells whether it matched any.
+// round matches pairs of which each is the other's best; with ties, also where another one is as good. It
+// tells whether it matched any. A tie is broken by taking one pair only: the next round sees more clearly.
 func (m *matcher) round(ties bool) bool {
 	bestA, bestB := map[int]*choice{}, map[int]*choice{}
 	var order []int
@@ -150,7 +159,7 @@ func (m *matcher) round(ties bool) bool {
 			continue
 		}
 		order = append(order, i)
-		bestA[i] = &choice{node: -1, score: 1}
+		bestA[i] = &choice{node: -1, score: 1} // a score of 1 must be beaten: an equal id alone is no likeness
 		class := m.a.v.Nodes[i].Class
 		for _, j := range m.candidates(i, classes[class], len(mine[class])) {
 			if m.work--; m.work < 0 {
@@ -182,7 +191,7 @@ func (m *matcher) round(ties bool) bool {
 	return matched
 }
 
-// free lists the nodes without a partner by class.
+// free lists the nodes without a partner by class, each list in the order of the workflow.
 func (m *matcher) free(s *side, partner []int) map[string][]int {
 	out := map[string][]int{}
 	for i, p := range partner {
@@ -194,8 +203,8 @@ func (m *matcher) free(s *side, partner []int) map[string][]int {
 	return out
 }
 
-// candidates lists the nodes of b that i may be: all of its class if they are few, else those with its id and those near the partners of its
-// neighbours.
+// candidates lists the nodes of b that i may be: all of its class if they are few, else those with its id
+// and those near the partners of its neighbours. rivals is how many nodes of a want one of that class.
 func (m *matcher) candidates(i int, class []int, rivals int) []int {
 	if len(class)*rivals <= maxAllPairs {
 		return class
@@ -223,6 +232,7 @@ func (m *matcher) candidates(i int, class []int, rivals int) []int {
 	return unique(out)
 }
 
+// eachOf walks links of b until do says no, at most maxUses of them.
 func (m *matcher) eachOf(links []int, do func(Link) bool) {
 	for n, k := range links {
 		if n == maxUses || !do(m.b.v.Links[k]) {
@@ -231,6 +241,7 @@ func (m *matcher) eachOf(links []int, do func(Link) bool) {
 	}
 }
 
+// unique drops repeats in place and keeps the order.
 func unique(list []int) []int {
 	seen := make(map[int]bool, len(list))
 	out := list[:0]
@@ -243,7 +254,8 @@ func unique(list []int) []int {
 	return out
 }
 
-// The weights of what two nodes of one class have in common.
+// The weights of what two nodes of one class have in common. Links weigh most: what a node is joined to
+// says more than its values, which people change, and its id says next to nothing.
 const (
 	weightLink    = 4
 	weightLiteral = 2
@@ -251,6 +263,7 @@ const (
 	weightID      = 1
 )
 
+// score sums up what two nodes of one class have in common; 0 for nothing.
 func (m *matcher) score(i, j int) int {
 	a, b := &m.a.v.Nodes[i], &m.b.v.Nodes[j]
 	score := 0
@@ -289,7 +302,8 @@ func (m *matcher) uses(a, b *Node) (score int) {
 	return score
 }
 
-// byID matches what is left with equal class and id.
+// byID matches what is left with equal class and id: changed beyond likeness, but still the node that the
+// author calls by that number.
 func (m *matcher) byID() {
 	for i := range m.toB {
 		n := &m.a.v.Nodes[i]

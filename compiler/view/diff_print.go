@@ -9,7 +9,13 @@ import (
 	"github.com/comfyc/comfyc/compiler/source"
 )
 
-// Print writes the differences for people: ~ changed, - removed, + added; nothing if there are none.
+// Print writes the differences for people: ~ changed, - removed, + added; nothing if there are none. The
+// error is the writer's. For example
+//
+//	~ KSampler "Second pass" #5 → #9
+//	    denoise: 0.5 → 0.35
+//	+ LoraLoader #12
+//	    lora_name: "ink.safetensors"
 func (c *Changes) Print(w io.Writer) error {
 	if c.Equal() {
 		return nil
@@ -30,6 +36,7 @@ func (c *Changes) Print(w io.Writer) error {
 	return err
 }
 
+// print writes one changed node and a line for each of its inputs.
 func (c *Change) print(b *strings.Builder) {
 	id := "#" + shorten(c.A.ID, shownText)
 	if c.A.ID != c.B.ID {
@@ -80,6 +87,7 @@ func (in *InputChange) texts() (old, now string) {
 	return in.Old.text(), in.New.text()
 }
 
+// text prints one side of a change.
 func (g *Given) text() string {
 	switch {
 	case g.Literal != nil:
@@ -90,6 +98,7 @@ func (g *Given) text() string {
 	return "(not given)"
 }
 
+// literalText prints a literal as a file would have it: texts in quotes, numbers with all digits.
 func literalText(l *Literal) string {
 	if l.Value.Kind == source.String && !l.Secret {
 		return quoted(l.Value.Text, 2*shownText)
@@ -105,12 +114,14 @@ func linkText(n *Node, slot int) string {
 	return fmt.Sprintf("[%s of %s #%s]", shorten(n.Slots[slot].Name, 24), n.called(), shorten(n.ID, shownText))
 }
 
+// quoted prints a text in quotes, at most limit characters of it.
 func quoted(s string, limit int) string { return string(source.AppendQuoted(nil, shorten(s, limit))) }
 
 // around is how many bytes of what two texts have in common are kept beside a difference.
 const around = 24
 
-// narrow cuts what two long texts have in common, but for a little around the difference.
+// narrow cuts what two long texts have in common, but for a little around the difference: of two pages of
+// prompt that differ in one word, the word is shown. Texts that fit as they are stay whole.
 func narrow(a, b string) (string, string) {
 	if max(len(a), len(b)) <= 2*shownText {
 		return a, b

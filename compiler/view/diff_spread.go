@@ -1,6 +1,13 @@
 package view
 
-// frontier holds the matched nodes of a whose neighbours are still to be looked at: for nodes of equal values, and then for nodes of equal class.
+import (
+	"cmp"
+	"maps"
+	"slices"
+)
+
+// frontier holds the matched nodes of a whose neighbours are still to be looked at: for nodes of equal
+// values, and then for nodes of equal class. Each matched node is in each list once, so the search ends.
 type frontier struct{ strict, loose []int }
 
 // The keys by which neighbours in the same position are compared.
@@ -33,7 +40,9 @@ func (m *matcher) spread() (matched bool) {
 	return matched
 }
 
-// near matches the neighbours of a matched node that are in the same position and of which key says the same.
+// near matches the neighbours of a matched node that are in the same position and of which key says the
+// same: upwards what feeds the same input, and downwards what is fed through the same slot and input, if it
+// is the only one.
 func (m *matcher) near(i int, key func(*side, int) string) (matched bool) {
 	j := m.toB[i]
 	m.each(i, j, func(x, y *part) {
@@ -45,9 +54,11 @@ func (m *matcher) near(i int, key func(*side, int) string) (matched bool) {
 			matched = true
 		}
 	})
-	theirs := m.b.users(j, m.toA, key)
-	for use, to := range m.a.users(i, m.toB, key) {
-		if at, ok := theirs[use]; ok && to >= 0 && at >= 0 && m.toB[to] < 0 && m.toA[at] < 0 {
+	ours, theirs := m.a.users(i, m.toB, key), m.b.users(j, m.toA, key)
+	// In one order, as a pair that is made may take a node away from another use of it.
+	for _, u := range slices.SortedFunc(maps.Keys(ours), use.compare) {
+		to := ours[u]
+		if at, ok := theirs[u]; ok && to >= 0 && at >= 0 && m.toB[to] < 0 && m.toA[at] < 0 {
 			m.pair(to, at)
 			matched = true
 		}
@@ -59,6 +70,10 @@ func (m *matcher) near(i int, key func(*side, int) string) (matched bool) {
 type use struct {
 	slot       int
 	input, key string
+}
+
+func (u use) compare(v use) int {
+	return cmp.Or(cmp.Compare(u.slot, v.slot), cmp.Compare(u.input, v.input), cmp.Compare(u.key, v.key))
 }
 
 // users finds the nodes without a partner that a node feeds; -1 where several do so in the same way.

@@ -11,5 +11,5 @@
 //
 // Limits: time and memory grow linearly with nodes and links (the layout keeps at most 8 bends for each node and draws the longest links
 // straight beyond that; the matching looks at a bounded number of candidates for each node). Texts are cut in the drawings, never in JSON,
-// and what looks like a key or a token is not shown at all. No walk is recursive.
+// and what looks like a key or a token is not shown at all. No walk along links is recursive.
 package view

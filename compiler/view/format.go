@@ -7,7 +7,8 @@ type Format struct {
 	Write func(*View) []byte
 }
 
-// Formats lists the ways to write a View; the first one is the default.
+// Formats lists the ways to write a View; the first one is the default. A new format is a file, and a line
+// here.
 var Formats = []Format{
 	{"dot", "for Graphviz", (*View).DOT},
 	{"mermaid", "for Markdown pages", (*View).Mermaid},
@@ -15,7 +16,8 @@ var Formats = []Format{
 	{"json", "for programs", (*View).JSON},
 }
 
-// shownLiterals bounds the values that a drawing shows of one node, and shownText the characters of one value.
+// shownLiterals bounds the values that a drawing shows of one node, and shownText the characters of one
+// value. JSON has them all.
 const (
 	shownLiterals = 10
 	shownText     = 48

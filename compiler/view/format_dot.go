@@ -1,3 +1,6 @@
+// DOT, for those who have Graphviz. The labels are its own HTML-like tables, in which every text is
+// escaped: a title cannot break out of its cell.
+
 package view
 
 import (
@@ -5,7 +8,8 @@ import (
 	"strings"
 )
 
-// DOT writes the View for Graphviz: nodes as tables of title, class and values, links in the colours of their types.
+// DOT writes the View for Graphviz: nodes as tables of title, class and values, links in the colours of
+// their types. Nodes are called n0, n1, … by their index, since ids may hold any character.
 func (v *View) DOT() []byte {
 	var b strings.Builder
 	b.WriteString("digraph workflow {\n")
@@ -21,13 +25,15 @@ func (v *View) DOT() []byte {
 	return []byte(b.String())
 }
 
+// dotTable is a node's label: a row for the title, one for the class, one for each value, one for each
+// code.
 func (n *Node) dotTable() string {
 	var b strings.Builder
 	border, style := 1, ""
 	if n.Mark == Bad {
 		border = 2
 	}
-	if !n.Needed {
+	if !n.Needed { // the node would not run
 		style = ` STYLE="dashed"`
 	}
 	fmt.Fprintf(&b, `<TABLE BORDER="%d"%s COLOR="%s" CELLBORDER="0" CELLSPACING="0" CELLPADDING="3">`, border, style, n.accent())
@@ -83,6 +89,7 @@ func (n *Node) codes() []string {
 	return out
 }
 
+// markColour is red for errors and amber for warnings.
 func markColour(m Mark) string {
 	if m == Bad {
 		return "#c62828"
@@ -90,7 +97,8 @@ func markColour(m Mark) string {
 	return "#a86200"
 }
 
-// escaper writes texts for XML and for Graphviz's labels, inside of quotes too. In Graphviz a backslash begins an escape.
+// escaper writes texts for XML and for Graphviz's labels, inside of quotes too. In Graphviz a backslash
+// begins an escape, such as \N for the name of the node.
 var escaper = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&quot;", "'", "&#39;", `\`, "&#92;")
 
 func escape(s string) string { return escaper.Replace(s) }

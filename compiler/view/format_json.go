@@ -26,6 +26,7 @@ func (v *View) JSON() []byte {
 	).Indent()
 }
 
+// toValue writes a node; its findings keep their places in the file.
 func (n *Node) toValue() *source.Value {
 	inputs, findings := source.NewObject(), source.NewArray()
 	for _, l := range n.Literals {
@@ -50,6 +51,7 @@ func (n *Node) toValue() *source.Value {
 	)
 }
 
+// toValue writes a link with the ids of its ends, as indexes mean nothing outside.
 func (l *Link) toValue(v *View) *source.Value {
 	return source.NewObject(
 		member("from", source.NewString(v.Nodes[l.From].ID)),
@@ -68,4 +70,5 @@ func (v *View) ids(nodes []int) *source.Value {
 	return out
 }
 
+// member is a key with its value.
 func member(key string, v *source.Value) source.Member { return source.Member{Key: key, Value: v} }

@@ -19,6 +19,7 @@ func (v *View) Mermaid() []byte {
 		}
 		fmt.Fprintf(&b, "  n%d%s%s%s%s\n", i, opening, n.mermaidLabel(), closing, n.mermaidClass())
 	}
+	// Mermaid styles links by their number, so those of one colour are gathered for one line.
 	byColour := map[string][]string{}
 	for i, l := range v.Links {
 		fmt.Fprintf(&b, "  n%d -->|\"%s\"| n%d\n", l.From, mermaidText(l.Type, 24), l.To)
@@ -39,6 +40,7 @@ func (v *View) Mermaid() []byte {
 	return []byte(b.String())
 }
 
+// mermaidLabel is what stands in a node's box, lines parted by <br/>.
 func (n *Node) mermaidLabel() string {
 	lines := []string{"<b>" + mermaidText(n.Title, shownText) + "</b> " + mermaidText("#"+n.ID, 24)}
 	if s := n.subtitle(); s != "" {
@@ -57,6 +59,7 @@ func (n *Node) mermaidLabel() string {
 	return strings.Join(lines, "<br/>")
 }
 
+// mermaidClass gives the style of a node that is wrong or does not run; "" for the others.
 func (n *Node) mermaidClass() string {
 	switch {
 	case n.Mark == Bad:
@@ -69,7 +72,8 @@ func (n *Node) mermaidClass() string {
 	return ""
 }
 
-// mermaidText writes what Mermaid would read as more than text by its number, also within quotes: #35; is a number sign.
+// mermaidText writes what Mermaid would read as more than text by its number, also within quotes: #35; is a
+// number sign. The limit counts characters before that.
 func mermaidText(s string, limit int) string {
 	var b strings.Builder
 	for _, r := range shorten(s, limit) {

@@ -1,3 +1,7 @@
+// SVG, laid out here and drawn as plain paths and texts: no script, no font and no picture from elsewhere,
+// so that a page may show the file of a stranger. Texts are measured with the widths of Helvetica; where
+// another font is used, a line may end a little early or late.
+
 package view
 
 import (
@@ -7,20 +11,21 @@ import (
 
 // The fonts and measures of the drawing, in pixels. Helvetica, Arial and Liberation Sans have the same widths.
 const (
-	fontFamily = "Helvetica,Arial,'Liberation Sans',sans-serif"
-	sizeTitle  = 12.5
-	sizeText   = 11.0
-	sizeSmall  = 9.5
-	rowHeight  = 17.0
-	lineHeight = 14.0
-	padding    = 11.0
-	minBox     = 168.0
-	maxBox     = 268.0
-	maxLines   = 4 // of a long text
-	headline   = 40.0
+	fontFamily = "Helvetica,Arial,'Liberation Sans',sans-serif" // with the same widths, see text.go
+	sizeTitle  = 12.5                                           // a node's title, bold
+	sizeText   = 11.0                                           // names of inputs and values
+	sizeSmall  = 9.5                                            // ids and classes
+	rowHeight  = 17.0                                           // of a port or a value
+	lineHeight = 14.0                                           // within a text of several lines
+	padding    = 11.0                                           // inside of a box, left and right
+	minBox     = 168.0                                          // pixels that a box is wide at least
+	maxBox     = 268.0                                          // and at most
+	maxLines   = 4                                              // of a long text
+	headline   = 40.0                                           // above the drawing: the file's name, and the counts
 )
 
-// SVG writes the View as a picture on white.
+// SVG writes the View as a picture on white. First every box is measured by what it will show, then the
+// boxes are placed, then all is drawn: links below the boxes, so that no text is crossed.
 func (v *View) SVG() []byte {
 	faces := make([]face, len(v.Nodes))
 	boxes := make([]box, len(v.Nodes))
@@ -47,6 +52,8 @@ type drawing struct {
 	b     strings.Builder
 }
 
+// printf adds to the SVG. Numbers have one decimal: a tenth of a pixel cannot be seen, and files stay small
+// and equal.
 func (d *drawing) printf(format string, args ...any) { fmt.Fprintf(&d.b, format, args...) }
 
 // open writes what stands before the links. The drawing's own coordinates begin at the first box, below the headline.
@@ -65,6 +72,9 @@ func (d *drawing) open() {
 	d.printf(`<text y="%g" class="k">%s</text>`+"\n", -headline+24, escape(d.v.summary()))
 }
 
+// style has the classes of the texts and links: k for names, v for values, s small, t titles, l links, h
+// the white line below a link that parts it from those that it crosses, e for texts that end at their
+// place.
 const style = `<style>.k{fill:#64748b}.v{fill:#1e293b}.s{font-size:9.5px;fill:#64748b}.t{font-size:12.5px;font-weight:bold;fill:#0f172a}` +
 	`.l{fill:none;stroke-width:2;stroke-linecap:round}.h{fill:none;stroke:#fff;stroke-width:5}.l:hover{stroke-width:4}.e{text-anchor:end}</style>` + "\n"
 
@@ -104,7 +114,7 @@ func (d *drawing) links() {
 		}
 		byPort[p] = append(byPort[p], j)
 	}
-	halo := len(d.joints) <= 4000
+	halo := len(d.joints) <= 4000 // above that, the white lines would double a file of megabytes
 	for _, p := range ports {
 		path := d.path(byPort[p])
 		if halo {
@@ -124,7 +134,8 @@ func (d *drawing) slotTitle(p port) string {
 	return shorten(n.Slots[p.slot].Name, shownText) + " of " + shorten(n.Title, shownText) + " #" + shorten(n.ID, 24)
 }
 
-// path draws joints as curves that leave and arrive level, and the bends between them as lines through their columns.
+// path draws joints as curves that leave and arrive level, and the bends between them as lines through
+// their columns. A curve's two middle points stand half-way, at the heights of its ends.
 func (d *drawing) path(joints []int) string {
 	var b strings.Builder
 	for _, j := range joints {
@@ -153,7 +164,7 @@ func (d *drawing) straight(k int) {
 			colourOf(link.Type), x1, y1, x1+m, y1, x2-m, y2, x2, y2)
 		return
 	}
-	low := max(a.y+a.h, z.y+z.h) + 18
+	low := max(a.y+a.h, z.y+z.h) + 18 // below both boxes
 	d.printf(`<path class="l" stroke="#c62828" stroke-dasharray="6 4" d="M%.1f %.1fC%.1f %.1f %.1f %.1f %.1f %.1fH%.1fC%.1f %.1f %.1f %.1f %.1f %.1f"><title>this link closes a cycle</title></path>`+"\n",
 		x1, y1, x1+34, y1, x1+34, low, x1, low, x2, x2-34, low, x2-34, y2, x2, y2)
 }

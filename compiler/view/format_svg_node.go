@@ -12,7 +12,7 @@ type face struct {
 	title  string
 	id     string
 	class  string
-	w      float64
+	w      float64  // of the box, in pixels
 	inputs []string // names by the index in Node.ins
 	slots  []int    // the outputs that links leave from
 	rows   []row
@@ -20,11 +20,12 @@ type face struct {
 
 // row is one line, or several of a long text, below the ports.
 type row struct {
-	name   string
-	lines  []string
-	colour string // of a finding's code, "" for a value
+	name   string   // of the value, or the text that replaces it
+	lines  []string // the first beside the name, the others below; none for a remark
+	colour string   // of a finding's code, "" for a value
 }
 
+// newFace decides what a box says and cuts it to the width that the box gets.
 func (v *View) newFace(i int) face {
 	n := &v.Nodes[i]
 	f := face{n: n, title: shorten(n.Title, 80), id: "#" + shorten(n.ID, 24), class: shorten(n.subtitle(), 80)}
@@ -48,7 +49,8 @@ func (v *View) newFace(i int) face {
 	return f
 }
 
-// natural is the width that the texts want, within the bounds.
+// natural is the width that the texts want, within the bounds: a title, the widest pair of ports, or the
+// widest value.
 func (f *face) natural() float64 {
 	w := width(f.title, sizeTitle*1.08) + width(f.id, sizeSmall) + 10
 	w = max(w, width(f.class, sizeSmall))
@@ -66,8 +68,10 @@ func (f *face) natural() float64 {
 	return min(max(w+2*padding, minBox), maxBox)
 }
 
+// slotName is the name of the k-th output that is drawn.
 func (f *face) slotName(k int) string { return shorten(f.n.Slots[f.slots[k]].Name, 24) }
 
+// addRows adds the values, a line for those that are left out, and the codes of what is wrong.
 func (f *face) addRows(inner float64) {
 	list, more := f.n.shown()
 	for i := range list {
@@ -81,7 +85,8 @@ func (f *face) addRows(inner float64) {
 	}
 }
 
-// literalRow writes a value beside its name, or below it in several lines if it is a long text.
+// literalRow writes a value beside its name, or below it in several lines if it is a long text. inner is
+// the width between the paddings.
 func literalRow(l *Literal, inner float64) row {
 	name := fit(shorten(l.Name, shownText), sizeText, inner*0.6)
 	room := inner - width(name, sizeText) - 10
@@ -91,6 +96,7 @@ func literalRow(l *Literal, inner float64) row {
 	return row{name: name, lines: append([]string{""}, wrap(l.Text(6*shownText), sizeText, inner-8, maxLines)...)}
 }
 
+// height is what a row takes, in pixels.
 func (r *row) height() float64 {
 	if len(r.lines) > 1 {
 		return rowHeight + float64(len(r.lines)-1)*lineHeight + 5
@@ -98,6 +104,7 @@ func (r *row) height() float64 {
 	return rowHeight
 }
 
+// head is the height of the coloured part with the title, and with the class if it is shown.
 func (f *face) head() float64 {
 	if f.class != "" {
 		return 37
@@ -105,7 +112,7 @@ func (f *face) head() float64 {
 	return 26
 }
 
-// box measures the face.
+// box measures the face: its size, and the heights at which links arrive and leave.
 func (f *face) box() box {
 	b := box{w: f.w, out: make(map[int]float64, len(f.slots))}
 	y := f.head() + 6
@@ -119,7 +126,7 @@ func (f *face) box() box {
 	for i := range f.rows {
 		b.h += f.rows[i].height()
 	}
-	b.h += 5
+	b.h += 5 // below the last row
 	return b
 }
 
@@ -157,6 +164,8 @@ func (f *face) opacity() string {
 	return ` opacity="0.7"`
 }
 
+// ports draws the dots and names of the inputs at the left and of the outputs at the right, in one row
+// each.
 func (d *drawing) ports(i int) {
 	f, b := &d.faces[i], &d.boxes[i]
 	for k, name := range f.inputs {
@@ -177,6 +186,7 @@ func (d *drawing) ports(i int) {
 	}
 }
 
+// rows draws what stands below the ports; y is the top of the row, base the line that its text stands on.
 func (d *drawing) rows(f *face, b *box) {
 	y := f.head() + 6 + float64(max(len(f.inputs), len(f.slots)))*rowHeight
 	for i := range f.rows {
@@ -239,6 +249,7 @@ func (d *drawing) legendEntries() []legendEntry {
 	return out
 }
 
+// legendHeight is 0 without links, as there is nothing to explain then.
 func (d *drawing) legendHeight() float64 {
 	entries := d.legendEntries()
 	if len(entries) == 0 {
@@ -247,6 +258,7 @@ func (d *drawing) legendHeight() float64 {
 	return entries[len(entries)-1].y + 2*rowHeight
 }
 
+// legend draws a line and a name for each type, below the drawing.
 func (d *drawing) legend() {
 	top := d.height + 2*rowHeight - 4
 	for _, e := range d.legendEntries() {

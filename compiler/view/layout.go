@@ -13,6 +13,8 @@ import "math"
 //	columns     the x of each column; then components are packed on shelves
 //
 // Everything is decided by indexes and slices, never by the order of a map: the same View has the same layout.
+// The method is that of Sugiyama and others for layered graphs. Workflows have tens to hundreds of nodes
+// and are drawn in milliseconds; the bounds below keep a hostile one of 100,000 nodes from taking minutes.
 type layout struct {
 	v      *View
 	boxes  []box
@@ -24,15 +26,15 @@ type layout struct {
 	joints []joint
 	routes map[port][]int // the bends of an output slot, by layers
 	plain  []int          // links that are drawn straight: those that close a cycle or are too long for bends
-	width  float64
+	width  float64        // in pixels, of the whole drawing
 	height float64
 }
 
 // box is the size of a drawn node in pixels, and where its inputs and outputs are, from its top.
 type box struct {
 	w, h float64
-	in   []float64 // by index in Node.ins
-	out  map[int]float64
+	in   []float64       // by index in Node.ins
+	out  map[int]float64 // by slot, for slots that links leave from
 }
 
 // cell is what stands in a column: a box or a bend.
@@ -43,18 +45,20 @@ type cell struct {
 	left, right []int   // joints
 }
 
-// joint is a piece of a link between neighbouring columns. The y's are from the cells' tops; the shares are where on a cell, 0 to 1.
+// joint is a piece of a link between neighbouring columns. The y's are from the cells' tops, in pixels; the
+// shares are where on a cell, 0 to 1.
 type joint struct {
-	a, b           int
+	a, b           int // the cells at its left and its right end
 	ya, yb         float64
 	shareA, shareB float64
 	weight         float64 // how much it wants to be level
 	link           int     // one of the links that run over it
 }
 
+// port is an output slot of a node.
 type port struct{ node, slot int }
 
-// gaps in pixels.
+// gaps in pixels: between two boxes, two bends, two columns, and around the whole.
 const (
 	gapBoxes   = 24.0
 	gapBends   = 9.0
@@ -62,6 +66,8 @@ const (
 	margin     = 28.0
 )
 
+// newLayout places everything. The sizes of the boxes go in; their widths may grow, since the boxes of a
+// column are made equally wide.
 func newLayout(v *View, boxes []box) *layout {
 	l := &layout{v: v, boxes: boxes, inlet: make([]int, len(v.Links)), routes: map[port][]int{}}
 	for i := range v.Nodes {
@@ -83,7 +89,8 @@ func newLayout(v *View, boxes []box) *layout {
 	return l
 }
 
-// components numbers what hangs together, in the order of the nodes.
+// components numbers what hangs together, in the order of the nodes, with links followed in both
+// directions.
 func (l *layout) components() {
 	n := len(l.v.Nodes)
 	l.comp = make([]int, n)
@@ -123,7 +130,8 @@ func (l *layout) around(i int) []int {
 	return out
 }
 
-// cutCycles finds the links that close a cycle: those that a walk in depth meets on its own path.
+// cutCycles finds the links that close a cycle: those that a walk in depth meets on its own path. Without
+// them the graph has layers. The walk keeps its own stack, next says which of a node's links comes next.
 func (l *layout) cutCycles() {
 	l.cut = make([]bool, len(l.v.Links))
 	const onPath, done = 1, 2
@@ -157,6 +165,7 @@ func (l *layout) cutCycles() {
 }
 
 // spread gives the columns of one component their x, from 0, and the boxes of a column the same width.
+// Where many links pass between two columns, they stand further apart.
 func (l *layout) spread(columns [][]int) {
 	x := 0.0
 	for _, column := range columns {
@@ -191,8 +200,8 @@ func (l *layout) pack(columns [][][]int) {
 		area += (w + 2*margin) * (h + 2*margin)
 		widest = max(widest, w)
 	}
-	sortBy(frames, func(f frame) float64 { return -f.h*1e6 - f.w })
-	limit := max(widest, math.Sqrt(area)*1.25)
+	sortBy(frames, func(f frame) float64 { return -f.h*1e6 - f.w }) // by height, then by width
+	limit := max(widest, math.Sqrt(area)*1.25)                      // a little wider than high, as screens are
 	x, y, shelf := 0.0, 0.0, 0.0
 	for i := range frames {
 		f := &frames[i]

@@ -12,12 +12,12 @@ func (l *layout) arrange(columns [][]int) {
 	for _, c := range columns {
 		cells += len(c)
 	}
-	sweeps := 24
+	sweeps := 24 // as many as still help; a large drawing gets fewer
 	if cells > 4000 {
 		sweeps = 6
 	}
 	best, fewest := l.snapshot(columns), l.crossings(columns)
-	for s := 0; s < sweeps && fewest > 0; s++ {
+	for s := 0; s < sweeps && fewest > 0; s++ { // without crossings there is nothing to gain
 		if s%2 == 0 {
 			for c := len(columns) - 2; c >= 0; c-- {
 				l.sortColumn(columns[c], false)
@@ -27,7 +27,7 @@ func (l *layout) arrange(columns [][]int) {
 				l.sortColumn(columns[c], true)
 			}
 		}
-		if cells <= 1500 {
+		if cells <= 1500 { // exchanges look at pairs of neighbours only, but at all of them in every sweep
 			l.swap(columns)
 		}
 		if n := l.crossings(columns); n < fewest {
@@ -40,6 +40,7 @@ func (l *layout) arrange(columns [][]int) {
 	}
 }
 
+// snapshot copies the order of the columns.
 func (l *layout) snapshot(columns [][]int) [][]int {
 	out := make([][]int, len(columns))
 	for c := range columns {
@@ -48,6 +49,7 @@ func (l *layout) snapshot(columns [][]int) [][]int {
 	return out
 }
 
+// number writes each cell's place in its column into the cell.
 func (l *layout) number(column []int) {
 	for p, c := range column {
 		l.cells[c].pos = p
@@ -72,6 +74,7 @@ func (l *layout) sortColumn(column []int, left bool) {
 	l.number(column)
 }
 
+// barycentre is the mean place of a cell's neighbours on one side, or otherwise if it has none there.
 func (l *layout) barycentre(c int, left bool, otherwise float64) float64 {
 	list := l.cells[c].right
 	if left {
@@ -109,8 +112,9 @@ func (l *layout) crossings(columns [][]int) int {
 	return count
 }
 
-// inversions counts the crossings of the joints in one gap: sorted by their left ends, it counts the pairs whose right ends are the other way
-// round, by merging.
+// inversions counts the crossings of the joints in one gap: sorted by their left ends, it counts the pairs
+// whose right ends are the other way round, by merging: n log n for n joints, where looking at all pairs
+// would be n².
 func (l *layout) inversions(joints []int) int {
 	slices.SortStableFunc(joints, func(a, b int) int {
 		return cmp.Or(cmp.Compare(l.far(a, true), l.far(b, true)), cmp.Compare(l.far(a, false), l.far(b, false)))
@@ -122,6 +126,7 @@ func (l *layout) inversions(joints []int) int {
 	return countInversions(ends, make([]float64, len(ends)))
 }
 
+// countInversions sorts a and says how many pairs stood the wrong way round; buf is as long as a.
 func countInversions(a, buf []float64) int {
 	if len(a) < 2 {
 		return 0
@@ -143,7 +148,8 @@ func countInversions(a, buf []float64) int {
 	return n
 }
 
-// swap exchanges neighbours in a column where that takes crossings away.
+// swap exchanges neighbours in a column where that takes crossings away, which barycentres alone miss when
+// two are equal.
 func (l *layout) swap(columns [][]int) {
 	for _, column := range columns {
 		for p := 0; p+1 < len(column); p++ {

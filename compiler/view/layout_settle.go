@@ -1,7 +1,9 @@
 package view
 
-// settle gives the cells of one component their heights. Each cell wants to be level with what it is joined to; in each column the sum of the
-// squared distances from what is wanted is made as small as the gaps allow.
+// settle gives the cells of one component their heights. Each cell wants to be level with what it is joined
+// to; in each column the sum of the squared distances from what is wanted is made as small as the gaps
+// allow (isotonic regression, by merging blocks). Rounds go to the right with the left neighbours only and
+// back with the right ones; the last four look at both.
 func (l *layout) settle(columns [][]int) {
 	for _, column := range columns {
 		y := 0.0
@@ -12,7 +14,7 @@ func (l *layout) settle(columns [][]int) {
 			l.cells[c].y = y
 			y += l.cells[c].h
 		}
-		for _, c := range column {
+		for _, c := range column { // every column is centred on 0 at first
 			l.cells[c].y -= y / 2
 		}
 	}
@@ -45,6 +47,7 @@ type block struct {
 	cells       int
 }
 
+// at is where a block stands: the weighted mean of what its cells want.
 func (b block) at() float64 { return b.sum / b.weight }
 
 // level solves one column: blocks of cells that would overlap are merged and stand at the weighted mean of what their cells want.
@@ -74,7 +77,8 @@ func (l *layout) level(column []int, left, right bool) {
 	}
 }
 
-// wanted is where a cell would like its top to be, and how much.
+// wanted is where a cell would like its top to be, and how much; one without neighbours on those sides
+// wants to stay, but hardly.
 func (l *layout) wanted(c int, left, right bool) (y, weight float64) {
 	sum := 0.0
 	if left {

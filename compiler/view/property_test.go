@@ -104,6 +104,33 @@ func TestDiffIgnoresIDs(t *testing.T) {
 	}
 }
 
+// The same two workflows always differ in the same way, also where two nodes could explain a change.
+func TestDiffIsStable(t *testing.T) {
+	text := func(links ...string) string {
+		out := `"1":{"class_type":"CheckpointLoaderSimple","inputs":{"ckpt_name":"a"}},"6":{"class_type":"CLIPTextEncode","inputs":{"text":"x","clip":["1",1]}},
+			"7":{"class_type":"CLIPTextEncode","inputs":{"text":"y","clip":["1",1]}},"8":{"class_type":"CLIPTextEncode","inputs":{"text":"z","clip":["1",1]}}`
+		for i, l := range links {
+			out += fmt.Sprintf(`,"%d":{"class_type":"KSampler","inputs":{"seed":%d,"positive":["%c",0],"negative":["%c",0]}}`, 20+i, i, l[0], l[1])
+		}
+		return "{" + out + "}"
+	}
+	var first string
+	for range 100 {
+		a := viewOf(t, source.NewFile("a.json", []byte(text("66"))))
+		b := viewOf(t, source.NewFile("b.json", []byte(text("67", "86"))))
+		var out bytes.Buffer
+		if err := Diff(a, b, DiffOptions{}).Print(&out); err != nil {
+			t.Fatal(err)
+		}
+		if first == "" {
+			first = out.String()
+		}
+		if out.String() != first {
+			t.Fatalf("once\n%s\nonce\n%s", first, out.String())
+		}
+	}
+}
+
 // One changed value is one changed input of one node, whatever the ids; unless a twin of the node explains it as well.
 func TestDiffFindsOneValue(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))

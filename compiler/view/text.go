@@ -48,6 +48,7 @@ var widths = [95]int{
 	278, 556, 500, 722, 500, 500, 500, 334, 260, 334, 584,
 }
 
+// advance is the width of a character in 1/1000 em; a guess for all but ASCII.
 func advance(r rune) int {
 	switch {
 	case r >= 32 && r <= 126:
@@ -72,7 +73,7 @@ func fit(s string, size, pixels float64) string {
 	if width(s, size) <= pixels {
 		return s
 	}
-	left := pixels*1000/size - 1000
+	left := pixels*1000/size - 1000 // room is kept for the dots
 	for i, r := range s {
 		if left -= float64(advance(r)); left < 0 {
 			return strings.TrimRight(s[:i], " ") + "…"

@@ -9,7 +9,8 @@ import (
 	"github.com/comfyc/comfyc/compiler/source"
 )
 
-// View is a workflow made ready to be shown.
+// View is a workflow made ready to be shown. Order and Outputs are the graph's own slices, and the indexes in
+// them count in Nodes as in the graph, since a View leaves no node out.
 type View struct {
 	File    string // its name, "" if it is not to be shown
 	Valid   bool   // a server would accept it
@@ -44,6 +45,8 @@ type Literal struct {
 }
 
 // Slot is one output of a node.
+// Slot is one output of a node. A node of an unknown class has as many as links name, called 0, 1, … with
+// the type *.
 type Slot struct{ Name, Type string }
 
 // Link leads from an output slot of a node to an input of another.
@@ -68,7 +71,8 @@ const (
 // maxSlot bounds the output slots of a node of an unknown class; links that name later ones are shown as literals.
 const maxSlot = 256
 
-// New makes a View of a graph that [graph.Build] made together with the verdict.
+// New makes a View of a graph that [graph.Build] made together with the verdict; file is its name for
+// titles and messages. Secrets are found here, so that no format can forget it.
 func New(g *graph.Graph, verdict graph.Verdict, file string) *View {
 	v := &View{File: file, Valid: verdict.Valid, Nodes: make([]Node, len(g.Nodes)), Order: g.Order, Outputs: g.Outputs}
 	for i := range g.Nodes {
@@ -87,9 +91,10 @@ func New(g *graph.Graph, verdict graph.Verdict, file string) *View {
 	return v
 }
 
+// newNode takes over what the graph and its class say of a node.
 func newNode(n *graph.Node) Node {
 	out := Node{ID: n.ID, Class: n.Class, Title: n.Title, Named: n.Title != "" && n.Title != n.Class, Known: n.Def != nil}
-	if n.Bad {
+	if n.Bad { // of its own, or an unknown class; findings may mark it as well
 		out.Mark = Bad
 	}
 	if n.Def != nil {
@@ -146,7 +151,8 @@ func follow(g *graph.Graph, v *source.Value) (from, slot int) {
 	return g.Find(v.Items[0].Text), slot
 }
 
-// mark puts a finding on the node that it is about.
+// mark puts a finding on the node that it is about. Findings about the whole prompt, and remarks, mark
+// none.
 func (v *View) mark(g *graph.Graph, d diag.Diagnostic) {
 	i := g.Find(d.Node)
 	if i < 0 || d.Severity == diag.Info {

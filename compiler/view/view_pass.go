@@ -39,6 +39,7 @@ func (v *View) nameTypes() {
 	}
 }
 
+// flowing gives the type of what flows through a link, "" if it is not known yet.
 func (v *View) flowing(l *Link) string {
 	if kind := v.Nodes[l.From].Slots[l.Slot].Type; !wild(kind) {
 		return kind
@@ -54,7 +55,8 @@ func (v *View) flowing(l *Link) string {
 	return ""
 }
 
-// needed finds the nodes that would run. If none would, for what is wrong with the workflow, it finds those that an output node leads back to.
+// needed finds the nodes that would run. If none would, for what is wrong with the workflow, it finds those
+// that an output node leads back to: the drawing of a broken workflow should not be all grey.
 func (v *View) needed() {
 	for _, i := range v.Order {
 		v.Nodes[i].Needed = true
@@ -81,7 +83,8 @@ func (v *View) needed() {
 	}
 }
 
-// secret tells whether a value holds a key or a token, at any depth.
+// secret tells whether a value holds a key or a token, at any depth; the depth is bounded by the reader's
+// limit.
 func secret(name string, v *source.Value) bool {
 	switch v.Kind {
 	case source.String:
@@ -102,7 +105,8 @@ func secret(name string, v *source.Value) bool {
 	return false
 }
 
-// hide takes the message out of a finding that quotes a secret of its node.
+// hide takes the message out of a finding that quotes a secret of its node: only its code stays. Notes
+// are dropped from all findings, as they may quote other nodes.
 func (n *Node) hide(d diag.Diagnostic) diag.Diagnostic {
 	const telling = 8 // so many bytes of a secret are a quotation
 	for i := range n.Literals {

@@ -43,19 +43,21 @@ type Fit uint8
 
 // The answers of [Result.Fit].
 const (
-	Unknown  Fit = iota // nothing is known of a model
+	Unknown  Fit = iota // nothing is known of a model, or of the GPU
 	Fits                // even the high estimate does
 	Tight               // the low estimate fits, the high one does not
 	Streamed            // not with all weights on the GPU: a part stays in main memory, and it is much slower
 	TooSmall            // not at all
 )
 
-// Fit compares the need with a GPU's memory in GB.
+// Fit compares the need with a GPU's memory in GB, 0 for a GPU of which nothing is known.
 func (r Result) Fit(gb float64) Fit {
 	switch {
+	case gb <= 0:
+		return Unknown
 	case r.FloorGB > gb: // what is known is too much already
 		return TooSmall
-	case !r.Known || gb <= 0:
+	case !r.Known:
 		return Unknown
 	case r.HighGB <= gb:
 		return Fits

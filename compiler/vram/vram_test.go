@@ -162,10 +162,8 @@ func TestFit(t *testing.T) {
 		{Result{10, 12, 3, false, nil}, 24, Unknown},
 		{Result{10, 12, 3, false, nil}, 2, TooSmall},
 		{Result{10, 12, 3, true, nil}, 0, Unknown},
+		{Result{10, 12, 3, false, nil}, 0, Unknown},
 	} {
-		if c.gb == 0 {
-			c.r.FloorGB = 0
-		}
 		if got := c.r.Fit(c.gb); got != c.want {
 			t.Errorf("%+v on %g GB: %d, want %d", c.r, c.gb, got, c.want)
 		}
