@@ -122,6 +122,7 @@ func claimKey(path string) string {
 	return filename.Key(path)
 }
 
+// init makes what the zero value lacks. All entry points call it, as a Collector is made as a literal.
 func (c *Collector) init() {
 	c.once.Do(func() {
 		c.claims = make(map[string]int)
@@ -143,6 +144,7 @@ func (c *Collector) Collect(ctx context.Context, result scheduler.Result) (sched
 	c.init()
 	var out scheduler.Collected
 	matched := match(result.Job, result.Outputs)
+	// Render by render: what one lacks does not keep the others of a merged job from being done.
 	for _, render := range result.Job.Renders {
 		files, err := c.collectRender(ctx, &result, render, matched)
 		var bad *badOutput
@@ -170,6 +172,7 @@ func (c *Collector) collectRender(ctx context.Context, result *scheduler.Result,
 		if owed.Render != render {
 			continue
 		}
+		// More than is owed is kept too: how many pictures a node gives is not always known beforehand.
 		if want := max(1, owed.Images); len(matched[i]) < want {
 			return nil, missing(owed, len(matched[i]), result)
 		}
@@ -198,7 +201,12 @@ func (c *Collector) collectFile(ctx context.Context, result *scheduler.Result, o
 	defer got.drop()
 	if got.typ.Kind == KindImage {
 		size, _ := PictureSize(got.file, got.typ.MIME) // what is wrong with it inspect will say
-		defer c.memory.take(int64(size.X) * int64(size.Y))()
+		// From here on, until this function is left, the picture may be decoded.
+		giveBack, err := c.memory.take(ctx, int64(size.X)*int64(size.Y))
+		if err != nil {
+			return nil, err
+		}
+		defer giveBack()
 	}
 	if err := inspect(got, p); err != nil {
 		return nil, p.explain(err)

@@ -10,6 +10,10 @@ import (
 	"github.com/comfyc/comfyc/scheduler"
 )
 
+// Outputs arrive in two ways: inline as base64 in the answer, or as a URL from which they are fetched here.
+// Either way they end in a temporary file of the run directory, hashed, with nothing known of them yet but
+// their length.
+
 // unreachablePaths begin what a worker without bucket settings gives instead of a URL.
 var unreachablePaths = []string{"simulated_uploaded/", "local_upload/"}
 
@@ -67,6 +71,8 @@ func (c *Collector) download(ctx context.Context, open func(context.Context, sch
 	if err != nil {
 		return nil, err
 	}
+	// A try that brought something gives all pauses back, so a slow line that breaks off every 100 MB still
+	// brings 2 GB; gains ends a remote that goes on for ever.
 	for try, gains := 0, 0; ; try++ {
 		before := in.got.size
 		if err = in.fetch(ctx, open); err == nil {
@@ -93,6 +99,7 @@ func (c *Collector) download(ctx context.Context, open func(context.Context, sch
 // fetch opens the output once, where the intake ends if that is possible, and takes what comes.
 func (in *intake) fetch(ctx context.Context, open func(context.Context, scheduler.Resume) (io.ReadCloser, error)) error {
 	ask := scheduler.Resume{From: in.got.size, Match: in.match}
+	// Without a version to compare by, the rest might be that of another file: all is asked for again.
 	if in.match == "" {
 		ask.From = 0
 	}
@@ -105,6 +112,7 @@ func (in *intake) fetch(ctx context.Context, open func(context.Context, schedule
 	if r, ok := body.(scheduler.Resumable); ok {
 		at = r.Resume()
 	}
+	// The remote may give the whole instead of the rest; then what is there is thrown away.
 	if at.From != in.got.size || at.From == 0 {
 		if err := in.reset(); err != nil {
 			return err

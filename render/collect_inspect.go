@@ -11,7 +11,7 @@ import (
 	"github.com/comfyc/comfyc/scheduler"
 )
 
-// maxText is how many bytes of a text output the manifest shows.
+// maxText is how many bytes of a text output the manifest shows. The file itself is kept whole.
 const maxText = 2048
 
 // pictureClasses are the nodes that can give nothing but pictures.
@@ -37,6 +37,8 @@ func inspectPicture(got *received) error {
 	if _, err := got.file.Seek(0, io.SeekStart); err != nil {
 		return err
 	}
+	// A worker may have uploaded half a file. Its length agrees with the headers then, and only the decoder
+	// runs out of data.
 	img, size, err := DecodePicture(got.file, got.typ.MIME)
 	got.pixels = size
 	got.meta = post.ReadMeta(got.file, got.typ.MIME)

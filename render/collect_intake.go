@@ -18,10 +18,10 @@ import (
 
 // intake is a temporary file that an output flows into while it is hashed: in one go, or in several where a download breaks off.
 type intake struct {
-	got   *received
-	hash  hash.Hash
-	limit int64  // bytes
-	match string // the version of what is there, to ask for the rest; "" if the remote named none
+	got   *received // what is there so far
+	hash  hash.Hash // SHA-256 of it, kept up to date with each write
+	limit int64     // bytes
+	match string    // the version of what is there, to ask for the rest; "" if the remote named none
 }
 
 // newIntake makes the file.
@@ -43,6 +43,7 @@ func (c *Collector) newIntake() (*intake, error) {
 
 // fill copies body behind what is there. What is wrong with the output is a *badOutput, which is Transient if the rest may still come.
 func (in *intake) fill(body io.Reader) error {
+	// One byte more than is allowed, so that "too large" can be told from "just as large".
 	from := &reader{r: io.LimitReader(body, in.limit+1-in.got.size)}
 	n, err := io.Copy(io.MultiWriter(in.got.file, in.hash), from)
 	in.got.size += n
@@ -104,6 +105,8 @@ func inline(text string) io.Reader {
 		_, text, _ = strings.Cut(rest, ",")
 	}
 	text = strings.TrimRight(text, "= \r\n\t")
+	// A letter of the URL alphabet among the first 64 KiB decides; base64 of a picture that long without either
+	// of its two letters is not to be expected.
 	enc := base64.RawStdEncoding
 	if strings.ContainsAny(text[:min(len(text), 1<<16)], "-_") {
 		enc = base64.RawURLEncoding

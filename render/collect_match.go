@@ -11,10 +11,14 @@ import (
 	"github.com/comfyc/comfyc/scheduler"
 )
 
+// Which output belongs to which owed one? Workers give file names, not nodes: ComfyUI names a file
+// PREFIX_00001_.png, and the compiler gave every SaveImage of a job a prefix of its own. So the longest prefix
+// that fits decides; a native server also names the node.
+
 // badOutput says what is wrong with an output, as opposed to with this machine.
 type badOutput struct {
-	kind   scheduler.Kind
-	reason string
+	kind   scheduler.Kind // what is to be done: Rejected never again, Transient fetch again, others render again
+	reason string         // for the user; holds no secret and no control characters
 }
 
 func (b *badOutput) Error() string { return b.reason }
@@ -67,6 +71,7 @@ func owner(owed []compiler.Owed, o scheduler.Output) int {
 		return best
 	}
 	for i, w := range owed {
+		// Two owed outputs of one node cannot be told apart: then it is neither's.
 		if w.Prefix == "" && w.Node == o.Node {
 			if best >= 0 {
 				return -1
@@ -95,6 +100,7 @@ func compareNatural(a, b string) int {
 	for a != "" && b != "" {
 		da, db := digits(a), digits(b)
 		if da != "" && db != "" {
+			// Compared as text by length first, since a counter may have more digits than an integer holds.
 			na, nb := strings.TrimLeft(da, "0"), strings.TrimLeft(db, "0")
 			if len(na) != len(nb) {
 				return len(na) - len(nb)

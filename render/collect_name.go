@@ -43,10 +43,12 @@ func (c *Collector) fileName(p place, got *received) (string, error) {
 	if !safePath(name) {
 		return "", &badOutput{scheduler.Rejected, fmt.Sprintf("file name %q leads out of the output folder", name)}
 	}
+	// Asked again as if it were the first of the image batch: a pattern with %batch% gives another name then.
 	zero := info
 	zero.Batch = 0
 	whole, err := c.Name(p.owed.Render, zero)
 	numbered := err == nil && whole != name // the pattern tells the pictures of a batch apart
+	// A render with two SaveImage nodes gives fox.png and fox-n12.png.
 	if !p.first {
 		name += "-n" + filename.Safe(p.owed.Node)
 	}
@@ -61,6 +63,7 @@ func (c *Collector) fileName(p place, got *received) (string, error) {
 func (c *Collector) claim(render int, name string) string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	// fox, then fox-r7 for render 7, then fox-r7-2, …: it ends, as only so many names are taken.
 	for n := 0; ; n++ {
 		try := name
 		if n > 0 {

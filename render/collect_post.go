@@ -39,6 +39,7 @@ func (c *Collector) process(original scheduler.FileRecord, got *received, name s
 		return []scheduler.FileRecord{original}, err
 	}
 	out[0].Note = note(out[0].Note, trouble...)
+	// A picture of which a variant is missing keeps its original, so that it can be made later.
 	if recipe.DropOriginals && len(trouble) == 0 {
 		if err := os.Remove(c.path(original.Path)); err != nil {
 			return nil, err
@@ -69,6 +70,7 @@ func (c *Collector) variant(original scheduler.FileRecord, source post.Source, v
 	if err != nil {
 		return rec, failed + err.Error(), nil
 	}
+	// What is not set anew here (node, title, preview mark, metadata) is said of the picture as it came.
 	rec = original
 	rec.Original, rec.Variant, rec.Path = original.Path, v.Name, ImagesDir+"/"+name+pic.Format.Ext()
 	rec.SHA256, rec.Bytes, err = writeHashed(c.path(rec.Path), pic.Encode)
@@ -80,7 +82,7 @@ func (c *Collector) variant(original scheduler.FileRecord, source post.Source, v
 	return rec, "", c.thumb(&rec, pic.Pix, name)
 }
 
-// note joins notes.
+// note joins notes to one line. first may be "".
 func note(first string, more ...string) string {
 	if first != "" {
 		more = append([]string{first}, more...)

@@ -10,18 +10,18 @@ import (
 
 // received is an output in a temporary file, which drop removes unless keep renamed it.
 type received struct {
-	file   *os.File
-	size   int64
-	sha256 string
-	head   []byte // the first sniffBytes
+	file   *os.File // open at any place; nil once keep has renamed it
+	size   int64    // bytes
+	sha256 string   // hex; of the file as it is now, so embed sets it anew
+	head   []byte   // the first sniffBytes
 	typ    FileType
 
 	// What inspect found out.
 	img    image.Image // nil if there is nothing to show
 	pixels image.Point // the size as it is seen: that of the header, turned as EXIF says
 	meta   post.Meta
-	text   string
-	note   string
+	text   string // the beginning of a text output
+	note   string // what could not be done with it, for the user
 
 	safe func(path string) // told where the file lies once it is safe; may be nil
 }

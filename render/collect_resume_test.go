@@ -97,6 +97,32 @@ func TestCollectObject(t *testing.T) {
 	}
 }
 
+// TestMemoryCancelled: one that waits for room goes when its context ends, and takes nothing with it.
+func TestMemoryCancelled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMemory(1000 * pixelBytes)
+		back, err := m.take(t.Context(), 5000)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		left := make(chan error)
+		go func() {
+			_, err := m.take(ctx, 1)
+			left <- err
+		}()
+		synctest.Wait()
+		cancel()
+		if err := <-left; !errors.Is(err, context.Canceled) {
+			t.Errorf("got %v", err)
+		}
+		back()
+		if m.free != m.total {
+			t.Errorf("%d of %d free", m.free, m.total)
+		}
+	})
+}
+
 // TestMemory lets in what fits, one larger than everything alone, and nobody waits for ever.
 func TestMemory(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -106,7 +132,11 @@ func TestMemory(t *testing.T) {
 		for i := range 40 {
 			pixels := int64([]int{100, 600, 5000, 1}[i%4])
 			wg.Go(func() {
-				back := m.take(pixels)
+				back, err := m.take(t.Context(), pixels)
+				if err != nil {
+					t.Error(err)
+					return
+				}
 				defer back()
 				if inside.Add(1) > 1 && pixels == 5000 {
 					large.Add(1)

@@ -9,6 +9,10 @@ import (
 	"path/filepath"
 )
 
+// A crash between any two steps here leaves the old file or the new one, and at most a .tmp- file beside
+// it. The order is what does it: the content reaches the disk (Sync) before the name does (Rename), and the
+// name before anybody is told (syncDir).
+
 // writeFile makes the file at the path name from what fill writes: to a temporary file
 // beside it, synced, renamed, and the directory synced. Missing directories are made.
 // On an error the old file is as it was and the temporary one is gone.

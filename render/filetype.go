@@ -9,6 +9,10 @@ import (
 	"unicode/utf8"
 )
 
+// A worker's file name and media type are what a stranger says. The extension a file gets here comes from
+// its content, and content that a browser could run when it is opened from disk (HTML, SVG, XML) ends in
+// .txt, so that the run directory is safe to click around in.
+
 // FileType is what a file is by its content.
 type FileType struct {
 	MIME string
@@ -22,12 +26,13 @@ const sniffBytes = 4096
 // signature is a type that is told by bytes at fixed places.
 type signature struct {
 	offset int
-	magic  string
+	magic  string // what stands there, byte for byte
 	FileType
 	also string // further bytes that must stand within the first 64, if any
 }
 
-// signatures are tried in order.
+// signatures are tried in order: a general one such as "ftyp", the box that all files of the MP4 family
+// begin with at byte 4, stands behind the brands that mean something else.
 var signatures = []signature{
 	{0, "\x89PNG\r\n\x1a\n", FileType{"image/png", ".png", KindImage}, ""},
 	{0, "\xff\xd8\xff", FileType{"image/jpeg", ".jpg", KindImage}, ""},
@@ -35,7 +40,17 @@ var signatures = []signature{
 	{0, "GIF89a", FileType{"image/gif", ".gif", KindImage}, ""},
 	{8, "WEBP", FileType{"image/webp", ".webp", KindImage}, "RIFF"},
 	{8, "WAVE", FileType{"audio/wav", ".wav", KindAudio}, "RIFF"},
+	// Pictures in boxes: the brand says how they are packed, still or as a sequence. mif1 and msf1 say only that
+	// they are pictures; the list of compatible brands behind them tells the rest. Browsers show AVIF alone.
 	{4, "ftypavif", FileType{"image/avif", ".avif", KindImage}, ""},
+	{4, "ftypavis", FileType{"image/avif", ".avif", KindImage}, ""},
+	{4, "ftypmif1", FileType{"image/avif", ".avif", KindImage}, "avif"},
+	{4, "ftypmsf1", FileType{"image/avif", ".avif", KindImage}, "avis"},
+	{4, "ftypmif1", FileType{"image/heic", ".heic", KindOther}, "heic"},
+	{4, "ftypmif1", FileType{"image/heif", ".heif", KindOther}, ""},
+	{4, "ftypmsf1", FileType{"image/heif", ".heif", KindOther}, ""},
+	{4, "ftyphei", FileType{"image/heic", ".heic", KindOther}, ""}, // heic, heix, heim, heis
+	{4, "ftyphev", FileType{"image/heic", ".heic", KindOther}, ""}, // sequences: hevc, hevx, hevm, hevs
 	{4, "ftypqt  ", FileType{"video/quicktime", ".mov", KindVideo}, ""},
 	{4, "ftypM4A ", FileType{"audio/mp4", ".m4a", KindAudio}, ""},
 	{4, "ftyp", FileType{"video/mp4", ".mp4", KindVideo}, ""},

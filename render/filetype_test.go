@@ -24,7 +24,21 @@ func TestDetectType(t *testing.T) {
 		{"RIFF\x10\x00\x00\x00WEBPVP8 ", "", "image/webp", ".webp"},
 		{"RIFF\x10\x00\x00\x00WAVEfmt ", "", "audio/wav", ".wav"},
 		{"\x00\x00\x00\x18ftypisom", "", "video/mp4", ".mp4"},
+		{"\x00\x00\x00\x20ftypisom\x00\x00\x02\x00isomiso2avc1mp41", "", "video/mp4", ".mp4"},
+		{"\x00\x00\x00\x1cftypmp42\x00\x00\x00\x00mp42isomhvc1", "", "video/mp4", ".mp4"},
+		{"\x00\x00\x00\x1cftypiso6\x00\x00\x02\x00iso6av01mp41", "", "video/mp4", ".mp4"},
+		{"\x00\x00\x00\x18ftypdash", "", "video/mp4", ".mp4"},
 		{"\x00\x00\x00\x18ftypqt  ", "", "video/quicktime", ".mov"},
+		{"\x00\x00\x00\x18ftypM4A \x00\x00\x02\x00isom", "", "audio/mp4", ".m4a"},
+		{"\x00\x00\x00\x1cftypavif\x00\x00\x00\x00avifmif1miaf", "", "image/avif", ".avif"},
+		{"\x00\x00\x00\x1cftypavis\x00\x00\x00\x00avismsf1miaf", "", "image/avif", ".avif"},
+		{"\x00\x00\x00\x1cftypmif1\x00\x00\x00\x00mif1avifmiaf", "", "image/avif", ".avif"},
+		{"\x00\x00\x00\x1cftypmsf1\x00\x00\x00\x00msf1avismiaf", "", "image/avif", ".avif"},
+		{"\x00\x00\x00\x18ftypheic\x00\x00\x00\x00mif1heic", "", "image/heic", ".heic"},
+		{"\x00\x00\x00\x18ftypheix\x00\x00\x00\x00mif1heix", "", "image/heic", ".heic"},
+		{"\x00\x00\x00\x18ftyphevc\x00\x00\x00\x00msf1hevc", "", "image/heic", ".heic"},
+		{"\x00\x00\x00\x18ftypmif1\x00\x00\x00\x00mif1heic", "", "image/heic", ".heic"},
+		{"\x00\x00\x00\x18ftypmsf1\x00\x00\x00\x00msf1hevc", "", "image/heif", ".heif"},
 		{"\x1a\x45\xdf\xa3\x9f\x42\x86\x81\x01\x42\x82\x84webm", "", "video/webm", ".webm"},
 		{"\x1a\x45\xdf\xa3\x9f\x42\x82\x88matroska", "", "video/x-matroska", ".mkv"},
 		{"fLaC", "", "audio/flac", ".flac"},
@@ -82,6 +96,9 @@ func pngWith(t testing.TB, img image.Image, chunks ...string) []byte {
 	return append(out, b.Bytes()[afterIHDR:]...)
 }
 
+// onePixelWebP is a lossless picture of one pixel: five codes of one symbol each, of which no bit is needed.
+const onePixelWebP = "RIFF\x14\x00\x00\x00WEBPVP8L\x08\x00\x00\x00\x2f\x00\x00\x00\x00\x88\x88\x08"
+
 func TestDecodePicture(t *testing.T) {
 	img := landscape(64, 48, 20, 1, 1)
 	good := pngWith(t, img)
@@ -112,6 +129,9 @@ func TestDecodePicture(t *testing.T) {
 		{"truncated jpeg", "image/jpeg", jpg.Bytes()[:jpg.Len()-40], image.Pt(64, 48), nil, "damaged"},
 		{"bomb", "image/png", bomb, image.Pt(30000, 30000), errTooLarge, ""},
 		{"zero", "image/png", zero, image.Point{}, nil, "damaged"},
+		{"smallest webp", "image/webp", []byte(onePixelWebP), image.Pt(1, 1), nil, ""},
+		{"smallest webp cut off", "image/webp", []byte(onePixelWebP[:27]), image.Point{}, nil, "shorter than it says"},
+		{"webp without a chunk", "image/webp", []byte("RIFF\x04\x00\x00\x00WEBP"), image.Point{}, nil, "damaged"},
 		{"animated webp", "image/webp", []byte(webpAnim), image.Pt(64, 48), errNoDecoder, ""},
 		{"short webp", "image/webp", []byte(webpAnim[:29]), image.Point{}, nil, "damaged"},
 		{"webp cut off", "image/webp", []byte("RIFF\xff\x00\x00\x00" + webpAnim[8:]), image.Point{}, nil, "shorter than it says"},

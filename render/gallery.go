@@ -77,6 +77,8 @@ const maxThemeFile = 1 << 20
 // parts are the page's sources with a theme's in place of the built-in ones.
 type parts struct{ html, css, js string }
 
+// themed reads a theme's files over the built-in ones. One that the theme lacks stays; one that is too
+// large, or would end its element in the page, is an error.
 func themed(theme fs.FS) (parts, error) {
 	p := parts{pageHTML, pageCSS, pageJS()}
 	if theme == nil {
@@ -97,14 +99,15 @@ func themed(theme fs.FS) (parts, error) {
 		}
 	}
 	p.css += extra
-	for name, text := range map[string]string{"css": p.css, "js": p.js} {
-		if strings.Contains(strings.ToLower(text), "</s") { // would end its element: </style, </script
-			return p, fmt.Errorf("theme: the %s of the page has a closing tag in it", name)
+	for _, f := range []struct{ name, text string }{{"css", p.css}, {"js", p.js}} {
+		if strings.Contains(strings.ToLower(f.text), "</s") { // would end its element: </style, </script
+			return p, fmt.Errorf("theme: the %s of the page has a closing tag in it", f.name)
 		}
 	}
 	return p, nil
 }
 
+// readTheme reads one file of a theme, of at most maxThemeFile bytes.
 func readTheme(theme fs.FS, name string) (string, error) {
 	f, err := theme.Open(name)
 	if err != nil {
@@ -123,17 +126,20 @@ func readTheme(theme fs.FS, name string) (string, error) {
 type page struct {
 	Title, CSP string
 	Live       int
-	CSS        template.CSS
-	JS, Data   template.JS
+	CSS        template.CSS // not escaped: checked by themed
+	JS, Data   template.JS  // not escaped: Data is JSON without <, > and &
 }
 
 // Gallery writes the page of a manifest. It needs no other file; the pictures, which
 // the page names by their paths, must lie beside it. Equal manifests give equal bytes.
-// Everything of the manifest is in the page as data, and the page's policy lets no
-// script run but its own.
+// Everything of the manifest is in the page as data, with the cells in order of their index,
+// and the page's policy lets no script run but its own. m is only read.
 func Gallery(w io.Writer, m *Manifest, opt GalleryOptions) error {
-	shown := *m
-	shown.sort()
+	// What is given out for the manifest: its Cells stand behind the others, in order.
+	shown := struct {
+		Manifest
+		Cells []*Cell `json:"cells"`
+	}{*m, m.inOrder()}
 	shown.Gallery = m.layout()
 	if opt.Title != "" {
 		shown.Gallery.Title = opt.Title
@@ -176,6 +182,7 @@ func (p parts) policy(live bool) string {
 	return csp
 }
 
+// sourceHash is how a policy names an inline style or script: by the SHA-256 of its text, in base64.
 func sourceHash(text string) string {
 	sum := sha256.Sum256([]byte(text))
 	return "sha256-" + base64.StdEncoding.EncodeToString(sum[:])
@@ -246,6 +253,8 @@ func (m *Manifest) WriteRun(dir string, opt GalleryOptions) error {
 	return m.writeViews(dir, opt)
 }
 
+// writeViews makes all that is derived from the manifest. A live page gets no contact sheet: it would be
+// drawn anew every few seconds.
 func (m *Manifest) writeViews(dir string, opt GalleryOptions) error {
 	err := writeFile(filepath.Join(dir, "index.html"), func(w io.Writer) error { return Gallery(w, m, opt) })
 	if err != nil {

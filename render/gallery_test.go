@@ -3,10 +3,14 @@ package render
 import (
 	"bytes"
 	"encoding/json"
+	"io"
 	"os"
 	"path/filepath"
+	"reflect"
 	"regexp"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -72,6 +76,37 @@ func TestGalleryPage(t *testing.T) {
 	}
 	if len(pageJS()) > 64_000 {
 		t.Errorf("the script has %d bytes, over 64,000", len(pageJS()))
+	}
+}
+
+// TestViewsOnlyRead: whoever writes a manifest, from several goroutines at once too, gives the cells in order and leaves them as they lie.
+func TestViewsOnlyRead(t *testing.T) {
+	m := small()
+	slices.SortFunc(m.Cells, func(a, b Cell) int { return b.Index - a.Index })
+	before := slices.Clone(m.Cells)
+	views := []func(w io.Writer) error{m.Write, m.WriteCSV, func(w io.Writer) error { return Gallery(w, m, GalleryOptions{}) }}
+	var wg sync.WaitGroup
+	out := make([]bytes.Buffer, len(views))
+	for i, write := range views {
+		wg.Go(func() {
+			if err := write(&out[i]); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if !reflect.DeepEqual(m.Cells, before) {
+		t.Error("the caller's cells were moved")
+	}
+	slices.SortFunc(m.Cells, func(a, b Cell) int { return a.Index - b.Index })
+	for i, write := range views {
+		var want bytes.Buffer
+		if err := write(&want); err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(out[i].Bytes(), want.Bytes()) {
+			t.Errorf("view %d depends on the order in which the cells lie", i)
+		}
 	}
 }
 

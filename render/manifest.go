@@ -127,8 +127,8 @@ type Cell struct {
 	Seed string `json:"seed,omitempty"`
 	// Params are further settings in the order in which they are to be read.
 	Params []Param `json:"params,omitempty"`
-	// Graph is the index of the cell's graph in Manifest.Graphs, -1 if it is not there. The values of axes stand in it at the axes'
-	// addresses, and then those of Set.
+	// Graph is the index of the cell's graph in Manifest.Graphs, -1 if it is not there; without Graphs it
+	// says nothing. The values of axes stand in it at the axes' addresses, and then those of Set.
 	Graph int          `json:"graph,omitempty"`
 	Set   []GraphValue `json:"set,omitempty"`
 	// Workflow is the path of the resolved graph in API form, if it was kept.

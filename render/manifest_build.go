@@ -48,7 +48,7 @@ func Build(b Batch) *Manifest {
 	for i := range b.Coordinates {
 		m.Cells = append(m.Cells, b.cell(m.Axes, b.Coordinate(i)))
 	}
-	m.sort()
+	slices.SortStableFunc(m.Cells, func(a, b Cell) int { return compareCells(&a, &b) })
 	m.Tally()
 	return m
 }
@@ -60,6 +60,7 @@ func axisOf(a compiler.Axis) Axis {
 	seen := make(map[string]int, len(a.Values))
 	for i, v := range a.Values {
 		label := v.Label
+		// A numbered label may be there too, as an author's own: then the next number.
 		for seen[label] > 0 {
 			seen[v.Label]++
 			label = fmt.Sprintf("%s (%d)", v.Label, seen[v.Label])
@@ -85,6 +86,7 @@ var (
 // roleOf tells an axis's meaning by the input that it drives.
 func roleOf(a compiler.Axis) string {
 	for _, address := range a.Addresses {
+		// "9.steps" drives steps; of "format.codec" only the last part says what it is.
 		input := address[strings.LastIndexByte(address, '.')+1:]
 		switch {
 		case slices.Contains(seedInputs, input):
@@ -93,6 +95,7 @@ func roleOf(a compiler.Axis) string {
 			return "prompt"
 		case strings.HasPrefix(input, "image") || strings.HasPrefix(input, "video") || strings.HasPrefix(input, "audio"):
 			return "file"
+		// ckpt_name, lora_name, vae_name, … name model files; samplers are no files.
 		case strings.HasSuffix(input, "_name") && input != "sampler_name":
 			return "model"
 		}
@@ -100,6 +103,7 @@ func roleOf(a compiler.Axis) string {
 	if len(a.Values) == 0 {
 		return ""
 	}
+	// An axis of numbers can be drawn as a scale; one other value among them makes it a list of choices.
 	for _, v := range a.Values {
 		if v.Value == nil || v.Value.Kind != source.Number {
 			return "choice"
@@ -147,6 +151,7 @@ func (b *Batch) cell(axes []Axis, co compiler.Coordinate) Cell {
 
 // add takes over what is known of the render's run.
 func (c *Cell) add(r scheduler.Record) {
+	// The scheduler's states have the same words; see States.
 	c.State, c.Error = State(r.State.String()), r.Reason
 	c.Endpoint, c.GPU, c.Worker = r.Endpoint, r.GPU, r.Worker
 	c.Seconds, c.CostUSD, c.Attempts = r.Seconds, r.CostUSD, r.Attempts

@@ -12,11 +12,11 @@ import (
 
 // Bounds of a manifest that is read.
 const (
-	MaxManifestBytes = 512 << 20
-	MaxCells         = 1 << 20
-	maxManifestItems = 32 << 20 // commas, so elements of all lists together
-	maxManifestNodes = 4 << 20  // objects
-	maxManifestDepth = 16
+	MaxManifestBytes = 512 << 20 // of the file
+	MaxCells         = 1 << 20   // coordinates of a sweep
+	maxManifestItems = 32 << 20  // commas, so elements of all lists together
+	maxManifestNodes = 4 << 20   // objects
+	maxManifestDepth = 16        // brackets within brackets; a manifest needs 6
 )
 
 // ReadManifest reads and checks a manifest. Unknown keys are passed over, so that a
@@ -87,6 +87,8 @@ func scanManifest(data []byte) error {
 		if items > maxManifestItems || nodes > maxManifestNodes {
 			return errors.New("too many elements")
 		}
+		// Whether the next value would be an element of a list: null is refused there, as it would become
+		// an empty struct.
 		element = (c == '[' || c == ',') && depth > 0 && open[depth-1] == '['
 	}
 	return nil
@@ -128,6 +130,7 @@ func (m *Manifest) Check() error {
 	return nil
 }
 
+// check holds what a gallery does with a cell: it looks labels up by axis names and makes links of paths.
 func (c *Cell) check(axes map[string]bool) error {
 	for name := range c.Coordinates {
 		if !axes[name] {

@@ -3,16 +3,17 @@ package render
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"io"
 	"slices"
+	"strings"
 )
 
 // Write writes the manifest: the head indented, then one cell a line, so that two
 // manifests can be compared by line. Equal manifests give equal bytes. The cells are
-// put in order of their index first.
+// written in order of their index. m is only read.
 func (m *Manifest) Write(w io.Writer) error {
-	m.sort()
 	head := *m
 	head.Cells = []Cell{}
 	if head.Axes == nil {
@@ -24,9 +25,10 @@ func (m *Manifest) Write(w io.Writer) error {
 	}
 	b := bufio.NewWriterSize(w, 64<<10)
 	// The head ends with `"cells": []` and a brace, as Cells is the last field.
+	// Errors of b are kept by it and come out of Flush.
 	b.Write(bytes.TrimSuffix(h, []byte("]\n}")))
-	for i := range m.Cells {
-		line, err := json.Marshal(&m.Cells[i])
+	for i, c := range m.inOrder() {
+		line, err := json.Marshal(c)
 		if err != nil {
 			return err
 		}
@@ -45,12 +47,17 @@ func (m *Manifest) WriteFile(name string) error {
 	return writeFile(name, m.Write)
 }
 
-// sort puts the cells in the order of the sweep; the id decides between equal indexes.
-func (m *Manifest) sort() {
-	slices.SortStableFunc(m.Cells, func(a, b Cell) int {
-		if a.Index != b.Index {
-			return a.Index - b.Index
-		}
-		return bytes.Compare([]byte(a.ID), []byte(b.ID))
-	})
+// inOrder gives the cells in the order of the sweep. The manifest stays as it is, as others may read it meanwhile.
+func (m *Manifest) inOrder() []*Cell {
+	cells := make([]*Cell, len(m.Cells))
+	for i := range m.Cells {
+		cells[i] = &m.Cells[i]
+	}
+	slices.SortStableFunc(cells, compareCells)
+	return cells
+}
+
+// compareCells tells which of two cells comes first in the sweep; the id decides between equal indexes.
+func compareCells(a, b *Cell) int {
+	return cmp.Or(cmp.Compare(a.Index, b.Index), strings.Compare(a.ID, b.ID))
 }

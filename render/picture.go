@@ -19,9 +19,9 @@ import (
 // codec reads one image type. The global registry of package image is not used: any
 // import could add a decoder to it.
 type codec struct {
-	mime   string
-	config func(io.Reader) (image.Config, error)
-	decode func(io.Reader) (image.Image, error)
+	mime   string                                // as DetectType gives it
+	config func(io.Reader) (image.Config, error) // reads the size from the head
+	decode func(io.Reader) (image.Image, error)  // reads the pixels to the end of the file
 }
 
 var codecs = []codec{
@@ -84,6 +84,7 @@ func (c codec) size(r io.Reader) (size image.Point, err error) {
 		return size, fmt.Errorf("damaged picture: %w", err)
 	case size.X < 1 || size.Y < 1:
 		return size, errors.New("damaged picture: no pixels")
+	// Divided, as the product of two sides of 32 bits could overflow.
 	case size.X > post.MaxPixels/size.Y:
 		return size, fmt.Errorf("%w: %d×%d", errTooLarge, size.X, size.Y)
 	}
@@ -123,8 +124,11 @@ func checkWebP(r io.ReadSeeker) (size image.Point, err error) {
 	if _, err := r.Seek(0, io.SeekStart); err != nil {
 		return size, err
 	}
+	// RIFF, size, WEBP, then the first chunk: its name at 12, its size at 16, its body at 20. Of VP8X the
+	// body is flags, three bytes of nothing, and width and height less one in 24 bits each: the whole head is
+	// there then. A picture of one pixel in the simple form is shorter, and the decoder says whether it is whole.
 	head := make([]byte, 30)
-	if _, err := io.ReadFull(r, head); err != nil {
+	if n, err := io.ReadFull(r, head); err != nil && (n < 20 || string(head[12:16]) == "VP8X") {
 		return size, fmt.Errorf("damaged picture: %w", err)
 	}
 	if int64(binary.LittleEndian.Uint32(head[4:]))+8 > end {
@@ -140,4 +144,5 @@ func checkWebP(r io.ReadSeeker) (size image.Point, err error) {
 	return size, nil
 }
 
+// uint24 reads 24 bits, little-endian.
 func uint24(b []byte) int { return int(b[0]) | int(b[1])<<8 | int(b[2])<<16 }

@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -14,6 +13,11 @@ import (
 	"github.com/comfyc/comfyc/render/post"
 	"github.com/comfyc/comfyc/scheduler"
 )
+
+// A picture should still say where it comes from when it has left its folder. So the texts prompt and workflow,
+// by which ComfyUI opens a picture as a graph, are written to match the one render (a worker embeds the whole
+// merged graph), and a text comfyc is added. On the way, everything that looks like a key is taken out; see
+// scrub.go.
 
 // Provenance is what a picture of a render is to say of itself.
 type Provenance struct {
@@ -43,7 +47,8 @@ type Stamp struct {
 	Endpoint string `json:"endpoint,omitempty"`
 	GPU      string `json:"gpu,omitempty"`
 	Worker   string `json:"worker,omitempty"`
-	// Seconds is the time paid for by the job, in seconds, CostUSD its estimated price; both are the job's, which has Renders renders.
+	// Seconds is the time paid for by the job, in seconds, CostUSD its estimated price; both are the job's, which has
+	// Renders renders (left out for one).
 	Seconds float64  `json:"seconds,omitempty"`
 	CostUSD *float64 `json:"cost_usd,omitempty"`
 	Renders int      `json:"renders,omitempty"`
@@ -97,6 +102,7 @@ func (c *Collector) texts(old []post.Text, result *scheduler.Result, at place) (
 		}
 	}
 	scrub := newScrubber(c.Secrets)
+	// Texts of other programs stay, before ours.
 	for _, t := range old {
 		if !slices.ContainsFunc(ours, func(o post.Text) bool { return o.Key == t.Key }) {
 			texts = append(texts, t)
@@ -148,13 +154,3 @@ func (c *Collector) embed(got *received, result *scheduler.Result, at place) err
 
 // taggedTypes are those that texts can be put into.
 var taggedTypes = []string{"image/png", "image/jpeg", "image/webp"}
-
-// ReadStamp gives what comfyc wrote into a picture, PNG, JPEG or WebP by its media type.
-func ReadStamp(r io.ReadSeeker, mime string) (s Stamp, err error) {
-	for _, t := range post.ReadMeta(r, mime).Text {
-		if t.Key == stampKey {
-			return s, json.Unmarshal([]byte(t.Value), &s)
-		}
-	}
-	return s, errors.New("the picture carries no comfyc metadata")
-}

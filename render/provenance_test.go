@@ -3,9 +3,11 @@ package render
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"image"
 	"image/jpeg"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -55,6 +57,16 @@ func TestProvenance(t *testing.T) {
 	}
 }
 
+// readStamp gives what comfyc wrote into a picture.
+func readStamp(r io.ReadSeeker, mime string) (s Stamp, err error) {
+	for _, t := range post.ReadMeta(r, mime).Text {
+		if t.Key == stampKey {
+			return s, json.Unmarshal([]byte(t.Value), &s)
+		}
+	}
+	return s, errors.New("the picture carries no comfyc metadata")
+}
+
 // checkStamp looks at a file of render 8.
 func checkStamp(t *testing.T, path string, variant int) {
 	t.Helper()
@@ -66,7 +78,7 @@ func checkStamp(t *testing.T, path string, variant int) {
 	if _, _, err := DecodePicture(bytes.NewReader(file), mime); err != nil {
 		t.Errorf("%s: %v", path, err)
 	}
-	s, err := ReadStamp(bytes.NewReader(file), mime)
+	s, err := readStamp(bytes.NewReader(file), mime)
 	text, _ := json.Marshal(s)
 	want := `{"version":1,"batch":"foxes","plan":"ab","cell":"ef","coordinates":{"cfg":"3.5"},"seed":"18446744073709551615","graph":"cd","node":"9",` +
 		`"endpoint":"novita-4090","gpu":"rtx4090","worker":"w1","seconds":14.5,"cost_usd":0.004,"renders":2}`

@@ -8,6 +8,10 @@ import (
 	"strings"
 )
 
+// Keys get into workflows: api nodes take them as inputs, URLs carry them in queries, and workers embed the
+// whole prompt in every PNG. Before a picture is kept, its texts are searched in three ways: by the names of
+// members, by forms that only keys have, and for the keys that this run itself uses.
+
 // removed stands where a secret stood.
 const removed = "***"
 
@@ -24,6 +28,7 @@ var secretEndings = []string{"apikey", "secretkey", "accesstoken", "password", "
 // secretForms are texts that are secrets wherever they stand; what the groups match, before and behind, stays.
 var secretForms = []*regexp.Regexp{
 	regexp.MustCompile(`()\b(?:sk-[A-Za-z0-9_-]{20,}|hf_[A-Za-z0-9]{20,}|rpa_[A-Za-z0-9]{20,}|AKIA[0-9A-Z]{16}|gh[pousr]_[A-Za-z0-9]{30,}|github_pat_[A-Za-z0-9_]{30,}|comfyui-[0-9a-f]{40,}|AIza[0-9A-Za-z_-]{35}|xox[abposr]-[0-9A-Za-z-]{20,})`),
+	// A JSON web token, whose first part begins with {" in base64.
 	regexp.MustCompile(`()\beyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}`),
 	regexp.MustCompile(`((?i:bearer)\s+)[A-Za-z0-9._~+/-]{16,}=*`),
 	regexp.MustCompile(`([?&](?i:x-amz-signature|x-amz-security-token|x-amz-credential|x-goog-signature|signature|sig|token|access_token|api_?key|key)=)[^&\s"'\\]+`),

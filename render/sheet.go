@@ -18,8 +18,8 @@ const (
 	sheetPixels = 8_000_000
 	// maxSheetCells is how many cells are drawn; what is over is counted below the sheet.
 	maxSheetCells            = 2000
-	minSheetCell, sheetCell  = 48, 256
-	maxSheetSub, flowColumns = 8, 8
+	minSheetCell, sheetCell  = 48, 256 // a square's side in pixels: the least, and the usual
+	maxSheetSub, flowColumns = 8, 8    // pictures side by side in one cell, and in a row where there are no axes
 )
 
 // WriteSheet writes dir/contact-sheet.png: the small pictures of the manifest's layout under the axes' names, a section for each page. It
@@ -37,10 +37,11 @@ func (m *Manifest) sheet(dir string) post.Sheet {
 	l := m.layout()
 	s := post.Sheet{Title: l.Title}
 	rows, cols, pages := m.labels(l.Rows), m.labels(l.Cols), m.labels(l.Pages)
+	// By page, row and column label, "" where the side has no axis; cells that differ in other axes share a
+	// place.
 	groups := map[[3]string][]*Cell{}
 	most := 1
-	for i := range m.Cells {
-		c := &m.Cells[i]
+	for _, c := range m.inOrder() {
 		at := [3]string{c.Coordinates[l.Pages], c.Coordinates[l.Rows], c.Coordinates[l.Cols]}
 		groups[at] = append(groups[at], c)
 		most = max(most, len(groups[at]))
@@ -61,6 +62,7 @@ func (m *Manifest) sheet(dir string) post.Sheet {
 				return sheetPicture(dir, groups[[3]string{page, rows[r], cols[c]}], k)
 			}
 		}
+		// Whole rows only: a row that ends in the middle would look as if renders were missing.
 		if fit := (maxSheetCells - shown) / max(1, len(section.Cols)*section.Sub); fit < len(section.Rows) {
 			section.Rows = section.Rows[:max(0, fit)]
 		}
@@ -70,6 +72,7 @@ func (m *Manifest) sheet(dir string) post.Sheet {
 		shown += len(section.Rows) * len(section.Cols) * section.Sub
 		s.Sections = append(s.Sections, section)
 	}
+	// As large as sheetPixels allows for that many squares.
 	s.Cell = min(sheetCell, max(minSheetCell, int(math.Sqrt(sheetPixels/float64(max(1, shown))))))
 	if shown+flowColumns > maxSheetCells || most > maxSheetSub {
 		s.Footer = fmt.Sprintf("not all of the %d cells are shown here; the gallery has them", len(m.Cells))

@@ -10,10 +10,10 @@ import (
 // WriteCSV writes the cells as a table with a head line, one line for each file and
 // one for each cell without any: index, id, render, state, one column for each axis,
 // then what is known of the render and the file. Text that a spreadsheet would take
-// for a formula gets an apostrophe before it.
+// for a formula gets an apostrophe before it. The lines are in order of the cells' index. m is only read.
 func (m *Manifest) WriteCSV(w io.Writer) error {
-	m.sort()
-	params := m.paramNames()
+	cells := m.inOrder()
+	params := paramNames(cells)
 	out := csv.NewWriter(w)
 	head := []string{"index", "id", "render", "state"}
 	for _, a := range m.Axes {
@@ -25,10 +25,10 @@ func (m *Manifest) WriteCSV(w io.Writer) error {
 	if err := out.Write(plain(head)); err != nil {
 		return err
 	}
-	for i := range m.Cells {
-		c := &m.Cells[i]
+	for _, c := range cells {
 		files := c.Files
 		if len(files) == 0 {
+			// A cell without files still has its line, with empty columns.
 			files = []File{{}}
 		}
 		for _, f := range files {
@@ -62,11 +62,11 @@ func (m *Manifest) row(c *Cell, f File, params []string) []string {
 const maxParamColumns = 200
 
 // paramNames are the names of all cells' parameters in the order of their first use.
-func (m *Manifest) paramNames() []string {
+func paramNames(cells []*Cell) []string {
 	var names []string
 	seen := make(map[string]bool)
-	for i := range m.Cells {
-		for _, p := range m.Cells[i].Params {
+	for _, c := range cells {
+		for _, p := range c.Params {
 			if !seen[p.Name] && len(names) < maxParamColumns {
 				seen[p.Name] = true
 				names = append(names, p.Name)
@@ -76,6 +76,7 @@ func (m *Manifest) paramNames() []string {
 	return names
 }
 
+// param is the value of a parameter, "" if the cell has none of that name.
 func (c *Cell) param(name string) string {
 	for _, p := range c.Params {
 		if p.Name == name {
@@ -96,6 +97,7 @@ func number(n int64) string {
 // plain disarms formulas in place.
 func plain(row []string) []string {
 	for i, s := range row {
+		// A negative number begins with a sign too and stays as it is.
 		if s == "" || !strings.ContainsRune("=+-@\t\r", rune(s[0])) {
 			continue
 		}

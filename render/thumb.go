@@ -24,6 +24,7 @@ func WriteThumb(name string, img image.Image) error {
 	return writeFile(name, func(w io.Writer) error { return p.Encode(w) })
 }
 
+// thumbnail uses the linear filter, which is quick and at this size hardly differs from lanczos.
 func thumbnail(img image.Image) (*post.Picture, error) {
 	return post.Run(img, []post.Step{
 		post.Resize{Width: ThumbSide, Height: ThumbSide, Mode: "fit", Filter: "linear"},

@@ -32,8 +32,11 @@ func (c *Cache) Put(ctx context.Context, key Key, e Entry) error {
 	if err != nil {
 		return err
 	}
-	if _, err := parseEntry(key, data); err != nil || len(data) > maxEntryBytes {
-		return fmt.Errorf("this cannot be an entry of a cache: %v", err)
+	if len(data) > maxEntryBytes {
+		return fmt.Errorf("this cannot be an entry of a cache: it has %d bytes, at most %d are allowed", len(data), maxEntryBytes)
+	}
+	if _, err := parseEntry(key, data); err != nil {
+		return fmt.Errorf("this cannot be an entry of a cache: %w", err)
 	}
 	return c.blobs.Put(ctx, entryName(key), data)
 }
@@ -75,6 +78,7 @@ func (c *Cache) Drop(ctx context.Context, key Key) error { return c.blobs.Delete
 func (c *Cache) Used(ctx context.Context, key Key) { c.blobs.Touch(ctx, entryName(key)) }
 
 // fewKeys is how many keys are asked for one by one; of more, the whole cache is listed.
+// Asking costs a stat or a request to the bucket for each; a list gives up to a thousand names with one request.
 const fewKeys = 64
 
 // Known tells for each key whether there is an entry. Its files may still turn out to be damaged.
@@ -116,6 +120,8 @@ func (c *Cache) Open(ctx context.Context, f File) (io.ReadCloser, error) {
 	} else if err != nil {
 		return nil, err
 	}
+	// A folder gives the file itself. What a bucket gives is copied to a temporary file while it is hashed: content that
+	// turns out to be damaged must not have been handed on by then.
 	file, isFile := r.(*os.File)
 	if !isFile {
 		if file, err = os.CreateTemp("", "comfyc-cached-*"); err != nil {
@@ -144,10 +150,11 @@ func (c *Cache) check(ctx context.Context, r io.Reader, file *os.File, f File) (
 	if r != io.Reader(file) {
 		to = io.MultiWriter(sum, file)
 	}
-	n, err := io.Copy(to, io.LimitReader(reader{ctx, r}, f.Bytes+1))
+	n, err := io.Copy(to, io.LimitReader(reader{ctx, r}, f.Bytes+1)) // one byte more, to notice a longer file
 	return err == nil && n == f.Bytes && matches(sum, f.SHA256), err
 }
 
+// matches compares a finished hash with one in lower-case hex.
 func matches(sum hash.Hash, want string) bool { return hex.EncodeToString(sum.Sum(nil)) == want }
 
 // refuse closes a file that could not be read, or is not what its name says; the latter is removed from the cache.

@@ -204,6 +204,81 @@ func age(t testing.TB, path string, by time.Duration) {
 	}
 }
 
+// TestFolderModes: what a process puts into a cache may be read by whoever may read its other files.
+func TestFolderModes(t *testing.T) {
+	dir := t.TempDir()
+	usual := filepath.Join(dir, "usual")
+	f, err := os.OpenFile(usual, os.O_CREATE|os.O_WRONLY, 0o666)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.Close()
+	want, err := os.Stat(usual)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := cache.New(cache.Folder(filepath.Join(dir, "some", "cache") + "/"))
+	path := filepath.Join(dir, "old")
+	if err := os.WriteFile(path, []byte("old"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	age(t, path, 24*time.Hour) // not linked, which would keep its own mode
+	sum := sha256.Sum256([]byte("old"))
+	if err := c.PutFile(t.Context(), path, hex.EncodeToString(sum[:]), 3); err != nil {
+		t.Fatal(err)
+	}
+	key, _ := put(t, c, dir, "new")
+	for _, name := range []string{hex.EncodeToString(sum[:]), key.String() + ".json"} {
+		if info, err := os.Stat(object(t, filepath.Join(dir, "some"), name)); err != nil || info.Mode() != want.Mode() {
+			t.Errorf("%s: %v, want %v; %v", name, info, want.Mode(), err)
+		}
+	}
+}
+
+// TestPutFileLeavesTimes: the user's own file keeps its time, and what is put is young, however old that file is; it is so too where it is put again.
+func TestPutFileLeavesTimes(t *testing.T) {
+	for _, old := range []time.Duration{time.Minute, 45 * time.Minute, 48 * time.Hour} {
+		dir := t.TempDir()
+		path, sum := filepath.Join(dir, "fox.png"), sha256.Sum256([]byte("fox"))
+		if err := os.WriteFile(path, []byte("fox"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		age(t, path, old)
+		before, err := os.Stat(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, name := cache.New(cache.Folder(filepath.Join(dir, "cache"))), hex.EncodeToString(sum[:])
+		for again := range 2 {
+			if again == 1 { // what lies there has become old: it must become young
+				age(t, object(t, filepath.Join(dir, "cache"), name), 2*time.Hour)
+				if before, err = os.Stat(path); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := c.PutFile(t.Context(), path, name, 3); err != nil {
+				t.Fatal(err)
+			}
+			if after, err := os.Stat(path); err != nil || !after.ModTime().Equal(before.ModTime()) {
+				t.Errorf("%v old: the time was %v, is %v; %v", old, before.ModTime(), after, err)
+			}
+			if s, err := c.Sweep(t.Context(), cache.SweepOptions{}); err != nil || s.KeptFiles != 1 {
+				t.Errorf("%v old: swept %+v, %v", old, s, err)
+			}
+		}
+	}
+}
+
+// TestPutTooLarge says why an entry cannot be kept.
+func TestPutTooLarge(t *testing.T) {
+	c := cache.New(cache.Folder(t.TempDir()))
+	key, f := put(t, c, t.TempDir(), "fox")
+	err := c.Put(t.Context(), key, cache.Entry{Batch: strings.Repeat("x", 1<<20), Files: []cache.File{f}})
+	if err == nil || !strings.Contains(err.Error(), "1048576 are allowed") || strings.Contains(err.Error(), "nil") {
+		t.Errorf("got %v", err)
+	}
+}
+
 // TestSweep: what was used longest ago goes first; files that two entries share stay with the one that is kept; young files of nobody stay.
 func TestSweep(t *testing.T) {
 	dir, out := t.TempDir(), t.TempDir()

@@ -22,6 +22,7 @@ func (k Key) String() string { return hex.EncodeToString(k[:]) }
 // KeyOf makes the key of a render. worker says who makes it, see [Worker]; models lists what is known of the models that it loads there, see
 // [Models]. Equal arguments give equal keys on every machine.
 func KeyOf(id compiler.RenderID, worker string, models []string) Key {
+	// Each part with its length before it, so that no two lists of parts run together into one text.
 	h := sha256.New()
 	for _, s := range append([]string{"comfyc cache 1", string(id[:]), worker}, models...) {
 		fmt.Fprintf(h, "%d:%s", len(s), s)
@@ -30,9 +31,9 @@ func KeyOf(id compiler.RenderID, worker string, models []string) Key {
 }
 
 const (
-	entryVersion  = 1
-	maxEntryBytes = 1 << 20
-	maxEntryFiles = 4096
+	entryVersion  = 1       // of the JSON; entries of another version are removed as unreadable
+	maxEntryBytes = 1 << 20 // of the JSON
+	maxEntryFiles = 4096    // a render's outputs; a batch of images is one output with many files
 )
 
 // Entry is what is known of a finished render.
@@ -104,17 +105,19 @@ func isHash(s string) bool {
 	return strings.Trim(s, "0123456789abcdef") == ""
 }
 
-// Names of objects.
+// Names of objects. Both kinds lie in folders named by the first two hex digits, so that none of 256 holds too many.
 const (
 	entriesPrefix = "renders/"
 	filesPrefix   = "files/"
 )
 
+// entryName is "renders/ab/ab….json" for a key that begins with ab.
 func entryName(k Key) string {
 	s := k.String()
 	return entriesPrefix + s[:2] + "/" + s + ".json"
 }
 
+// fileName is "files/cd/cd…" for a hash that begins with cd.
 func fileName(hash string) string { return filesPrefix + hash[:2] + "/" + hash }
 
 // keyOfName reads the key from the name of an entry; ok is false for anything else that lies there.

@@ -6,8 +6,11 @@ import (
 	"io"
 	"io/fs"
 	"iter"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -17,6 +20,7 @@ type Folder string
 // String gives the path.
 func (f Folder) String() string { return string(f) }
 
+// path is where an object lies. Names come from entryName and fileName alone, so none leads out of the folder.
 func (f Folder) path(name string) string { return filepath.Join(string(f), filepath.FromSlash(name)) }
 
 // Put implements Blobs.
@@ -28,15 +32,17 @@ func (f Folder) Put(_ context.Context, name string, data []byte) error {
 }
 
 // PutFile implements Blobs. Where the file system can, the object shares the file's blocks and is a file of its own all the same; else it is a
-// second name of the same file: if the user changes that in place, the hash tells. Else it is a copy.
+// second name of the same file, if that is young and new here: if the user changes it in place, the hash tells. Else it is a copy. The file
+// itself stays as it is, its times too.
 func (f Folder) PutFile(ctx context.Context, name, path string, size int64) error {
 	from, err := os.Open(path)
 	if err != nil {
 		return err
 	}
 	defer from.Close()
+	// Cheapest first: a clone costs no space, a link none either but shares later changes, a copy costs space and time.
 	cloned := f.replace(name, func(temp *os.File) error { return clone(temp, from) })
-	if cloned == nil || f.link(name, path) == nil {
+	if cloned == nil || f.mayLink(name, from) && f.link(name, path) == nil {
 		return nil
 	}
 	return f.replace(name, func(temp *os.File) error {
@@ -48,39 +54,48 @@ func (f Folder) PutFile(ctx context.Context, name, path string, size int64) erro
 	})
 }
 
-// link gives a file a second name in the cache.
+// mayLink tells whether a second name of a file will do. Its time is the object's too then: an old one could be swept before an entry names it, and
+// an object that is there already would not become young again.
+func (f Folder) mayLink(name string, file *os.File) bool {
+	info, err := file.Stat()
+	if err != nil || time.Since(info.ModTime()) > grace/2 {
+		return false
+	}
+	_, err = os.Lstat(f.path(name))
+	return os.IsNotExist(err)
+}
+
+// link gives a file a second name in the cache. The file at path was synced by whoever wrote it.
 func (f Folder) link(name, path string) error {
 	to := f.path(name)
-	if err := os.MkdirAll(filepath.Dir(to), 0o777); err != nil {
+	if err := makeDir(filepath.Dir(to)); err != nil {
 		return err
 	}
-	// The file at path was synced by whoever wrote it. A name is made beside it first, as link does not replace.
-	temp, err := os.CreateTemp(filepath.Dir(to), tempPattern)
-	if err != nil {
-		return err
-	}
-	temp.Close()
-	second := temp.Name() + "l"
-	defer os.Remove(temp.Name())
+	// To another name first, as link does not replace.
+	second := tempName(to)
 	if err := os.Link(path, second); err != nil {
 		return err
 	}
 	// rename does nothing if both are names of one file already, and leaves the second.
 	defer os.Remove(second)
-	f.touch(second) // young, so that no sweep takes it before an entry names it
-	return os.Rename(second, to)
+	return put(second, to)
 }
 
 // tempPattern names what is being written. Such names are no objects.
 const tempPattern = ".new-*"
 
-// replace writes an object by way of a temporary file.
+// tempName is a name for what becomes the file at the path to, beside it. That it is free is for the caller to see.
+func tempName(to string) string {
+	return filepath.Join(filepath.Dir(to), strings.Replace(tempPattern, "*", strconv.FormatUint(rand.Uint64(), 36), 1))
+}
+
+// replace writes an object by way of a temporary file. The mode is what the process usually gives files: others may be meant to read the cache.
 func (f Folder) replace(name string, fill func(*os.File) error) (err error) {
 	to := f.path(name)
-	if err := os.MkdirAll(filepath.Dir(to), 0o777); err != nil {
+	if err := makeDir(filepath.Dir(to)); err != nil {
 		return err
 	}
-	temp, err := os.CreateTemp(filepath.Dir(to), tempPattern)
+	temp, err := os.OpenFile(tempName(to), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o666)
 	if err != nil {
 		return err
 	}
@@ -99,7 +114,45 @@ func (f Folder) replace(name string, fill func(*os.File) error) (err error) {
 	if err := temp.Close(); err != nil {
 		return err
 	}
-	return os.Rename(temp.Name(), to)
+	return put(temp.Name(), to)
+}
+
+// put gives a finished file its name, and returns when that is on the disk.
+func put(temp, to string) error {
+	if err := os.Rename(temp, to); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(to))
+}
+
+// makeDir makes a folder with those above it that are missing. The names of all that it made are on the disk when it returns.
+func makeDir(dir string) error {
+	if _, err := os.Stat(dir); err == nil {
+		return nil
+	}
+	above := filepath.Dir(dir)
+	if above != dir {
+		if err := makeDir(above); err != nil {
+			return err
+		}
+	}
+	if err := os.Mkdir(dir, 0o777); err != nil && !os.IsExist(err) {
+		return err
+	}
+	return syncDir(above)
+}
+
+// syncDir makes the names in a folder last. Systems that cannot sync a folder say so with an error that means nothing for the data, and in a folder
+// that may be written but not read there is nothing to be done.
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if os.IsPermission(err) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	_ = d.Sync()
+	return d.Close()
 }
 
 // Open implements Blobs.
@@ -127,12 +180,10 @@ func (f Folder) Delete(_ context.Context, name string) error {
 	return nil
 }
 
-// Touch implements Blobs.
-func (f Folder) Touch(_ context.Context, name string) { f.touch(f.path(name)) }
-
-func (f Folder) touch(path string) {
+// Touch implements Blobs. Its errors do not matter: an object then only looks older than it is.
+func (f Folder) Touch(_ context.Context, name string) {
 	now := time.Now()
-	_ = os.Chtimes(path, now, now)
+	_ = os.Chtimes(f.path(name), now, now)
 }
 
 // abandoned is when a temporary file belongs to a process that is gone.

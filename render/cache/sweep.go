@@ -76,6 +76,7 @@ func (c *Cache) Sweep(ctx context.Context, opts SweepOptions) (s Swept, err erro
 			return s, err
 		}
 	}
+	// Files are shared between entries, so an entry that stays must have the last word: those that go are written first.
 	files := map[string]bool{} // false: of an entry that goes
 	for _, e := range gone {
 		for _, f := range e.Files {
@@ -126,6 +127,7 @@ func (c *Cache) byUse(ctx context.Context) (entries []Listed, err error) {
 	return entries, nil
 }
 
+// unlessDry removes an object, or counts only.
 func (c *Cache) unlessDry(ctx context.Context, opts SweepOptions, name string) error {
 	if opts.DryRun {
 		return nil
@@ -145,6 +147,8 @@ func (c *Cache) sweepFiles(ctx context.Context, opts SweepOptions, files map[str
 		switch {
 		case !ok:
 			continue
+		// Kept: files of entries that stay; those of entries that go but were put again since the sweep began; and young
+		// ones that no entry names yet.
 		case kept, named && b.Time.After(now), !named && now.Sub(b.Time) < grace:
 			s.KeptFiles++
 			continue
@@ -168,6 +172,7 @@ type Verified struct {
 // Verify reads everything and removes what is damaged: files whose content is not what their name says, and entries that name such files or
 // ones that are not there.
 func (c *Cache) Verify(ctx context.Context) (v Verified, err error) {
+	// The sizes in bytes of the files whose content is what their name says.
 	whole := map[string]int64{}
 	for b, err := range c.blobs.List(ctx, filesPrefix) {
 		if err != nil {
@@ -194,6 +199,7 @@ func (c *Cache) Verify(ctx context.Context) (v Verified, err error) {
 	return v, err
 }
 
+// verifyEntries drops the entries that name a file which is not among whole.
 func (c *Cache) verifyEntries(ctx context.Context, whole map[string]int64, v *Verified) error {
 	for b, err := range c.blobs.List(ctx, entriesPrefix) {
 		if err != nil {

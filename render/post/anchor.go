@@ -10,9 +10,6 @@ import (
 // anchorNames are the places that a step may name, center being the default of most.
 var anchorNames = []string{"center", "top", "bottom", "left", "right", "top-left", "top-right", "bottom-left", "bottom-right"}
 
-// Anchors are the words that an anchor may be.
-func Anchors() []string { return slices.Clone(anchorNames) }
-
 // checkAnchor accepts the names and the empty word.
 func checkAnchor(name string) error {
 	if name != "" && !slices.Contains(anchorNames, name) {
@@ -25,6 +22,8 @@ func checkAnchor(name string) error {
 // size outer, margin pixels from the sides that the anchor names. Odd rests go to the
 // right and the bottom. inner may be the larger one.
 func anchored(name string, outer, inner image.Point, margin int) image.Point {
+	// The middle, unless a word says otherwise. Each word sets one of the two coordinates,
+	// so "top-left" sets both and "top" leaves the picture in the middle sideways.
 	at := image.Pt(halfDown(outer.X-inner.X), halfDown(outer.Y-inner.Y))
 	if strings.HasPrefix(name, "top") {
 		at.Y = margin
@@ -41,5 +40,6 @@ func anchored(name string, outer, inner image.Point, margin int) image.Point {
 	return at
 }
 
-// halfDown halves towards minus infinity.
+// halfDown halves towards minus infinity: a mark that is wider than the picture stands out
+// on the left as much as on the right, or one pixel more.
 func halfDown(n int) int { return n >> 1 }

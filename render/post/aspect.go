@@ -24,6 +24,8 @@ func parseAspect(text string) (w, h float64, err error) {
 
 // inAspect is the largest size of the proportions w:h within s.
 func inAspect(s image.Point, w, h float64) image.Point {
+	// Full height if that is not too wide, else full width. Never 0, whatever the
+	// proportions.
 	if wide := float64(s.Y) * w / h; wide < float64(s.X) {
 		return image.Pt(max(1, round(wide)), s.Y)
 	}
@@ -38,4 +40,5 @@ func aroundAspect(s image.Point, w, h float64) image.Point {
 	return image.Pt(s.X, round(float64(s.X)*h/w))
 }
 
+// round takes halves up. It is for sizes, which are never negative.
 func round(f float64) int { return int(f + 0.5) }

@@ -14,6 +14,7 @@ type colourName struct {
 	colour color.NRGBA
 }
 
+// colourNames are the names that a colour may have; green is CSS's, half as bright as lime.
 var colourNames = []colourName{
 	{"black", color.NRGBA{0, 0, 0, 255}},
 	{"white", color.NRGBA{255, 255, 255, 255}},
@@ -33,6 +34,7 @@ func ParseColour(text string) (color.NRGBA, error) {
 		return colourNames[i].colour, nil
 	}
 	digits, ok := strings.CutPrefix(text, "#")
+	// #f80 is #ff8800.
 	if ok && len(digits) == 3 {
 		digits = string([]byte{digits[0], digits[0], digits[1], digits[1], digits[2], digits[2]})
 	}
@@ -40,6 +42,7 @@ func ParseColour(text string) (color.NRGBA, error) {
 	if !ok || err != nil || len(b) != 3 && len(b) != 4 {
 		return color.NRGBA{}, fmt.Errorf("%q is no colour: write #rrggbb, #rrggbbaa, or one of black, white, gray, red, green, blue, yellow, transparent", text)
 	}
+	// Without a fourth byte the colour is opaque.
 	return color.NRGBA{b[0], b[1], b[2], append(b, 255)[3]}, nil
 }
 

@@ -7,6 +7,10 @@ import (
 	"image/draw"
 )
 
+// Alpha comes in two forms. Premultiplied (image.RGBA) has each colour multiplied by the
+// alpha already; straight (image.NRGBA) has not. Files and these steps use the straight
+// one.
+
 // Convert copies any picture to 8-bit straight-alpha RGBA with its origin at 0,0,
 // in the calling goroutine. A panic of the picture's own At method, as a paletted
 // one with an index out of range has, comes back as an error.
@@ -35,6 +39,7 @@ func Convert(img image.Image) (pix *image.NRGBA, err error) {
 		rgba = image.NewRGBA(image.Rect(0, 0, b.Dx(), b.Dy()))
 		draw.Draw(rgba, rgba.Rect, img, b.Min, draw.Src)
 	} else {
+		// A copy all the same: what is divided by its alpha below must not be the caller's.
 		rgba = &image.RGBA{Pix: append([]byte(nil), rgba.Pix[:4*b.Dx()*b.Dy()]...), Stride: rgba.Stride, Rect: rgba.Rect}
 	}
 	unpremultiply(rgba.Pix)
@@ -70,6 +75,8 @@ func fromNRGBA64(m *image.NRGBA64) *image.NRGBA {
 // unpremultiply divides the colours of partly clear pixels by their alpha, in place.
 func unpremultiply(pix []byte) {
 	for i := 3; i < len(pix); i += 4 {
+		// Opaque pixels, nearly all, are the same in both forms; of clear ones the colour
+		// is lost.
 		a := uint32(pix[i])
 		if a == 0xff || a == 0 {
 			continue

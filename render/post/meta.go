@@ -11,7 +11,8 @@ import (
 
 // Meta is what a picture's file says beside its pixels, as far as it matters here.
 type Meta struct {
-	// Text are the texts of a PNG, or those that comfyc put into a JPEG, in their order.
+	// Text are the texts of a PNG in their order, or those that comfyc and ComfyUI put into
+	// the EXIF or XMP of another type.
 	Text []Text
 	// Orientation is EXIF's, 1 to 8: how the stored pixels are to be turned; 0 is unknown.
 	Orientation int
@@ -31,6 +32,8 @@ const (
 	// maxMetaTexts and maxMetaBytes bound the texts of one file.
 	maxMetaTexts = 64
 	maxMetaBytes = 16 << 20
+	// maxParts bounds the chunks of a PNG or WebP and the segments of a JPEG that are looked at.
+	maxParts = 4096
 )
 
 // ReadMeta reads what a PNG, JPEG or WebP says of itself. It stops quietly where a file
@@ -70,6 +73,8 @@ func Orient(pix *image.NRGBA, orientation int) *image.NRGBA {
 		return imaging.Rotate180(pix)
 	case 4:
 		return imaging.FlipV(pix)
+	// 5 and 7 are mirrored along a diagonal. imaging counts its angles against the clock,
+	// so its 270 is EXIF's quarter turn clockwise.
 	case 5:
 		return imaging.Transpose(pix)
 	case 6:

@@ -9,15 +9,21 @@ import (
 	"strings"
 )
 
+// EXIF is a TIFF without a picture: a byte order ("II" little-endian or "MM"), the number
+// 42, and the place of a directory. A directory is a count of 16 bits and entries of 12
+// bytes: tag, type, count, and 4 bytes that are the value, or its place if it is longer.
+// Places count from the byte order on. In a JPEG the TIFF stands in an APP1 segment, in a
+// WebP in the chunk EXIF, in a PNG in the chunk eXIf.
+
 // Tags of EXIF that are read or written.
 const (
 	tagMake        = 0x010f // ComfyUI puts "workflow:…" there
 	tagModel       = 0x0110 // and "prompt:…" there
 	tagOrientation = 0x0112
 	tagExif        = 0x8769 // the place of a second directory
-	tagUserComment = 0x9286
+	tagUserComment = 0x9286 // eight bytes that name its alphabet, then the text
 
-	maxEXIFEntries = 512
+	maxEXIFEntries = 512 // of one directory
 )
 
 const (
@@ -30,8 +36,10 @@ func (m *Meta) readJPEG(r io.ReadSeeker) {
 	if _, err := r.Seek(2, io.SeekStart); err != nil {
 		return
 	}
+	// Each segment is 0xff, its kind, and its length in 16 bits, which counts itself. 0xda
+	// begins the pixels; what comes behind them is of no interest.
 	var head [4]byte
-	for range maxPNGChunks {
+	for range maxParts {
 		if _, err := io.ReadFull(r, head[:]); err != nil || head[0] != 0xff || head[1] == 0xda {
 			return
 		}
@@ -56,10 +64,12 @@ func (m *Meta) readWebP(r io.ReadSeeker) {
 		return
 	}
 	var head [8]byte
-	for range maxPNGChunks {
+	for range maxParts {
 		if _, err := io.ReadFull(r, head[:]); err != nil {
 			return
 		}
+		// A chunk is four letters, the length of its body, the body, and a byte if that is
+		// odd.
 		size, read := int64(binary.LittleEndian.Uint32(head[4:])), int64(0)
 		switch string(head[:4]) {
 		case "ICCP":
@@ -85,7 +95,7 @@ func (m *Meta) readWebP(r io.ReadSeeker) {
 
 // tiff is the inner form of EXIF.
 type tiff struct {
-	data  []byte
+	data  []byte // from the byte order on
 	order binary.ByteOrder
 }
 
@@ -100,6 +110,7 @@ func (m *Meta) readTIFF(data []byte) {
 	if string(data[:2]) == "MM" {
 		t.order = binary.BigEndian
 	}
+	// kind is TIFF's type: 2 is text, 3 is 16 bits, 4 is 32 bits.
 	t.directory(int(t.order.Uint32(data[4:])), func(tag, kind uint16, value []byte) {
 		switch {
 		case tag == tagOrientation && kind == 3 && len(value) >= 2:
@@ -133,6 +144,7 @@ func (t tiff) directory(at int, see func(tag, kind uint16, value []byte)) {
 		if kind == 0 || kind > 10 {
 			continue
 		}
+		// The table holds the bytes of one value by type, from 1 (BYTE) to 10 (SRATIONAL).
 		size := int64(t.order.Uint32(t.data[e+4:])) * int64([]int{0, 1, 1, 2, 4, 8, 1, 1, 2, 4, 8}[kind])
 		from := int64(e + 8)
 		if size > 4 {
@@ -158,6 +170,7 @@ func (m *Meta) addComment(text []byte) {
 	if json.Unmarshal(bytes.TrimRight(text, "\x00 "), &texts) != nil {
 		return
 	}
+	// Sorted, since a JSON object has no order: reading a file twice gives the same list.
 	keys := make([]string, 0, len(texts))
 	for key := range texts {
 		keys = append(keys, key)

@@ -8,8 +8,8 @@ import (
 
 // entry is one line of an EXIF directory: its value is either in the line (at most 4 bytes) or behind the directory.
 type entry struct {
-	tag, kind uint16
-	count     uint32
+	tag, kind uint16 // see meta_exif.go
+	count     uint32 // of values, not of bytes
 	value     []byte
 }
 
@@ -34,6 +34,8 @@ func appendTIFF(out []byte, texts []Text, orientation int) []byte {
 	if len(rest) > 0 {
 		first = append(first, entry{tagExif, 4, 1, nil}) // its value, a place, is known below
 	}
+	// Readers expect entries by rising tag. tagExif is the largest of ours, so the second directory's place is
+	// in the last one.
 	slices.SortFunc(first, func(a, b entry) int { return int(a.tag) - int(b.tag) })
 	start := len(out) // places count from here
 	out = append(out, "II*\x00\x08\x00\x00\x00"...)
@@ -56,6 +58,7 @@ func appendTIFF(out []byte, texts []Text, orientation int) []byte {
 
 // appendDirectory writes a directory at the end of out, then the values that do not fit into its lines. start is where the TIFF begins.
 func appendDirectory(out []byte, start int, entries []entry) []byte {
+	// The directory: a count, the entries, and the place of a next one.
 	at := len(out) - start + 2 + 12*len(entries) + 4
 	out = binary.LittleEndian.AppendUint16(out, uint16(len(entries)))
 	var behind []byte
@@ -99,6 +102,7 @@ func jpegTexts(texts []Text, orientation int) (segments []byte, left []string) {
 			segments = appendSegment(segments, body)
 			break
 		}
+		// Nearly always the workflow: it repeats the prompt with places and colours.
 		longest := slices.MaxFunc(inside, func(a, b Text) int { return len(a.Value) - len(b.Value) })
 		inside = slices.DeleteFunc(inside, func(t Text) bool { return t == longest })
 		overflow = append(overflow, longest)

@@ -7,14 +7,19 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"strings"
 	"unicode/utf16"
 )
+
+// A PNG is its signature and chunks: the length of the body in 32 bits, four letters, the
+// body, a CRC-32 of letters and body. Big-endian throughout. IHDR is the first one, IEND
+// the last. Texts are tEXt (Latin-1), zTXt (the same, deflated) or iTXt (UTF-8, deflated or
+// not), each with a keyword of 1 to 79 letters and a zero byte before it.
 
 const (
 	pngSignature = "\x89PNG\r\n\x1a\n"
 	// pngHead is how many bytes signature and IHDR have: texts go right behind them.
-	pngHead      = 8 + 25
-	maxPNGChunks = 4096
+	pngHead = 8 + 25
 )
 
 // readPNG walks over the chunks.
@@ -23,7 +28,7 @@ func (m *Meta) readPNG(r io.ReadSeeker) {
 		return
 	}
 	var head [8]byte
-	for range maxPNGChunks {
+	for range maxParts {
 		if _, err := io.ReadFull(r, head[:]); err != nil {
 			return
 		}
@@ -34,6 +39,7 @@ func (m *Meta) readPNG(r io.ReadSeeker) {
 		var body []byte
 		switch kind {
 		case "IHDR", "tEXt", "zTXt", "iTXt", "eXIf":
+			// Skipped like the pixels: a text of that size is none that anybody reads.
 			if size > maxMetaBytes {
 				break
 			}
@@ -43,6 +49,8 @@ func (m *Meta) readPNG(r io.ReadSeeker) {
 			}
 		}
 		m.pngChunk(kind, body)
+		// Over the rest of the body and the CRC, which is not checked: the decoder of the
+		// pixels checks those of the chunks that matter to it.
 		if _, err := r.Seek(size-int64(len(body))+4, io.SeekCurrent); err != nil {
 			return
 		}
@@ -54,6 +62,7 @@ func (m *Meta) pngChunk(kind string, body []byte) {
 	key, rest, ok := bytes.Cut(body, []byte{0})
 	switch kind {
 	case "IHDR":
+		// IHDR is width and height in 4 bytes each, then the bits of a sample.
 		m.Deep = len(body) > 8 && body[8] == 16
 	case "iCCP":
 		m.Profile = true
@@ -120,7 +129,8 @@ func latin1(b []byte) string {
 	return string(out)
 }
 
-// checkKey accepts what PNG accepts as a keyword.
+// checkKey accepts what PNG accepts as a keyword, less the upper half of Latin-1, so that
+// one key is the same in all file types. PNG forbids blanks at its ends, and two in a row.
 func checkKey(key string) error {
 	if key == "" || len(key) > 79 {
 		return fmt.Errorf("a key of metadata has 1 to 79 letters")
@@ -129,6 +139,9 @@ func checkKey(key string) error {
 		if r < ' ' || r > '~' {
 			return fmt.Errorf("key %q has letters beyond ASCII", key)
 		}
+	}
+	if strings.Trim(key, " ") != key || strings.Contains(key, "  ") {
+		return fmt.Errorf("key %q has blanks at an end, or several in a row", key)
 	}
 	return nil
 }
@@ -153,6 +166,8 @@ func appendPNGChunk(out []byte, kind string, body []byte) []byte {
 	return binary.BigEndian.AppendUint32(out, crc32.ChecksumIEEE(out[start:]))
 }
 
+// ascii tells whether tEXt can hold a text as it is; line breaks and tabs are allowed in
+// it.
 func ascii(s string) bool {
 	for i := range len(s) {
 		if s[i] > '~' || s[i] == 0 {
@@ -162,13 +177,16 @@ func ascii(s string) bool {
 	return true
 }
 
-// inserter writes extra behind the first at bytes of what goes through it.
+// inserter writes extra behind the first at bytes of what goes through it: encoders write a
+// whole file, and texts belong right behind its head. at may fall anywhere, also between
+// two Writes.
 type inserter struct {
-	w     io.Writer
-	at    int
-	extra []byte
+	w     io.Writer // where everything goes
+	at    int       // bytes still to pass before extra
+	extra []byte    // empty once it is written
 }
 
+// Write implements io.Writer. The count it gives is of p alone, as encoders compare it.
 func (i *inserter) Write(p []byte) (int, error) {
 	if len(i.extra) == 0 || len(p) < i.at {
 		i.at -= len(p)

@@ -12,9 +12,11 @@ import (
 // errNoTexts is for files that texts cannot be put into.
 var errNoTexts = errors.New("this type of file carries no texts")
 
-// Rewrite copies a PNG, JPEG or WebP with m's texts in place of its own; pixels, profile and everything else stay byte for byte. m is
-// what [ReadMeta] gave for the file, with its Text changed. left names the texts that a JPEG has no room for. r is read from its
-// beginning and moved. An error says that the file's structure is damaged, or of another type; what was written then is of no use.
+// Rewrite copies a PNG, JPEG or WebP with m's texts in place of its own; pixels, profile and everything else
+// stay byte for byte, but for another program's EXIF in a WebP: there is room for one such chunk, so if there
+// are texts ours takes its place and keeps its orientation only. m is what [ReadMeta] gave for the file, with
+// its Text changed. left names the texts that a JPEG has no room for. r is read from its beginning and moved.
+// An error says that the file's structure is damaged, or of another type; what was written then is of no use.
 func Rewrite(w io.Writer, r io.ReadSeeker, mime string, m Meta) (left []string, err error) {
 	if _, err := r.Seek(0, io.SeekStart); err != nil {
 		return nil, err
@@ -43,6 +45,7 @@ func (m Meta) rewritePNG(w io.Writer, r io.Reader) error {
 		return errors.New("the PNG does not begin with its head")
 	}
 	head = appendPNGTexts(head, m.Text)
+	// The chunk that held texts is left out below; how the picture is to be turned must survive it.
 	if m.exifTexts && m.Orientation > 1 {
 		head = appendPNGChunk(head, "eXIf", appendTIFF(nil, nil, m.Orientation))
 	}
@@ -50,7 +53,7 @@ func (m Meta) rewritePNG(w io.Writer, r io.Reader) error {
 		return err
 	}
 	var next [8]byte
-	for range maxPNGChunks {
+	for range maxParts {
 		if _, err := io.ReadFull(r, next[:]); err != nil {
 			return fmt.Errorf("the PNG does not end: %w", err)
 		}
@@ -91,7 +94,7 @@ func (m Meta) rewriteJPEG(w io.Writer, r io.Reader) (left []string, err error) {
 	if _, err := io.CopyN(w, in, 2); err != nil {
 		return nil, err
 	}
-	for range maxPNGChunks {
+	for range maxParts {
 		head, err := in.Peek(4)
 		if err != nil {
 			return nil, fmt.Errorf("the JPEG does not end: %w", err)
@@ -123,6 +126,7 @@ func (m Meta) rewriteJPEG(w io.Writer, r io.Reader) (left []string, err error) {
 
 // replaces tells whether the APP1 segment that comes next is one that holds texts which are written anew.
 func (m Meta) replaces(in *bufio.Reader) bool {
+	// 0xff, the kind, two bytes of length, then the mark that says whose segment it is.
 	start, _ := in.Peek(4 + len(xmpMark))
 	body := start[min(4, len(start)):]
 	return m.exifTexts && bytes.HasPrefix(body, []byte(exifMark)) || m.xmpTexts && bytes.HasPrefix(body, []byte(xmpMark))

@@ -2,6 +2,7 @@ package post
 
 import (
 	"bytes"
+	"encoding/binary"
 	"image"
 	"image/jpeg"
 	"image/png"
@@ -70,6 +71,62 @@ func TestRewrite(t *testing.T) {
 	}
 	if _, err := Rewrite(io.Discard, strings.NewReader("x"), "image/gif", Meta{}); err == nil {
 		t.Error("a GIF took texts")
+	}
+}
+
+// TestRewriteWebPOrder: EXIF lies behind the pixels and before XMP and what is unknown, as the format wants it.
+func TestRewriteWebPOrder(t *testing.T) {
+	simple, _ := encoded(t, `[{"format": "webp"}]`)
+	chunks, err := webpChunks(bytes.NewReader(simple))
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := slices.IndexFunc(chunks, func(c webpChunk) bool { return c.kind == "VP8L" })
+	pixels := simple[chunks[i].at:][:chunks[i].size]
+	file := func(kinds ...string) []byte {
+		head, err := webpHead(bytes.NewReader(simple), chunks[i:])
+		if err != nil {
+			t.Fatal(err)
+		}
+		out := appendWebPChunk(nil, "VP8X", head)
+		for _, kind := range kinds {
+			body := []byte("some " + kind)
+			if kind == "VP8L" {
+				body = pixels
+			}
+			out = appendWebPChunk(out, kind, body)
+		}
+		return slices.Concat([]byte("RIFF"), binary.LittleEndian.AppendUint32(nil, uint32(4+len(out))), []byte("WEBP"), out)
+	}
+	for _, tt := range []struct{ kinds, want string }{
+		{"VP8L", "VP8X VP8L EXIF"},
+		{"ICCP VP8L XMP  KEPT", "VP8X ICCP VP8L EXIF XMP  KEPT"},
+		{"VP8L EXIF XMP ", "VP8X VP8L EXIF XMP "},
+		{"VP8L KEPT", "VP8X VP8L EXIF KEPT"},
+	} {
+		var kinds []string
+		for rest := tt.kinds; rest != ""; rest = rest[min(5, len(rest)):] {
+			kinds = append(kinds, rest[:4])
+		}
+		data := file(kinds...)
+		m := ReadMeta(bytes.NewReader(data), "image/webp")
+		m.Text = []Text{{"prompt", "{}"}}
+		out := rewritten(t, data, "image/webp", m)
+		list, err := webpChunks(bytes.NewReader(out))
+		var got []string
+		for _, c := range list {
+			got = append(got, c.kind)
+		}
+		if strings.Join(got, " ") != tt.want || err != nil {
+			t.Errorf("%s: %q, want %q; %v", tt.kinds, strings.Join(got, " "), tt.want, err)
+		}
+		if _, err := webp.Decode(bytes.NewReader(out)); err != nil {
+			t.Errorf("%s: %v", tt.kinds, err)
+		}
+	}
+	// More chunks than are looked at: an error, and no file without its end.
+	if out := rewritten(t, file(slices.Repeat([]string{"KEPT"}, maxParts)...), "image/webp", Meta{Text: []Text{{"prompt", "{}"}}}); out != nil {
+		t.Errorf("a file of %d chunks was cut", maxParts+1)
 	}
 }
 

@@ -7,6 +7,10 @@ import (
 	"io"
 )
 
+// A WebP is RIFF, its length in 32 bits (less these eight bytes), WEBP, and chunks; little-endian. The simple
+// form has one chunk: VP8 with a blank (lossy) or VP8L (lossless). The extended form begins with VP8X: a byte
+// of flags, three of nothing, and the canvas' sides.
+
 // The bits of a VP8X chunk that say what else there is.
 const (
 	webpXMP   = 1 << 2
@@ -17,17 +21,18 @@ const (
 // webpChunk is where a chunk of a file stands; size is that of its body, without the byte that makes it even.
 type webpChunk struct {
 	kind string
-	at   int64
+	at   int64 // of the body, from the beginning of the file
 	size int64
 }
 
-// rewriteWebP copies chunks and puts texts into an EXIF chunk at the end. A file in the simple form, which has one chunk with the pixels
-// and nothing else, gets the head of the extended one.
+// rewriteWebP copies chunks and puts texts into an EXIF chunk, whose place is behind the pixels and before XMP and all that is unknown. A file in
+// the simple form, which has one chunk with the pixels and nothing else, gets the head of the extended one.
 func (m Meta) rewriteWebP(w io.Writer, r io.ReadSeeker) error {
 	chunks, err := webpChunks(r)
 	if err != nil {
 		return err
 	}
+	// size is what RIFF will say: it begins with the four bytes of WEBP.
 	extended, kept, size := []byte(nil), []webpChunk(nil), int64(4)
 	for _, c := range chunks {
 		switch {
@@ -55,6 +60,7 @@ func (m Meta) rewriteWebP(w io.Writer, r io.ReadSeeker) error {
 		extended[0] |= webpEXIF
 		size += int64(8 + len(exif) + len(exif)%2)
 	}
+	// VP8X itself: eight bytes of head and ten of body.
 	if size += 18; size > 1<<32-10 {
 		return errors.New("the WebP would be over 4 GB")
 	}
@@ -63,16 +69,32 @@ func (m Meta) rewriteWebP(w io.Writer, r io.ReadSeeker) error {
 	if _, err := w.Write(out); err != nil {
 		return err
 	}
-	for _, c := range kept {
+	behind := behindPixels(kept)
+	for i, c := range kept {
+		if exif != nil && i == behind {
+			if _, err := w.Write(appendWebPChunk(nil, "EXIF", exif)); err != nil {
+				return err
+			}
+		}
 		if err := c.copy(w, r); err != nil {
 			return err
 		}
 	}
-	if exif == nil {
-		return nil
+	if exif != nil && behind == len(kept) {
+		_, err = w.Write(appendWebPChunk(nil, "EXIF", exif))
 	}
-	_, err = w.Write(appendWebPChunk(nil, "EXIF", exif))
 	return err
+}
+
+// behindPixels is the index behind the last chunk that the pixels need: colours, frames, alpha, and the pixels themselves.
+func behindPixels(chunks []webpChunk) int {
+	for i := len(chunks); i > 0; i-- {
+		switch chunks[i-1].kind {
+		case "ICCP", "ANIM", "ANMF", "ALPH", "VP8 ", "VP8L":
+			return i
+		}
+	}
+	return 0
 }
 
 // flags are the bits of the chunks that stay.
@@ -98,7 +120,10 @@ func webpChunks(r io.ReadSeeker) (list []webpChunk, err error) {
 		return nil, err
 	}
 	var head [8]byte
-	for at := int64(12); at+8 <= end && len(list) < maxPNGChunks; {
+	for at := int64(12); at+8 <= end; {
+		if len(list) == maxParts {
+			return nil, errors.New("the WebP has too many chunks")
+		}
 		if _, err := io.ReadFull(r, head[:]); err != nil {
 			return nil, err
 		}
@@ -136,6 +161,7 @@ func webpHead(r io.ReadSeeker, chunks []webpChunk) ([]byte, error) {
 			if err != nil {
 				return nil, err
 			}
+			// Behind a byte of signature: width less one in 14 bits, height less one in 14, a bit for alpha.
 			bits := binary.LittleEndian.Uint32(b[1:])
 			return canvas(bits&(1<<14-1), bits>>14&(1<<14-1), bits>>28&1 == 1), nil
 		case "VP8 ":
@@ -143,6 +169,8 @@ func webpHead(r io.ReadSeeker, chunks []webpChunk) ([]byte, error) {
 			if err != nil {
 				return nil, err
 			}
+			// A frame's tag of three bytes and a start code of three; then 14 bits for each side, and two for
+			// scaling.
 			wide, high := uint32(binary.LittleEndian.Uint16(b[6:]))&0x3fff, uint32(binary.LittleEndian.Uint16(b[8:]))&0x3fff
 			if wide == 0 || high == 0 {
 				return nil, errors.New("the WebP has no pixels")

@@ -6,6 +6,13 @@ import (
 	"strings"
 )
 
+// XMP is RDF written as XML. It is only used where EXIF is full or belongs to another program. Our packet, in
+// full:
+//
+//	<x:xmpmeta …><rdf:RDF …><rdf:Description …><comfyc:texts><rdf:Seq>
+//	  <rdf:li>workflow:{"nodes": …}</rdf:li>
+//	</rdf:Seq></comfyc:texts></rdf:Description></rdf:RDF></x:xmpmeta>
+
 // xmpMark begins the JPEG segment of an XMP packet.
 const xmpMark = "http://ns.adobe.com/xap/1.0/\x00"
 
@@ -26,7 +33,7 @@ func appendXMP(out []byte, texts []Text) []byte {
 	return append(out, b.Bytes()...)
 }
 
-// maxXMPTokens bounds the walk over a packet.
+// maxXMPTokens bounds the walk over a packet: tags and texts between them.
 const maxXMPTokens = 10_000
 
 // readXMP takes our texts from an XMP packet, and nothing else: other programs' packets say nothing that is needed here. It stops
@@ -46,6 +53,7 @@ func (m *Meta) readXMP(data []byte) {
 		case xml.StartElement:
 			inTexts = inTexts || t.Name.Space == xmpSpace && t.Name.Local == "texts"
 			item = ""
+		// The text of one element may come in pieces.
 		case xml.CharData:
 			item += string(t)
 		case xml.EndElement:

@@ -10,6 +10,10 @@ import (
 	"io"
 )
 
+// Watermark images. They are the user's files, but a batch may come from anywhere, so they
+// get the same care as a worker's: a size from the head first, then the pixels, under
+// recover.
+
 // openPicture reads a PNG or JPEG that a step names, turned as its EXIF says.
 func openPicture(open Opener, path string) (pix *image.NRGBA, err error) {
 	if open == nil {
@@ -29,6 +33,7 @@ func openPicture(open Opener, path string) (pix *image.NRGBA, err error) {
 	if _, err := io.ReadFull(f, head); err != nil {
 		return nil, fmt.Errorf("%s is no picture", path)
 	}
+	// What is no PNG is tried as a JPEG; its decoder says so if it is none.
 	mime, config, decode := "image/jpeg", jpeg.DecodeConfig, jpeg.Decode
 	if string(head) == pngSignature {
 		mime, config, decode = "image/png", png.DecodeConfig, png.Decode

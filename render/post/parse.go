@@ -16,6 +16,7 @@ type kind struct {
 	short string      // the parameter that a bare value stands for; "" if there is none
 }
 
+// kinds are all steps, in the order of the documentation.
 var kinds = []kind{
 	{"resize", func() Step { return new(Resize) }, ""},
 	{"crop", func() Step { return new(Crop) }, "aspect"},
@@ -51,6 +52,8 @@ func Names() []string {
 // need files cannot be read this way; see [ParseRecipe].
 func Parse(data []byte) ([]Step, error) { return parseSteps(data, "", "", nil) }
 
+// parseStep reads one element of a list: a name, or an object of one key. Defaults are the
+// zero values of the step's fields.
 func parseStep(raw json.RawMessage) (Step, error) {
 	var name string
 	params := json.RawMessage("{}")
@@ -67,6 +70,7 @@ func parseStep(raw json.RawMessage) (Step, error) {
 			continue
 		}
 		s := k.make()
+		// {"rotate": 90} becomes {"rotate": {"degrees": 90}}.
 		if k.short != "" && !bytes.HasPrefix(bytes.TrimSpace(params), []byte("{")) {
 			params = fmt.Appendf(nil, `{%q: %s}`, k.short, params)
 		}

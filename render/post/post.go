@@ -13,7 +13,8 @@ const (
 	MaxPixels = 100_000_000
 	// MaxSide is the longest side, in pixels, that a step may ask for.
 	MaxSide = 32768
-	// MaxSteps bounds a list of steps.
+	// MaxSteps bounds a list of steps. Each costs a copy of the picture for as long as it
+	// runs.
 	MaxSteps = 64
 )
 

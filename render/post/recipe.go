@@ -12,6 +12,10 @@ import (
 	"strings"
 )
 
+// A declaration is checked before anything is rendered: a mistake that showed only after
+// the first picture had been paid for would be a dear one. Hence tokens() as well: whoever
+// plans the batch can see that every %token% has a value.
+
 // Recipe is output.post as declared. It is immutable and safe for concurrent use; the
 // zero value leaves pictures as they came.
 type Recipe struct {
@@ -69,6 +73,7 @@ type tokenUser interface{ tokens() []string }
 // file. The error is a [*ParseError].
 func ParseRecipe(data []byte, open Opener) (Recipe, error) {
 	data = bytes.TrimSpace(data)
+	// The short form: a bare list of steps.
 	if len(data) == 0 || data[0] != '{' {
 		steps, err := parseSteps(data, "", "", open)
 		if err != nil || len(steps) == 0 {
@@ -110,6 +115,8 @@ var variantName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$`)
 // devices are names that Windows keeps for itself.
 var devices = regexp.MustCompile(`(?i)^(con|prn|aux|nul|com[0-9]|lpt[0-9])$`)
 
+// parseVariants reads the object under variants. Names are compared without regard to case,
+// since folders are so on two of three systems.
 func parseVariants(data []byte, open Opener) ([]Variant, error) {
 	fail := func(pointer string, err error) ([]Variant, error) {
 		return nil, &ParseError{Pointer: "/variants" + pointer, Err: err}

@@ -34,19 +34,19 @@ type SheetSection struct {
 
 // Sizes of a sheet in pixels.
 const (
-	sheetMargin  = 16
-	sheetGap     = 6
-	sheetText    = 15
-	sheetHead    = 24
-	maxRowLegend = 220
+	sheetMargin  = 16  // around everything
+	sheetGap     = 6   // between squares, and around texts
+	sheetText    = 15  // size of labels, in pixels per em
+	sheetHead    = 24  // size of the title
+	maxRowLegend = 220 // width of the rows' labels; longer ones are broken into lines
 )
 
 // Colours of a sheet.
 var (
 	sheetPaper = color.NRGBA{250, 250, 248, 255}
-	sheetInk   = color.NRGBA{24, 25, 29, 255}
-	sheetMute  = color.NRGBA{98, 101, 111, 255}
-	sheetHole  = color.NRGBA{232, 232, 228, 255}
+	sheetInk   = color.NRGBA{24, 25, 29, 255}    // labels
+	sheetMute  = color.NRGBA{98, 101, 111, 255}  // names of axes, words in squares, the footer
+	sheetHole  = color.NRGBA{232, 232, 228, 255} // a square without a picture
 )
 
 // sheetPen draws a sheet.
@@ -100,6 +100,8 @@ func (s Sheet) Encode(w io.Writer) error {
 	return (&Picture{Pix: pix, Format: Format{Compression: "fast"}}).Encode(w)
 }
 
+// pens opens the fonts and measures the rows' labels: all sections share one legend's width, so that their
+// columns stand under each other.
 func (s Sheet) pens() (p *sheetPen, err error) {
 	if s.Cell < 24 || s.Cell > 1024 {
 		return nil, fmt.Errorf("a picture of %d pixels on a contact sheet", s.Cell)
@@ -134,14 +136,19 @@ func (p *sheetPen) column(s SheetSection) int {
 // head is the height of what stands above a section's pictures.
 func (p *sheetPen) head(s SheetSection) (h int) {
 	if s.Heading != "" {
-		h += p.text.height + 2*sheetGap
+		h += p.heading.height + 2*sheetGap
 	}
-	if s.ColAxis != "" {
+	switch {
+	case s.ColAxis != "":
 		h += 3*p.text.height + sheetGap // the axis's name, and labels of up to two lines
+	case s.RowAxis != "":
+		h += p.text.height + sheetGap // the axis's name alone
 	}
 	return h
 }
 
+// size adds up what section and Draw put below each other; the two must agree. At least 320 pixels wide, for
+// the title.
 func (p *sheetPen) size(s Sheet) image.Point {
 	size := image.Pt(0, 2*sheetMargin)
 	if s.Title != "" {
@@ -163,7 +170,11 @@ func (p *sheetPen) section(s SheetSection, y int) int {
 	left, wide := sheetMargin+p.legend, p.column(s)
 	if s.Heading != "" {
 		p.write(p.heading, s.Heading, sheetMargin, y+sheetGap, p.out.Rect.Dx()-2*sheetMargin, sheetInk)
-		y += p.text.height + 2*sheetGap
+		y += p.heading.height + 2*sheetGap
+	}
+	if s.ColAxis == "" && s.RowAxis != "" {
+		p.write(p.text, s.RowAxis+" ↓", sheetMargin, y, p.legend, sheetMute)
+		y += p.text.height + sheetGap
 	}
 	if s.ColAxis != "" {
 		p.write(p.text, s.ColAxis+" →", left, y, p.out.Rect.Dx()-left, sheetMute)
@@ -171,6 +182,7 @@ func (p *sheetPen) section(s SheetSection, y int) int {
 			p.write(p.text, s.RowAxis+" ↓", sheetMargin, y+2*p.text.height, p.legend, sheetMute)
 		}
 		for c, label := range s.Cols {
+			// Set at the bottom of their three lines, so that a short label stands next to its pictures.
 			lines := p.text.wrap(label, wide-sheetGap, 2)
 			for i, line := range lines {
 				p.write(p.text, line, left+c*wide+max(0, (wide-p.text.width(line))/2), y+(3-len(lines)+i)*p.text.height, wide, sheetInk)

@@ -39,6 +39,7 @@ func (a Adjust) Check() error {
 		{"brightness", a.Brightness, -100, 100}, {"contrast", a.Contrast, -100, 100}, {"saturation", a.Saturation, -100, 100},
 		{"blur", a.Blur, 0, 50}, {"sharpen", a.Sharpen, 0, 50},
 	} {
+		// Written so that a NaN is refused too.
 		if !(v.value >= v.low && v.value <= v.high) {
 			return fmt.Errorf("%s must be between %v and %v", v.name, v.low, v.high)
 		}

@@ -30,6 +30,7 @@ func (f Flip) Apply(p *Picture) error {
 		p.Pix = imaging.FlipH(p.Pix)
 	case "vertical":
 		p.Pix = imaging.FlipV(p.Pix)
+	// Mirrored both ways is turned by half.
 	case "both":
 		p.Pix = imaging.Rotate180(p.Pix)
 	}

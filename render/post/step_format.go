@@ -87,6 +87,8 @@ func (f Format) MIME() string {
 	return "image/" + f.Type
 }
 
+// encode writes the picture with its texts. It may be called several times, from many
+// goroutines.
 func (f Format) encode(w io.Writer, pix *image.NRGBA, texts []Text) error {
 	switch f.Type {
 	case "jpeg":
@@ -94,6 +96,8 @@ func (f Format) encode(w io.Writer, pix *image.NRGBA, texts []Text) error {
 		if q == 0 {
 			q = defaultQuality
 		}
+		// What does not fit is told by notes. The orientation is 0, as the pixels are
+		// turned already.
 		extra, _ := jpegTexts(texts, 0)
 		return jpeg.Encode(&inserter{w: w, at: len("\xff\xd8"), extra: extra}, flatten(pix), &jpeg.Options{Quality: q})
 	case "webp":

@@ -73,6 +73,7 @@ func (s Label) Apply(p *Picture) error {
 		return err
 	}
 	p.Notes = append(p.Notes, pen.note("label", text)...)
+	// Half a letter of air on each side.
 	pad := size / 2
 	wide := max(1, old.X-2*pad)
 	mask, err := pen.mask(pen.wrap(text, wide, maxLabelLines), wide, s.start(wide))
@@ -84,6 +85,8 @@ func (s Label) Apply(p *Picture) error {
 		return err
 	}
 	canvas := imaging.New(old.X, old.Y+strip, colourOr(s.Background, color.NRGBA{A: 255}))
+	// at is the picture's corner on the new canvas, under the line at which the strip
+	// begins.
 	at, under := image.Pt(0, 0), old.Y
 	if s.Position == "top" {
 		at, under = image.Pt(0, strip), 0

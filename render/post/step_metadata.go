@@ -5,10 +5,10 @@ import (
 	"slices"
 )
 
-// Metadata says which texts the written file carries. Without this step it carries those
-// of the picture as it came (prompt and workflow, by which ComfyUI restores the graph):
-// as text chunks in PNG, as JSON in EXIF's UserComment in JPEG. Other metadata, such as
-// a camera's, is never carried over.
+// Metadata says which texts the written file carries. Without this step it carries those of
+// the picture as it came (prompt and workflow, by which ComfyUI restores the graph): as
+// text chunks in PNG, in EXIF in JPEG and WebP (see appendTIFF for the tags). Other
+// metadata, such as a camera's, is never carried over.
 type Metadata struct {
 	// Mode is keep, strip or replace.
 	Mode string `json:"mode"`
@@ -40,6 +40,7 @@ func (m Metadata) Check() error {
 	return nil
 }
 
+// keys are sorted: the file's texts have the same order each time.
 func (m Metadata) keys() (keys []string) {
 	for key := range m.Text {
 		keys = append(keys, key)

@@ -60,6 +60,7 @@ func (s Pair) Apply(p *Picture) error {
 	}
 	after := p.Pix
 	size, old := after.Rect.Size(), p.before.Rect.Size()
+	// The earlier picture's size once its height (in a column, its width) is that of the later one.
 	fit := image.Pt(max(1, round(float64(old.X)*float64(size.Y)/float64(old.Y))), size.Y)
 	if s.Layout == "column" {
 		fit = image.Pt(size.X, max(1, round(float64(old.Y)*float64(size.X)/float64(old.X))))
@@ -86,6 +87,7 @@ func (s Pair) labelled(p *Picture, pix *image.NRGBA, text string) (*image.NRGBA,
 	if text == "" {
 		return pix, nil
 	}
+	// A Label needs a Picture; this one lives for the strip only.
 	q := &Picture{Pix: pix, Lookup: p.Lookup}
 	err := Label{Text: text, Color: s.Color, Background: s.Background, Align: "center"}.Apply(q)
 	p.Notes = append(p.Notes, q.Notes...)

@@ -49,6 +49,7 @@ func (r Rotate) free(p *Picture) error {
 	sin, cos := math.Sincos(r.Degrees * math.Pi / 180)
 	w, h := float64(p.Pix.Rect.Dx()), float64(p.Pix.Rect.Dy())
 	sin, cos = math.Abs(sin), math.Abs(cos)
+	// The box around the turned picture, with two pixels to spare for imaging's rounding.
 	if err := checkSize(int(w*cos+h*sin)+2, int(w*sin+h*cos)+2); err != nil {
 		return err
 	}

@@ -35,9 +35,10 @@ type Watermark struct {
 	// Tile repeats it over the whole picture.
 	Tile bool `json:"tile,omitempty"`
 
-	mark *image.NRGBA // of Image, loaded by Parse
+	mark *image.NRGBA // of Image, loaded by ParseRecipe
 }
 
+// defaultOpacity lets the picture be seen through the mark, and the mark be seen at all.
 const defaultOpacity = 0.5
 
 // Name implements [Step].
@@ -90,6 +91,7 @@ func (s *Watermark) Apply(p *Picture) error {
 	if opacity == 0 {
 		opacity = defaultOpacity
 	}
+	// The opacity as a mask of one value; the mark's own alpha counts besides.
 	cover := image.NewUniform(color.Alpha{uint8(round(255 * opacity))})
 	out := imaging.Clone(p.Pix)
 	for _, at := range s.places(size, mark.Rect.Size(), margin) {
@@ -142,6 +144,7 @@ func (s *Watermark) drawText(p *Picture, size image.Point) (*image.NRGBA, int, e
 	for _, line := range lines {
 		wide = max(wide, pen.width(line))
 	}
+	// Nothing but blanks: there is nothing to draw.
 	if wide == 0 {
 		return nil, 0, nil
 	}

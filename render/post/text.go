@@ -49,6 +49,7 @@ func newPen(size int, heavy bool) (*pen, error) {
 	return &pen{face, m.Ascent.Ceil(), m.Ascent.Ceil() + m.Descent.Ceil()}, nil
 }
 
+// width is the advance of a line in pixels, rounded up.
 func (p *pen) width(line string) int { return font.MeasureString(p.face, line).Ceil() }
 
 // wrap breaks a text at its line breaks and, where a line is wider than the given
@@ -86,6 +87,7 @@ func (p *pen) pieces(word string, wide int) (out []string) {
 		if len(piece) > 0 && p.width(string(piece)+string(r)) > wide {
 			out, piece = append(out, string(piece)), nil
 		}
+		// One letter is kept even if it alone is too wide, or there would be no end.
 		piece = append(piece, r)
 	}
 	return append(out, string(piece))

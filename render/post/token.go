@@ -5,6 +5,10 @@ import (
 	"strings"
 )
 
+// Texts of steps may hold tokens: "%axis.prompt%, seed %seed%" under a picture of the cell
+// (a red fox, 7) is written as "a red fox, seed 7". What a token means is the caller's
+// business (Picture.Lookup); here is only how they are found.
+
 // maxText bounds a declared text, and what its tokens make of it, in bytes.
 const maxText = 4096
 
@@ -38,6 +42,8 @@ func expand(text string, lookup func(string) (string, bool)) (string, error) {
 	var b strings.Builder
 	for i, part := range splitTokens(text) {
 		if i%2 == 1 {
+			// An unknown token is an error and not an empty text: it is nearly always a
+			// slip.
 			name, ok := part, lookup != nil
 			if ok {
 				part, ok = lookup(name)

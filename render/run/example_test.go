@@ -3,58 +3,62 @@ package run_test
 import (
 	"context"
 	"fmt"
+	"log"
 	"os"
 	"path/filepath"
 
 	"github.com/comfyc/comfyc/compiler"
-	"github.com/comfyc/comfyc/compiler/source"
 	"github.com/comfyc/comfyc/render"
 	"github.com/comfyc/comfyc/render/run"
 )
 
-// A sweep of two colours on the built-in preview endpoint, with a gallery at the end.
+// A sweep in ten lines: axes with types, a plan, pictures as they come, a gallery. Without endpoints it runs on the built-in preview.
 func Example() {
-	dir, err := os.MkdirTemp("", "sweep")
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
+	ctx, dir := context.Background(), workFolder()
 	defer os.RemoveAll(dir)
-	workflow := `{"1": {"class_type": "EmptyImage", "inputs": {"width": 64, "height": 64, "batch_size": 1, "color": 0}},
-		"2": {"class_type": "SaveImage", "inputs": {"images": ["1", 0], "filename_prefix": "x"}}}`
-	if err := os.WriteFile(filepath.Join(dir, "flow.json"), []byte(workflow), 0o644); err != nil {
-		fmt.Println(err)
-		return
-	}
-	batch := "version: 1\nname: colours\nworkflow: flow.json\nsweep: {matrix: {EmptyImage.color: [255, 65280]}}\noutput: {filename: \"%axis.EmptyImage.color%\"}\n"
-	plan, findings := compiler.Compile(context.Background(), compiler.Source{File: source.NewFile(filepath.Join(dir, "batch.yaml"), []byte(batch))})
+
+	plan, findings := compiler.NewBatch("flow.json").
+		Axis("color", compiler.Labelled([]string{"blue", "green"}, 255, 65280)).
+		Axis("size", compiler.Values(32, 64), "EmptyImage.width", "EmptyImage.height").
+		With("output.filename", compiler.Value("%axis.color%-%axis.size%")).
+		Compile(ctx, compiler.Source{Dir: dir})
 	if plan == nil {
-		fmt.Println(findings)
-		return
+		log.Fatal(findings)
 	}
-	b, err := run.Open(plan, run.Options{Dir: filepath.Join(dir, "out")})
+	batch, err := run.Open(plan, run.Options{Dir: filepath.Join(dir, "out")})
 	if err != nil {
-		fmt.Println(err)
-		return
+		log.Fatal(err)
 	}
-	defer b.Close()
-	done := make([]string, plan.Len())
-	for r, err := range b.Results(context.Background()) {
+	defer batch.Close()
+	for result, err := range batch.Results(ctx) {
 		if err != nil {
-			fmt.Println(err)
-			return
+			log.Fatal(err)
 		}
-		done[r.Render] = fmt.Sprintf("%s: %s", r.State, r.Files[0].Path)
+		fmt.Println(result.State, result.Files[0].Path, result.Files[0].Width)
 	}
-	for _, line := range done {
-		fmt.Println(line)
+	if err := batch.WriteGallery(ctx, render.GalleryOptions{Title: "Colours"}); err != nil {
+		log.Fatal(err)
 	}
-	if err := b.WriteGallery(context.Background(), render.GalleryOptions{}); err != nil {
-		fmt.Println(err)
+	manifest, err := render.ReadManifestFile(filepath.Join(batch.Dir(), render.ManifestPath))
+	fmt.Println(filepath.Base(batch.Page()), manifest.Totals.Done, err)
+	// Unordered output:
+	// done images/blue-32.png 32
+	// done images/blue-64.png 64
+	// done images/green-32.png 32
+	// done images/green-64.png 64
+	// index.html 4 <nil>
+}
+
+// workFolder makes a folder with a workflow of one picture in it.
+func workFolder() string {
+	dir, err := os.MkdirTemp("", "sweep")
+	if err == nil {
+		err = os.WriteFile(filepath.Join(dir, "flow.json"), []byte(`{
+			"1": {"class_type": "EmptyImage", "inputs": {"width": 64, "height": 64, "batch_size": 1, "color": 0}},
+			"9": {"class_type": "SaveImage", "inputs": {"images": ["1", 0], "filename_prefix": "x"}}}`), 0o644)
 	}
-	fmt.Println(filepath.Base(b.Page()))
-	// Output:
-	// done: images/255.png
-	// done: images/65280.png
-	// index.html
+	if err != nil {
+		log.Fatal(err)
+	}
+	return dir
 }

@@ -10,10 +10,14 @@ import (
 	"github.com/comfyc/comfyc/render/s3"
 )
 
+// A batch comes from outside and may name any host for its bucket, and any variable for its key: without a check it could have the key of
+// something else sent to a stranger. A name that says it is a bucket's, or the user's own word, allows it.
+
 // OwnBucket opens buckets with the credentials of the environment, for someone who runs a batch on their own machine. A variable whose
 // name does not say that it is meant for a bucket is sent to a host only if allow names it: variable → hosts.
 func OwnBucket(getenv func(string) string, allow map[string][]string) func(s3.Config) (*s3.Bucket, error) {
 	return func(c s3.Config) (*s3.Bucket, error) {
+		// A pair is VARIABLE=HOST, as it is written behind --allow-key.
 		for _, pair := range c.Foreign() {
 			name, host, _ := strings.Cut(pair, "=")
 			if !slices.Contains(allow[name], host) {
@@ -30,6 +34,7 @@ func (b *Batch) openBucket() error {
 	if v == nil {
 		return nil
 	}
+	// Trouble with a bucket is a finding at output.s3, before anything is rendered: what was paid for must have where to go.
 	wrong := func(err error) error {
 		return &FindingsError{[]diag.Diagnostic{diag.Errorf("schema", diag.Of(v), "output.s3: %v", err)}}
 	}
@@ -52,6 +57,7 @@ func (b *Batch) Publish(ctx context.Context) (report s3.Report, ok bool, err err
 	if b.bucket == nil {
 		return report, false, nil
 	}
+	// The manifest says which files belong to the batch; others in the directory stay where they are.
 	m, err := b.Manifest(ctx)
 	if err != nil {
 		return report, true, err

@@ -23,6 +23,7 @@ type Result struct {
 // may be an error, as from [Batch.Run]. Leaving the loop interrupts the run, and returns when it has ended.
 func (b *Batch) Results(ctx context.Context) iter.Seq2[Result, error] {
 	return func(yield func(Result, error) bool) {
+		// The run goes on in a goroutine of its own and does not wait for the loop's body: a slow caller gets results later, and holds up no poll.
 		ctx, stop := context.WithCancel(ctx)
 		var q queue
 		q.init()
@@ -36,8 +37,10 @@ func (b *Batch) Results(ctx context.Context) iter.Seq2[Result, error] {
 		var wait sync.WaitGroup
 		wait.Go(func() {
 			defer q.end()
+			// runErr is read only behind wait.Wait, so it needs no lock.
 			_, runErr = b.Run(ctx, opts)
 		})
+		// Deferred calls go from the last to the first: stop the run, then wait until it has ended.
 		defer wait.Wait()
 		defer stop()
 		for r, ok := q.take(); ok; r, ok = q.take() {
@@ -52,11 +55,13 @@ func (b *Batch) Results(ctx context.Context) iter.Seq2[Result, error] {
 	}
 }
 
+// result joins an event with what the plan knows of its render.
 func (b *Batch) result(e scheduler.RenderEvent) Result {
 	return Result{Render: e.Index, ID: b.plan.RenderID(e.Index), Cells: b.plan.CoordinatesOf(e.Index), State: e.State, Files: e.Files, Event: e}
 }
 
-// queue hands results over without holding up the scheduler. It is bounded by the renders of the batch.
+// queue hands results over without holding up the scheduler. It is bounded by the renders of the batch, as each of them ends once. One
+// goroutine puts, one takes; init comes before both.
 type queue struct {
 	mu    sync.Mutex
 	some  *sync.Cond
@@ -87,6 +92,7 @@ func (q *queue) take() (r Result, ok bool) {
 	for len(q.list) == 0 && !q.ended {
 		q.some.Wait()
 	}
+	// What was put before the end is still given.
 	if len(q.list) == 0 {
 		return r, false
 	}

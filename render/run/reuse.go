@@ -16,6 +16,9 @@ import (
 	"github.com/comfyc/comfyc/scheduler"
 )
 
+// An entry is found by what makes the picture: the render's id (a hash of its graph), the worker's image and, where it is configured, the
+// models' contents. So a hit is the file that the same endpoint would give, and the order of the endpoints decides when several could.
+
 // reuser joins a plan with a cache: it finds renders there, brings them into the run directory through the collector, as if an endpoint had just
 // given them, and keeps there what endpoints really give. Trouble with the cache never ends a run. It implements scheduler.Reuser and render.Keeper.
 type reuser struct {
@@ -31,7 +34,8 @@ type reuser struct {
 	err    error                     // the last trouble
 }
 
-// maxCacheFails is how many writes may fail in a row before nothing more is written in this run.
+// maxCacheFails is how many writes may fail in a row before nothing more is written in this run: a full disk or a bucket that is away would
+// otherwise slow down every render. Reading goes on.
 const maxCacheFails = 3
 
 // lenders are the endpoints whose renders are kept, and may stand in: all but previews.
@@ -78,6 +82,7 @@ func (r *reuser) models(e *compiler.EndpointConfig, i int) ([]string, error) {
 
 // Known implements scheduler.Reuser.
 func (r *reuser) Known(ctx context.Context, renders []int) (known []int) {
+	// keys and of are as long: of[k] is the render for which keys[k] is looked up. One question for all keys, since a cache may be far away.
 	var keys []cache.Key
 	var of []int
 	for _, i := range renders {
@@ -90,6 +95,7 @@ func (r *reuser) Known(ctx context.Context, renders []int) (known []int) {
 		r.trouble(fmt.Errorf("look into the cache %s: %w", r.cache, err))
 		return nil
 	}
+	// A render with several keys has them side by side, so the last one that was found tells whether it is known already.
 	for k, i := range of {
 		if there[k] && (len(known) == 0 || known[len(known)-1] != i) {
 			known = append(known, i)
@@ -100,6 +106,7 @@ func (r *reuser) Known(ctx context.Context, renders []int) (known []int) {
 
 // Reuse implements scheduler.Reuser.
 func (r *reuser) Reuse(ctx context.Context, i int) (got scheduler.Reused, ok bool, err error) {
+	// The first maker whose entry is whole is taken. Trouble with one entry never ends the run: in the end the render is rendered.
 	for _, key := range r.keys(i) {
 		e, err := r.cache.Get(ctx, key)
 		if errors.Is(err, cache.ErrMissing) {
@@ -123,12 +130,15 @@ func (r *reuser) adopt(ctx context.Context, i int, key cache.Key, e cache.Entry)
 	}
 	outputs, byName := r.outputs(job, e)
 	var broken error
+	// The collector checks hashes, names the files, post-processes and syncs them as those of a remote, so that a hit is as durable. Attempt is 0,
+	// by which lender knows that this came from the cache and must not be put there again.
 	collected, err := r.sink.Collect(ctx, scheduler.Result{
 		Job: job, Outputs: outputs, Endpoint: scheduler.Properties{Name: e.Endpoint, GPU: e.GPU}, Finished: e.Rendered,
 		Execution: time.Duration(e.Seconds * float64(time.Second)), CostUSD: e.CostUSD,
 		Fetch: func(ctx context.Context, out scheduler.Output) (io.ReadCloser, error) {
 			body, err := r.cache.Open(ctx, byName[out.Filename])
 			if err != nil {
+				// The collector makes one error of all that it cannot fetch; what the cache said itself is kept for the trouble below.
 				broken = err
 				return nil, &scheduler.Error{Kind: scheduler.Lost, Endpoint: "the cache", Op: "fetch", Message: err.Error(), Err: err}
 			}
@@ -147,6 +157,7 @@ func (r *reuser) adopt(ctx context.Context, i int, key cache.Key, e cache.Entry)
 		return got, false, nil
 	}
 	r.cache.Used(ctx, key)
+	// One render was asked for, so at most one is done.
 	files := collected.Done[0].Files
 	for k := range files {
 		files[k].Reused = &scheduler.Origin{Batch: e.Batch, Rendered: e.Rendered, Seconds: e.Seconds, CostUSD: e.CostUSD}
@@ -154,7 +165,8 @@ func (r *reuser) adopt(ctx context.Context, i int, key cache.Key, e cache.Entry)
 	return scheduler.Reused{Files: files, Endpoint: e.Endpoint, GPU: e.GPU}, true, nil
 }
 
-// outputs gives the files of an entry the names that this job's worker would have given them.
+// outputs gives the files of an entry the names that this job's worker would have given them: prefix, a number of five digits from 1, and an
+// underscore, as ComfyUI's SaveImage does. By these names the collector knows which owed output a file is.
 func (r *reuser) outputs(job *compiler.Job, e cache.Entry) (outputs []scheduler.Output, byName map[string]cache.File) {
 	byName = map[string]cache.File{}
 	for _, o := range r.owed(job, job.Renders[0]) {
@@ -169,10 +181,11 @@ func (r *reuser) outputs(job *compiler.Job, e cache.Entry) (outputs []scheduler.
 	return outputs, byName
 }
 
-// owedAs is an owed output with its name in the cache.
+// owedAs is an owed output with its name in the cache: node ids change when a workflow is edited, the hash of what leads to an output does not.
 type owedAs struct {
 	compiler.Owed
-	id   string
+	id string
+	// twin counts from 0 the outputs of a render that are made in the same way, and so have the same id.
 	twin int
 }
 
@@ -192,7 +205,8 @@ func (r *reuser) owed(job *compiler.Job, render int) (out []owedAs) {
 	return out
 }
 
-// KeepFile implements render.Keeper.
+// KeepFile implements render.Keeper. A file goes into the cache at once, as the collector may change or remove it afterwards; it is found there
+// only when KeepRender writes the entry that names it.
 func (r *reuser) KeepFile(ctx context.Context, result *scheduler.Result, o render.Original) {
 	if r.lender(result) == nil || !r.writes() {
 		return
@@ -209,7 +223,7 @@ func (r *reuser) KeepFile(ctx context.Context, result *scheduler.Result, o rende
 	r.safe[o.Owed.Render] = append(list, o)
 }
 
-// KeepRender implements render.Keeper.
+// KeepRender implements render.Keeper. Whatever happens, the render's files are forgotten, so memory holds only those of renders under way.
 func (r *reuser) KeepRender(ctx context.Context, result *scheduler.Result, i int) {
 	r.mu.Lock()
 	files := r.safe[i]
@@ -242,6 +256,7 @@ func (r *reuser) entry(result *scheduler.Result, end *compiler.EndpointConfig, i
 		return e, key, false
 	}
 	worker, _ := cache.Worker(*end)
+	// A job of several renders tells one time and one price; each render is noted with an equal part.
 	share := float64(len(result.Job.Renders))
 	e = cache.Entry{Render: r.plan.RenderID(i).String(), Worker: worker, Models: models, Batch: r.plan.Name(), Endpoint: end.Name, GPU: end.GPU,
 		Seconds: result.Execution.Seconds() / share, Rendered: result.Finished.UTC()}
@@ -256,6 +271,7 @@ func (r *reuser) entry(result *scheduler.Result, end *compiler.EndpointConfig, i
 				e.Files = append(e.Files, cache.File{Output: o.id, Twin: o.twin, Batch: f.Batch, Ext: f.Ext, Type: f.Type, SHA256: f.SHA256, Bytes: f.Bytes})
 			}
 		}
+		// An output owes at least one file. An entry with fewer would later pass for a finished render.
 		if len(e.Files)-before < max(1, o.Images) {
 			return e, key, false
 		}

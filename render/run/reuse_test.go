@@ -115,7 +115,7 @@ func try(t *testing.T, plan *compiler.Plan, opts run.Options) (scheduler.Summary
 	return sum, errors.Join(err, b.CacheTrouble())
 }
 
-const eight = "sweep: {matrix: {EmptyImage.color: \"1-8\"}}\noutput: {filename: \"%axis.EmptyImage.color%\"}\n"
+const eight = "sweep: {matrix: {EmptyImage.color: \"1-8\"}}\noutput: {filename: \"%axis.EmptyImage.color%\"}\nschedule: {fuse: off}\n"
 
 // TestReuse runs a batch, then another one that has half of its renders, in another directory: only the new half is rendered, and the files of
 // the other half are equal.
@@ -127,7 +127,7 @@ func TestReuse(t *testing.T) {
 	if sum := once(t, compile(t, dir, eight), opts); !sum.AllDone() || sum.Reused != 0 || gpu.sent != 8 {
 		t.Fatalf("the first run: %+v, %d sent", sum, gpu.sent)
 	}
-	plan := compile(t, dir, "sweep: {matrix: {EmptyImage.color: \"5-12\"}}\noutput: {filename: \"%axis.EmptyImage.color%\"}\n")
+	plan := compile(t, dir, "sweep: {matrix: {EmptyImage.color: \"5-12\"}}\noutput: {filename: \"%axis.EmptyImage.color%\"}\nschedule: {fuse: off}\n")
 	// Another endpoint with the same image: what the first one made stands in.
 	other := &painter{name: "other", worker: gpu.worker}
 	opts.Dir, opts.Endpoints, opts.Store = filepath.Join(dir, "b"), []scheduler.Endpoint{other}, &store.Memory{}

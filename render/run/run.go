@@ -16,6 +16,7 @@ import (
 	"github.com/comfyc/comfyc/compiler/diag"
 	"github.com/comfyc/comfyc/render"
 	"github.com/comfyc/comfyc/render/cache"
+	"github.com/comfyc/comfyc/render/post"
 	"github.com/comfyc/comfyc/render/s3"
 	"github.com/comfyc/comfyc/scheduler"
 	"github.com/comfyc/comfyc/scheduler/dialect"
@@ -31,6 +32,9 @@ type Options struct {
 	Base string
 	// FS, if it is set, is where the files of output.post are opened, and nothing is opened from anywhere else.
 	FS fs.FS
+	// Post are steps of a program's own. They follow those of output.post, in each of its variants; nil adds none. Renders that are done already
+	// keep the files that they have.
+	Post []post.Step
 	// Endpoints take the place of the plan's own: endpoints that a program implements itself.
 	Endpoints []scheduler.Endpoint
 	// Dialect is what the plan's endpoints need of the outside: environment, keys, transport. Preview and Supports are filled in if
@@ -66,14 +70,19 @@ func (e *FindingsError) Error() string {
 }
 
 // Batch is a plan in its run directory.
+//
+// The fields are set by Open and only read from then on, but for others, which a run adds to, and what mu guards. So runs follow each other,
+// and everything else may be asked meanwhile.
 type Batch struct {
 	plan  *compiler.Plan
 	opts  Options
 	store scheduler.Store
 	sink  *render.Collector
 	ends  []scheduler.Endpoint
-	reuse *reuser // nil without a cache
-	stop  stopper
+	// others are endpoints that the batch names no more, on which jobs were left; opened as they are found.
+	others []scheduler.Endpoint
+	reuse  *reuser // nil without a cache
+	stop   stopper
 	// bucket is that of output.s3, nil without one.
 	bucket *s3.Bucket
 
@@ -97,6 +106,8 @@ func Open(plan *compiler.Plan, opts Options) (*Batch, error) {
 	return b, nil
 }
 
+// open does Open's steps in the order in which the cheapest mistakes come first: the plan, output.post, the bucket, keys of endpoints; the
+// directory is made last.
 func (b *Batch) open() error {
 	if len(b.opts.Endpoints) == 0 {
 		if findings := Unsupported(b.plan); len(findings) > 0 {
@@ -106,6 +117,10 @@ func (b *Batch) open() error {
 	recipe, findings := postRecipe(b.plan, b.opts.Base, b.opts.FS)
 	if len(findings) > 0 {
 		return &FindingsError{findings}
+	}
+	recipe, err := withSteps(recipe, b.opts.Post)
+	if err != nil {
+		return err
 	}
 	if err := b.openBucket(); err != nil {
 		return err
@@ -117,6 +132,7 @@ func (b *Batch) open() error {
 		return err
 	}
 	b.sink = &render.Collector{Dir: b.opts.Dir, Shared: b.opts.Shared, Recipe: recipe, Token: b.token, Name: b.name, Provenance: b.provenance, Secrets: b.secrets()}
+	// A worker that uploads to the batch's own bucket answers with an object's name, which only this bucket's credentials open.
 	if b.bucket != nil {
 		b.sink.Object = b.bucket.Fetch
 	}
@@ -128,13 +144,7 @@ func (b *Batch) openEndpoints() error {
 	if len(b.opts.Endpoints) > 0 {
 		return nil
 	}
-	deps := b.opts.Dialect
-	if deps.Preview == nil {
-		deps.Preview = b.preview
-	}
-	if deps.Supports == nil {
-		deps.Supports = CannotRun
-	}
+	deps := b.deps()
 	for _, cfg := range b.plan.Endpoints() {
 		end, err := dialect.Open(cfg, deps)
 		if err != nil {
@@ -143,6 +153,19 @@ func (b *Batch) openEndpoints() error {
 		b.ends = append(b.ends, end)
 	}
 	return nil
+}
+
+// deps are those of the options, with what is built in.
+func (b *Batch) deps() dialect.Deps {
+	deps := b.opts.Dialect
+	// The caller's own come first, so that a test can put an emulator in the place of every endpoint.
+	if deps.Preview == nil {
+		deps.Preview = b.preview
+	}
+	if deps.Supports == nil {
+		deps.Supports = CannotRun
+	}
+	return deps
 }
 
 // preview starts the in-memory emulator of an endpoint of the type preview.
@@ -155,6 +178,7 @@ func (b *Batch) preview(cfg compiler.EndpointConfig) (http.RoundTripper, error) 
 	if err != nil {
 		return nil, err
 	}
+	// It is reached through memory, without a port: any number of batches preview at once.
 	client, _, stop := e.Listen()
 	b.stops = append(b.stops, func() { stop(); _ = e.Close() })
 	return client, nil
@@ -169,6 +193,7 @@ func (b *Batch) openStore() error {
 		return err
 	}
 	b.store = s
+	// Only a state in the directory has a place for the request; runs with a store of the caller's are stopped by their context.
 	b.stop.path = filepath.Join(b.opts.Dir, store.Dir, stopFile)
 	b.stop.forget()
 	return nil
@@ -180,6 +205,7 @@ func (b *Batch) Close() error {
 	defer b.mu.Unlock()
 	var err error
 	if b.store != nil {
+		// The store first: it holds the directory's lock, and nothing writes any more.
 		err = b.store.Close()
 	}
 	for _, stop := range b.stops {
@@ -227,15 +253,24 @@ func (b *Batch) Options() scheduler.Options {
 // Run does what is left of the batch. opts are those of [Batch.Options], with what the caller changed. See [scheduler.Run] for the
 // end of ctx and for errors.
 func (b *Batch) Run(ctx context.Context, opts scheduler.Options) (scheduler.Summary, error) {
+	// What an earlier run did is read even if ctx has ended already: the scheduler then still cancels or leaves what is on remotes.
 	if err := b.claim(context.WithoutCancel(ctx)); err != nil {
 		return scheduler.Summary{Renders: b.plan.Len()}, err
 	}
 	if opts.Keep == nil {
 		opts.Keep = b.keep
 	}
+	if opts.Collect == nil {
+		others, err := b.leftOn(context.WithoutCancel(ctx))
+		if err != nil {
+			return scheduler.Summary{Renders: b.plan.Len()}, err
+		}
+		opts.Collect = others
+	}
 	if b.reuse != nil && !b.opts.NoReuse && opts.Reuse == nil {
 		opts.Reuse = b.reuse
 	}
+	// After the run, when nothing more comes from the cache.
 	defer b.trimCache(ctx)
 	ctx, release := b.stop.watch(ctx)
 	defer release()
@@ -244,6 +279,7 @@ func (b *Batch) Run(ctx context.Context, opts scheduler.Options) (scheduler.Summ
 
 // claim tells the collector which names are taken by renders that are still in the plan.
 func (b *Batch) claim(ctx context.Context) error {
+	// The plan may have been edited since, so renders are found by id. What is no more in the plan gives its names free.
 	index := make(map[compiler.RenderID]int, b.plan.Len())
 	for i := range b.plan.Len() {
 		index[b.plan.RenderID(i)] = i
@@ -263,6 +299,7 @@ func (b *Batch) claim(ctx context.Context) error {
 // picture of a real endpoint.
 func (b *Batch) keep(r scheduler.Record) bool {
 	for _, f := range r.Files {
+		// Sizes are enough to see that a file was removed or cut off, and cost no reading; hashes were checked when it was made.
 		info, err := os.Stat(filepath.Join(b.opts.Dir, filepath.FromSlash(f.Path)))
 		if err != nil || info.Size() != f.Bytes {
 			return false
@@ -278,6 +315,7 @@ func drawn(r scheduler.Record) bool {
 
 // name is the collector's question for a file's name.
 func (b *Batch) name(i int, f render.FileInfo) (string, error) {
+	// A file exists once, however many coordinates share its render: the first one names it.
 	at := b.plan.CoordinatesOf(i)[0]
 	return b.plan.FileName(at, compiler.Facts{Batch: f.Batch, Width: f.Width, Height: f.Height, Time: b.opts.Now()}), nil
 }

@@ -2,6 +2,7 @@ package run_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"os"
 	"path/filepath"
@@ -10,9 +11,11 @@ import (
 
 	"github.com/comfyc/comfyc/compiler"
 	"github.com/comfyc/comfyc/compiler/source"
+	"github.com/comfyc/comfyc/render/post"
 	"github.com/comfyc/comfyc/render/run"
 	"github.com/comfyc/comfyc/scheduler"
 	"github.com/comfyc/comfyc/scheduler/store"
+	"github.com/comfyc/comfyc/schemas"
 )
 
 const picture = `{"1": {"class_type": "EmptyImage", "inputs": {"width": 64, "height": 64, "batch_size": 1, "color": 0}},
@@ -148,6 +151,18 @@ func TestDrawing(t *testing.T) {
 			if !strings.Contains(meta, text) {
 				t.Errorf("render %d: the picture does not carry %s", r.Render, text)
 			}
+		}
+	}
+}
+
+// TestStepsInSchema holds the batch's schema against the steps that there are: one that is missing there could not be declared.
+func TestStepsInSchema(t *testing.T) {
+	for _, name := range post.Names() {
+		steps := []any{map[string]any{name: map[string]any{"nonsense": nil}}}
+		found := schemas.Check("batch", map[string]any{"version": json.Number("1"), "workflow": "w.json", "output": map[string]any{"post": steps}})
+		// What is wrong is the parameter; the name of a step that the schema lacks would be.
+		if len(found) != 1 || found[0].Pointer != "/output/post/0/"+name+"/nonsense" {
+			t.Errorf("%s: %v", name, found)
 		}
 	}
 }

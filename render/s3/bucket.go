@@ -16,9 +16,9 @@ import (
 
 // Bucket is a place in a bucket, with credentials.
 type Bucket struct {
-	config Config
-	at     settings
-	core   minio.Core
+	config Config     // as given: what may be read, whether originals are published
+	at     settings   // with all that the environment had to say
+	core   minio.Core // keeps connections open; safe for concurrent use
 }
 
 // Open makes a Bucket; nothing is sent. The error says what is missing or wrong, and holds no secret.
@@ -33,6 +33,7 @@ func Open(c Config, o Options) (*Bucket, error) {
 			return nil, err
 		}
 	}
+	// "auto" and "" are not in the map: its zero value lets minio-go choose by the host's name.
 	lookup := map[string]minio.BucketLookupType{"path": minio.BucketLookupPath, "host": minio.BucketLookupDNS}[at.style]
 	client, err := minio.New(at.host, &minio.Options{
 		Creds: credentials.NewStaticV4(at.key, at.secret, at.token), Secure: at.secure, Region: at.region, BucketLookup: lookup, Transport: transport,
@@ -69,6 +70,8 @@ func (b *Bucket) Fetch(ctx context.Context, address string, from scheduler.Resum
 		return nil, b.fail("fetch", scheduler.Rejected, fmt.Errorf("s3://%s is not among the places to read from: add it under output.s3.read if it is yours", bucket))
 	}
 	var opts minio.GetObjectOptions
+	// From a byte to the end, and only if the ETag is still the one that the first part came with; else the answer is
+	// 412.
 	if from.From > 0 && from.Match != "" {
 		if err := errors.Join(opts.SetRange(from.From, 0), opts.SetMatchETag(from.Match)); err != nil {
 			return nil, b.fail("fetch", scheduler.Rejected, err)
@@ -81,6 +84,7 @@ func (b *Bucket) Fetch(ctx context.Context, address string, from scheduler.Resum
 	if err != nil {
 		return nil, b.classed("fetch", err)
 	}
+	// No range was asked for without a version, so the body begins at 0.
 	if from.Match == "" {
 		from.From = 0
 	}
@@ -110,7 +114,8 @@ type object struct {
 // Resume implements scheduler.Resumable.
 func (o *object) Resume() scheduler.Resume { return o.at }
 
-// fail makes an error about the bucket.
+// fail makes an error about the bucket. Servers repeat parts of a request in their answers, so our secrets are taken
+// out of the text.
 func (b *Bucket) fail(op string, kind scheduler.Kind, err error) *scheduler.Error {
 	text := err.Error()
 	for _, s := range b.Secrets() {
@@ -144,6 +149,7 @@ func (b *Bucket) classed(op string, err error) error {
 	if a, ok := advice[answer.Code]; ok {
 		return b.fail(op, a.kind, fmt.Errorf("%s [%s]", a.text, answer.Code))
 	}
+	// A code without advice: the status says whether it is worth another try.
 	kind := scheduler.Transient
 	switch {
 	case strings.Contains(answer.Code, "AccessKey"), strings.Contains(answer.Code, "User"): // servers have names of their own

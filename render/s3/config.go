@@ -45,6 +45,7 @@ const maxRead = 32
 func Parse(data []byte) (Config, error) {
 	var c Config
 	data = bytes.TrimSpace(data)
+	// `s3: s3://bucket/prefix` for `s3: {url: s3://bucket/prefix}`.
 	if len(data) > 0 && data[0] == '"' {
 		if err := json.Unmarshal(data, &c.URL); err != nil {
 			return c, err
@@ -80,6 +81,7 @@ func (c Config) check() error {
 			return err
 		}
 	}
+	// One of the two from one account and the other from another would only give a signature that is refused.
 	if (c.KeyEnv == "") != (c.SecretEnv == "") {
 		return errors.New("key_env and secret_env go together")
 	}
@@ -150,10 +152,10 @@ type Options struct {
 
 // settings is a config with everything found.
 type settings struct {
-	bucket, prefix     string
+	bucket, prefix     string // the prefix without slashes at its ends, "" for none
 	host               string // host[:port] without the bucket
-	secure             bool
-	region, style      string
+	secure             bool   // https
+	region, style      string // style is path, host, auto or ""
 	key, secret, token string
 }
 
@@ -200,6 +202,7 @@ func (c Config) resolve(getenv func(string) string) (s settings, err error) {
 
 // takeBucket finds Amazon's host form, BUCKET.s3.REGION.amazonaws.com, and takes the bucket out of it.
 func (s *settings) takeBucket() string {
+	// pictures.s3.eu-west-1.amazonaws.com gives the bucket pictures and the host s3.eu-west-1.amazonaws.com.
 	name, rest, ok := strings.Cut(s.host, ".s3")
 	if !ok || !strings.HasSuffix(s.host, ".amazonaws.com") || !bucketName.MatchString(name) {
 		return ""
@@ -226,6 +229,8 @@ func regionOf(host string) string {
 
 // credentials reads the named variables.
 func (s *settings) credentials(c Config, getenv func(string) string) error {
+	// Key, secret, session token. The first pair of which anything is set counts; half a pair is a mistake and no
+	// reason to go on.
 	names := [][3]string{{"BUCKET_ACCESS_KEY_ID", "BUCKET_SECRET_ACCESS_KEY", ""}, {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"}}
 	if c.KeyEnv != "" {
 		names = [][3]string{{c.KeyEnv, c.SecretEnv, ""}}

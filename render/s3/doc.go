@@ -2,8 +2,8 @@
 // Ceph, versitygw).
 //
 // A [Config] comes from output.s3 of a batch ([Parse]) or from the variables that ComfyUI workers know too (BUCKET_ENDPOINT_URL,
-// BUCKET_NAME, BUCKET_ACCESS_KEY_ID, BUCKET_SECRET_ACCESS_KEY). Secrets are only ever named, never written into a batch; a batch that
-// is not the user's own cannot send just any variable to just any host, see [Config.Check].
+// BUCKET_NAME, BUCKET_ACCESS_KEY_ID, BUCKET_SECRET_ACCESS_KEY). Secrets are only ever named, never written into a
+// batch; a batch that is not the user's own cannot send just any variable to just any host, see [Config.Foreign].
 //
 // [Bucket.Publish] uploads what a manifest names and the page last, so that nobody sees a page whose pictures are not there yet. What
 // lies in the bucket already with the same content is left alone. Files above 16 MiB go in parts.

@@ -82,6 +82,7 @@ func (o Objects) List(ctx context.Context, prefix string) iter.Seq2[cache.Blob, 
 	return func(yield func(cache.Blob, error) bool) {
 		ctx, cancel := context.WithCancel(ctx)
 		defer cancel() // ends the listing's goroutine
+		// What stands before a cache's own names: the prefix and a slash, or nothing.
 		base := strings.TrimSuffix(o.Bucket.key(prefix+"x"), prefix+"x")
 		for info := range o.Bucket.core.Client.ListObjects(ctx, o.Bucket.at.bucket, minio.ListObjectsOptions{Prefix: base + prefix, Recursive: true}) {
 			if info.Err != nil {

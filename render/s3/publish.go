@@ -58,8 +58,8 @@ func (b *Bucket) Publish(ctx context.Context, dir string, m *render.Manifest) (R
 
 // known is an object that lies in the bucket.
 type known struct {
-	size int64
-	etag string
+	size int64  // bytes
+	etag string // without its quotes
 }
 
 // list reads what lies below the prefix.
@@ -87,6 +87,7 @@ func (b *Bucket) key(slashed string) string {
 
 // send uploads a stage, several files at once.
 func (b *Bucket) send(ctx context.Context, dir string, paths []string, there map[string]known, report *Report) error {
+	// The first error cancels the other uploads, and is what the caller gets.
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var mu sync.Mutex
@@ -133,6 +134,8 @@ func (b *Bucket) file(ctx context.Context, name, slashed string, there map[strin
 		return 0, false, err
 	}
 	size = info.Size()
+	// Equal length and MD5, or, where the ETag is no MD5 (parts, encryption), equal length and our own hash: it is
+	// there.
 	if old, ok := there[b.key(slashed)]; ok && old.size == size && (old.etag == tag || b.same(ctx, slashed, sum)) {
 		return size, false, nil
 	}
@@ -180,6 +183,7 @@ func contentType(slashed string) string {
 	return "application/octet-stream"
 }
 
+// disposition makes a browser save what it should not show, instead of guessing what it is.
 func disposition(slashed string) string {
 	if contentType(slashed) == "application/octet-stream" {
 		return "attachment"
@@ -187,7 +191,8 @@ func disposition(slashed string) string {
 	return ""
 }
 
-// caching keeps what changes from being kept.
+// caching keeps what changes from being kept: the page, the table, the sheet and the record are asked for anew each
+// time. Everything else has the server's own rules.
 func caching(slashed string) string {
 	if slices.Contains(render.PagePaths, slashed) || slashed == render.ManifestPath {
 		return "no-cache"

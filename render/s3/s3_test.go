@@ -56,7 +56,7 @@ func startGateway(t *testing.T, domain string) gateway {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
-	for end := time.Now().Add(20 * time.Second); ; {
+	for end := time.Now().Add(2 * time.Minute); ; {
 		c, err := net.Dial("tcp", address)
 		if err == nil {
 			c.Close()
