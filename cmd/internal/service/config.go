@@ -17,35 +17,39 @@ import (
 )
 
 // Config is the service's configuration file, service.schema.json. The zero value has a pool for each endpoint.
+// Sizes are in bytes here and in MiB in the file; 0 means the default of whoever uses the field.
 type Config struct {
-	Pools      []queue.Pool
-	Hosts      []string // names under which the service is reached
-	Origins    []string // sites whose pages may call the API
-	Proxies    []netip.Prefix
-	AllowHosts []string // private hosts that webhooks, inputs and buckets may be on
-	Cert, Key  string   // files, for TLS
-	MaxBody    int
-	MaxBatches int
-	MaxRenders int
-	KeepBatch  time.Duration
-	KeepJob    time.Duration
-	Native     []Native
+	Pools      []queue.Pool   // those of the file; fill adds one for each endpoint if there are none
+	Hosts      []string       // names under which the service is reached
+	Origins    []string       // sites whose pages may call the API
+	Proxies    []netip.Prefix // whose X-Forwarded-* headers are believed
+	AllowHosts []string       // private hosts that webhooks, inputs and buckets may be on
+	Cert, Key  string         // files, for TLS
+	MaxBody    int            // bytes of a request's body
+	MaxBatches int            // that run at one time
+	MaxRenders int            // of one batch; more is refused with 422
+	KeepBatch  time.Duration  // how long ended batches are kept, unless the key has a retention of its own
+	KeepJob    time.Duration  // likewise for ended jobs
+	Native     []Native       // in the order of the file, then those of --native
 }
 
 // Native is an address on which a pool is a ComfyUI server.
 type Native struct {
-	Pool, Address string
+	Pool, Address string // Address is HOST:PORT
 	As            string // name of the key that everybody there is; "" asks for keys, if there are some
 }
 
 // ParseConfig reads the file. Mistakes are findings; the Config is of use only if none of them is an error.
+// Every finding is an error: the service does not start with a key that it does not know, since a misspelt limit would be no
+// limit. Places point into the file.
 func ParseConfig(file *source.File) (c Config, findings []diag.Diagnostic) {
 	root, err := source.Parse(file, source.Limits{})
 	if err != nil {
 		return c, []diag.Diagnostic{diag.FromError(err, file.Name)}
 	}
+	// The schema is the only check of types and ranges; what follows may rely on it.
 	for _, v := range schemas.Check("service", root.Any()) {
-		at, _ := root.Pointer(v.Pointer)
+		at, _ := root.Pointer(v.Pointer) // nil where the pointer names a key that is missing: then the whole file is meant
 		if at == nil {
 			at = root
 		}
@@ -55,6 +59,7 @@ func ParseConfig(file *source.File) (c Config, findings []diag.Diagnostic) {
 		return c, findings
 	}
 	c.read(root)
+	// What a schema cannot say is checked here: that a text is a range of addresses.
 	for i, text := range texts(root.Get("trusted_proxies")) {
 		p, err := netip.ParsePrefix(text)
 		if err != nil {
@@ -66,10 +71,11 @@ func ParseConfig(file *source.File) (c Config, findings []diag.Diagnostic) {
 }
 
 // read takes what fits the schema.
+// A key that is missing reads as nil, and nil as the zero value, so no key needs a branch of its own.
 func (c *Config) read(root *source.Value) {
 	c.Hosts, c.Origins, c.AllowHosts = texts(root.Get("hosts")), texts(root.Get("origins")), texts(root.Get("allow_hosts"))
 	for i := range c.Hosts {
-		c.Hosts[i] = strings.ToLower(c.Hosts[i])
+		c.Hosts[i] = strings.ToLower(c.Hosts[i]) // names of hosts are compared without case
 	}
 	tls, limits, keep := root.Get("tls"), root.Get("limits"), root.Get("retention")
 	c.Cert, c.Key = tls.Get("cert").Str(), tls.Get("key").Str()
@@ -86,6 +92,7 @@ func (c *Config) read(root *source.Value) {
 		}
 	}
 	if native := root.Get("native"); native != nil {
+		// Both `POOL: "ADDR"` and `POOL: {addr: ADDR, as: KEY}` are understood; Str of an object is "".
 		for _, m := range native.Members {
 			n := Native{Pool: m.Key, Address: m.Value.Str(), As: m.Value.Get("as").Str()}
 			if n.Address == "" {
@@ -97,6 +104,7 @@ func (c *Config) read(root *source.Value) {
 }
 
 // texts gives a list of strings, nil if it is not there.
+// The schema has held that all items are strings.
 func texts(v *source.Value) (out []string) {
 	if v == nil {
 		return nil
@@ -108,6 +116,8 @@ func texts(v *source.Value) (out []string) {
 }
 
 // Duration reads a duration such as 90s, 2h or 30d; 0 for none.
+// Parts may follow each other, as in 1h30m, and may be broken, as in 1.5h; "d" is 24 hours. A text that does not read to its
+// end gives 0 as well. Signs are not refused.
 func Duration(text string) (d time.Duration) {
 	for text != "" {
 		end := strings.IndexAny(text, "smhd")
@@ -126,6 +136,8 @@ func Duration(text string) (d time.Duration) {
 }
 
 // fill adds the preview endpoint, if no other has its name, and, where no pools are configured, a pool for each endpoint.
+// A pool of its own makes each endpoint reachable under the compatible faces without a configuration file. Two endpoints whose
+// names differ only in what a path cannot hold get "-2", "-3" at the end, in the order of the file.
 func (c *Config) fill(ends []compiler.EndpointConfig) []compiler.EndpointConfig {
 	if !slices.ContainsFunc(ends, func(e compiler.EndpointConfig) bool { return e.Name == "preview" }) {
 		ends = append(ends, compiler.EndpointConfig{Name: "preview", Type: "preview", FromUser: true})
@@ -145,6 +157,7 @@ func (c *Config) fill(ends []compiler.EndpointConfig) []compiler.EndpointConfig 
 }
 
 // poolName makes an endpoint's name fit for a path.
+// Small letters, digits and "-", as the contract has the names of pools: "RTX 4090 (eu)" becomes "rtx-4090--eu".
 func poolName(name string) string {
 	return strings.Trim(strings.Map(func(r rune) rune {
 		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' {

@@ -7,6 +7,7 @@ import (
 )
 
 // gauges tell how the queue and the endpoints stand, when they are asked. Labels are names of the configuration.
+// Nothing is counted along the way: each scrape reads the queue's own state, so the figures cannot drift from it.
 type gauges struct {
 	queue                                  *queue.Queue
 	running, waiting, places, busy, usable *prometheus.Desc
@@ -14,6 +15,7 @@ type gauges struct {
 }
 
 // newGauges names the figures. The list is also that of the dashboard in docs/deploy/grafana.json.
+// The names are what alerts are written on, and stay. All begin with "comfyc_".
 func newGauges(q *queue.Queue) *gauges {
 	desc := func(name, help string, labels ...string) *prometheus.Desc {
 		return prometheus.NewDesc("comfyc_"+name, help, labels, nil)
@@ -28,6 +30,7 @@ func newGauges(q *queue.Queue) *gauges {
 }
 
 // Describe implements prometheus.Collector.
+// Describe sends every description once, when the collector is registered.
 func (g *gauges) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{g.running, g.waiting, g.places, g.busy, g.usable, g.jobs} {
 		out <- d
@@ -35,6 +38,7 @@ func (g *gauges) Describe(out chan<- *prometheus.Desc) {
 }
 
 // Collect implements prometheus.Collector.
+// Collect runs at each scrape of /metrics, in the goroutine of that request; it takes the queue's locks for moments only.
 func (g *gauges) Collect(out chan<- prometheus.Metric) {
 	tell := func(d *prometheus.Desc, v float64, labels ...string) {
 		out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
@@ -53,7 +57,7 @@ func (g *gauges) Collect(out chan<- prometheus.Metric) {
 		tell(g.usable, usable, e.Name)
 	}
 	for _, name := range g.queue.PoolNames() {
-		h := g.queue.Health(name, "", true)
+		h := g.queue.Health(name, "", true) // "" and true: the jobs of all keys
 		tell(g.jobs, float64(h.Waiting), name, "waiting")
 		tell(g.jobs, float64(h.Running), name, "running")
 		tell(g.jobs, float64(h.Done), name, "done")

@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/fasthttp/websocket"
+
+	"github.com/comfyc/comfyc/cmd/internal/service/keys"
 )
 
 // comfyServer starts a service whose pool preview is a ComfyUI server, and gives a client of that.
@@ -30,7 +32,7 @@ func comfyServer(t *testing.T) *client {
 		return ln, err
 	}})
 	n := *c
-	n.base = "http://" + addresses[1].String()
+	n.base, n.main = "http://"+addresses[1].String(), "http://"+addresses[0].String()
 	return &n
 }
 
@@ -158,5 +160,32 @@ func TestComfyCLI(t *testing.T) {
 	}
 	if !strings.Contains(string(out), "pic_00001_.png") {
 		t.Errorf("comfy-cli does not name the picture:\n%.3000s", out)
+	}
+}
+
+// Uploads count against what a key may keep on disk, and go when their time is over.
+func TestUploadsAreBounded(t *testing.T) {
+	c := comfyServer(t)
+	key := c.addKey(keys.Limits{DiskBytes: 1000, Retention: time.Hour})
+	upload := func(status int, name string, size int) {
+		t.Helper()
+		var body bytes.Buffer
+		m := multipart.NewWriter(&body)
+		w, _ := m.CreateFormFile("image", name)
+		w.Write(make([]byte, size))
+		m.Close()
+		c.as(key).want(status, "POST", "/upload/image", &body, header{"Content-Type": m.FormDataContentType()})
+	}
+	upload(200, "a.png", 600)
+	upload(403, "b.png", 600)
+	upload(200, "c.png", 300)
+	dir := filepath.Join(c.svc.Dir, "native", "preview", keyID(key))
+	old := time.Now().Add(-2 * time.Hour)
+	if err := os.Chtimes(filepath.Join(dir, "a.png"), old, old); err != nil {
+		t.Fatal(err)
+	}
+	upload(200, "b.png", 600)
+	if _, err := os.Stat(filepath.Join(dir, "a.png")); !os.IsNotExist(err) {
+		t.Errorf("an upload whose time is over: %v", err)
 	}
 }

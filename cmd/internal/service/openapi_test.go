@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"sort"
@@ -69,12 +70,16 @@ func TestTheDocumentIsTrue(t *testing.T) {
 
 // schemathesis asks all that the document allows, and much that it does not: no 5xx, no status that is not described.
 func TestSchemathesis(t *testing.T) {
+	if os.Getenv("COMFYC_SCHEMATHESIS") == "" {
+		t.Skip("SKIPPED: schemathesis over /openapi.json, which takes minutes: make schemathesis")
+	}
 	python := venv(t, "schemathesis", "schemathesis==4.1.4", "hypothesis==6.135.0")
 	c := serve(t, Options{Listen: loopbackListen})
-	ctx, cancel := context.WithTimeout(t.Context(), 8*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, filepath.Join(filepath.Dir(python), "schemathesis"), "run", c.base+"/openapi.json", "--checks", "not_a_server_error,status_code_conformance",
-		"--max-examples", "20", "--seed", "7", "--request-timeout", "20", "--exclude-path-regex", "events|status-sync|runsync|stream")
+		"--max-examples", "20", "--seed", "7", "--request-timeout", "120", "--exclude-path-regex", "events|status-sync|runsync|stream")
+	cmd.Dir = t.TempDir() // it leaves notes
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v\n%.6000s", err, out)

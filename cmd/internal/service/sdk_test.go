@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -62,33 +63,43 @@ func venv(t *testing.T, name string, packages ...string) string {
 
 // sdkService is a service on loopback with a pool that is quick and one that is not.
 func sdkService(t *testing.T) *client {
-	file, ends := slowEndpoint(t, t.TempDir(), "endpoints:\n  fast: {type: preview}\n  slow: {type: preview, limits: {in_flight: 1}, emulator: {execution: 60s}}\n")
+	file, ends := slowEndpoint(t, t.TempDir(), "endpoints:\n  fast: {type: preview}\n  slow: {type: preview, limits: {in_flight: 1}, emulator: {execution: 10h}}\n")
 	return serve(t, Options{EndpointsFile: file, Endpoints: ends, Listen: loopbackListen})
 }
 
-// drive runs a script and holds that it says what was expected.
-func drive(t *testing.T, want []string, name string, args ...string) {
+// lateness is what the clients say when an answer did not come within the 3 to 10 seconds that they wait.
+var lateness = regexp.MustCompile(`(?i)time.?out|timed out|ECONNABORTED`)
+
+// drive runs a script against a service of its own and holds that it says what was expected. The clients' own patience is short, and a busy
+// machine's processor may be elsewhere for longer: a script that ends for that is run anew, twice at most.
+func drive(t *testing.T, want []string, command func(base string) []string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, name, args...)
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		t.Fatalf("%s: %v\n%s", strings.Join(args, " "), err, out)
-	}
-	for _, what := range append(want, "done") {
-		if what != "done" {
-			what = "ok " + what
+	for try := 1; ; try++ {
+		ctx, cancel := context.WithTimeout(t.Context(), 8*time.Minute) // only bounds a hang
+		args := command(sdkService(t).base)
+		out, err := exec.CommandContext(ctx, args[0], args[1:]...).CombinedOutput()
+		cancel()
+		if err != nil && try < 3 && lateness.Match(out) {
+			t.Logf("try %d: the client would not wait:\n%.2000s", try, out)
+			continue
 		}
-		if !strings.Contains("\n"+string(out), "\n"+what+"\n") {
-			t.Errorf("it did not say %q:\n%s", what, out)
+		if err != nil {
+			t.Fatalf("%s: %v\n%s", strings.Join(args, " "), err, out)
 		}
+		for _, what := range append(want, "done") {
+			if what != "done" {
+				what = "ok " + what
+			}
+			if !strings.Contains("\n"+string(out), "\n"+what+"\n") {
+				t.Errorf("it did not say %q:\n%s", what, out)
+			}
+		}
+		return
 	}
 }
 
 func TestPythonSDKs(t *testing.T) {
 	python := venv(t, "sdk-python", pythonSDKs...)
-	c := sdkService(t)
 	every := []string{"submit", "poll", "output", "wrapped", "health", "purge", "purged", "cancel", "a bad workflow fails", "an unknown endpoint is an error"}
 	for kind, want := range map[string][]string{
 		"runpod":        append([]string{"stream", "run_sync"}, every...),
@@ -96,7 +107,11 @@ func TestPythonSDKs(t *testing.T) {
 		"novita":        every,
 		"runpod-async":  {"submit", "poll", "output", "wrapped twice", "stream", "health", "purge", "cancel", "a bad workflow fails"},
 	} {
-		t.Run(kind, func(t *testing.T) { drive(t, want, python, filepath.Join("testdata", "sdk_sync.py"), c.base, kind) })
+		t.Run(kind, func(t *testing.T) {
+			drive(t, want, func(base string) []string {
+				return []string{python, filepath.Join("testdata", "sdk_sync.py"), base, kind}
+			})
+		})
 	}
 }
 
@@ -105,7 +120,6 @@ func TestNodeSDK(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(dir, "node_modules", "runpod-sdk")); err != nil {
 		prepare(t, "npm", "install", "--silent", "--no-audit", "--no-fund", "--prefix", dir, nodeSDK)
 	}
-	c := sdkService(t)
 	script, err := os.ReadFile(filepath.Join("testdata", "sdk.js"))
 	if err != nil {
 		t.Fatal(err)
@@ -114,5 +128,7 @@ func TestNodeSDK(t *testing.T) {
 	if err := os.WriteFile(at, script, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	drive(t, []string{"submit", "poll", "output", "runSync", "stream", "health", "purge", "cancel", "a bad workflow fails", "an unknown endpoint is an error"}, "node", at, c.base)
+	drive(t, []string{"submit", "poll", "output", "runSync", "stream", "health", "purge", "cancel", "a bad workflow fails", "an unknown endpoint is an error"}, func(base string) []string {
+		return []string{"node", at, base}
+	})
 }

@@ -11,7 +11,6 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"time"
 
@@ -24,23 +23,27 @@ import (
 	"github.com/comfyc/comfyc/cmd/internal/service/page"
 	"github.com/comfyc/comfyc/cmd/internal/service/queue"
 	"github.com/comfyc/comfyc/cmd/internal/service/seal"
+	"github.com/comfyc/comfyc/cmd/internal/service/trace"
 	"github.com/comfyc/comfyc/cmd/internal/service/web"
 	"github.com/comfyc/comfyc/compiler"
 	"github.com/comfyc/comfyc/nodes"
 	"github.com/comfyc/comfyc/nodes/script"
+	"github.com/comfyc/comfyc/scheduler/lease"
 )
 
 // Options say what is served, and with what. Dir and Address are needed.
+// Open fills the zero values of the rest in.
 type Options struct {
-	Dir           string // the data folder; replicas share one
-	Address       string // host and port to listen on
-	Postgres      string // address of the ledger that replicas share, "" for SQLite in Dir
-	Config        Config
-	Endpoints     []compiler.EndpointConfig
-	EndpointsFile string // that Endpoints were read from
+	Dir           string                    // the data folder; replicas share one
+	Address       string                    // host and port to listen on
+	Postgres      string                    // address of the database that replicas share, "" for SQLite in Dir
+	Replica       string                    // this process's name, unique among the replicas; "" makes one up
+	Config        Config                    // as ParseConfig gave it
+	Endpoints     []compiler.EndpointConfig // of the user's file; the preview endpoint is added
+	EndpointsFile string                    // that Endpoints were read from
 	Catalogue     *nodes.Catalogue
-	ObjectInfo    []byte // the snapshot that Catalogue was read from, nil for the built-in one
-	Scripts       script.Options
+	ObjectInfo    []byte              // the snapshot that Catalogue was read from, nil for the built-in one
+	Scripts       script.Options      // how node templates are run: in a child process
 	Getenv        func(string) string // os.Getenv if nil
 	Log           *slog.Logger        // nothing is logged if nil
 	Now           func() time.Time    // time.Now if nil
@@ -51,12 +54,15 @@ type Options struct {
 }
 
 // Service is one process of it.
+// Its methods may be called from many goroutines after Open; Serve and Close are called once.
 type Service struct {
 	Options
 	Queue   *queue.Queue
 	Ring    *keys.Ring
-	ledger  *ledger.Ledger
+	ledger  *ledger.Ledger // closed last: all others write to it until their end
+	leases  *lease.Queue   // nil for SQLite
 	courier *outgoing.Courier
+	tracer  *trace.Exporter // nil unless OTEL_EXPORTER_OTLP_ENDPOINT is set
 	metrics *web.Metrics
 	site    *web.Site
 	natives []*native.Face
@@ -64,9 +70,13 @@ type Service struct {
 }
 
 // drainTime is how long requests under way, and then works, may take to stop.
+// Orchestrators send SIGKILL some time after SIGTERM (Kubernetes after 30 s), so a longer drain would be cut off anyhow.
+// Nothing is lost by that.
 const drainTime = 30 * time.Second
 
 // Open makes a service ready. Nothing is listened on yet.
+// A returned error has closed everything that was opened before it. The ledger exists and is migrated afterwards, the courier
+// may already write to it.
 func Open(ctx context.Context, o Options) (*Service, error) {
 	o.fill()
 	s := &Service{Options: o}
@@ -90,29 +100,42 @@ func (o *Options) fill() {
 	if o.Listen == nil {
 		o.Listen = net.Listen
 	}
+	if o.Replica == "" {
+		host, err := os.Hostname()
+		if err != nil {
+			host = "replica"
+		}
+		// The host's name is cut to 40 bytes: the name stands in rows and in logs.
+		o.Replica = fmt.Sprintf("%.40s-%s", host, queue.NewID(o.Now())[:20]) // two that start at once differ by chance
+	}
 	if o.Catalogue == nil {
 		o.Catalogue = nodes.BuiltIn()
 	}
 }
 
 // build opens everything in the order in which it depends on each other. What was opened before an error is closed by Close.
+// The ledger comes first, since keys, courier and queue read it; the site comes last, since it calls all of them.
 func (s *Service) build(ctx context.Context) (err error) {
 	if s.ledger, err = OpenLedger(s.Dir, s.Postgres); err != nil {
 		return err
 	}
+	if s.Postgres != "" {
+		if s.leases, err = lease.Open(ctx, s.Postgres); err != nil {
+			return err
+		}
+	}
 	if s.Ring, err = keys.Open(ctx, s.ledger, s.Now); err != nil {
 		return err
 	}
-	box, err := seal.New(s.Getenv(seal.Variable))
+	box, err := seal.New(s.Getenv(seal.Variable)) // nil without COMFYC_STATE_KEY: then jobs with secrets are refused
 	if err != nil {
 		return err
 	}
 	s.courier = &outgoing.Courier{Ledger: s.ledger, Box: box, Secret: s.Ring.WebhookSecret, Log: s.Log, Now: s.Now}
 	s.courier.Start(s.Config.AllowHosts)
 	ends := s.Config.fill(s.Endpoints)
-	host, _ := os.Hostname()
-	s.Queue, err = queue.New(queue.Config{Dir: s.Dir, Ledger: s.ledger, Ring: s.Ring, Courier: s.courier, Box: box, Catalogue: s.Catalogue, Endpoints: ends,
-		EndpointsFile: s.EndpointsFile, Pools: s.Config.Pools, Getenv: s.Getenv, Scripts: s.Scripts, Replica: host + "-" + queue.NewID(s.Now())[:16], Log: s.Log, Now: s.Now,
+	s.Queue, err = queue.New(queue.Config{Dir: s.Dir, Ledger: s.ledger, Leases: s.leases, Ring: s.Ring, Courier: s.courier, Box: box, Catalogue: s.Catalogue, Endpoints: ends,
+		EndpointsFile: s.EndpointsFile, Pools: s.Config.Pools, Getenv: s.Getenv, Scripts: s.Scripts, Replica: s.Replica, Log: s.Log, Now: s.Now,
 		MaxBatches: s.Config.MaxBatches, MaxRenders: s.Config.MaxRenders, KeepBatch: s.Config.KeepBatch, KeepJob: s.Config.KeepJob})
 	if err != nil {
 		return err
@@ -120,17 +143,34 @@ func (s *Service) build(ctx context.Context) (err error) {
 	if s.open, err = loopback(s.Address); err != nil {
 		return err
 	}
+	// Whoever reaches an open address could spend money, so keys are needed there before the first request, not after it.
 	if !s.open && s.Ring.Empty(ctx) {
 		return fmt.Errorf("%s is not loopback, and there are no keys: everybody who reaches it could spend your money. Make a key first: comfyc keys add NAME", s.Address)
 	}
 	s.metrics = web.NewMetrics()
 	s.metrics.Registry.MustRegister(newGauges(s.Queue))
+	if err := s.openTracer(); err != nil {
+		return err
+	}
+	// The guard holds Host, Origin and forwarded addresses before a route is looked for.
 	s.site = &web.Site{Routes: s.routes(), Guard: web.Guard{Loopback: s.open, Hosts: s.Config.Hosts, Origins: s.Config.Origins, Proxies: s.Config.Proxies}, Ring: s.Ring,
-		MaxBody: s.Config.MaxBody, Log: s.Log, Metrics: s.metrics, Audit: s.audit, Now: s.Now}
+		MaxBody: s.Config.MaxBody, Log: s.Log, Metrics: s.metrics, Audit: s.audit, Tracer: s.tracer, Now: s.Now}
 	return s.openNatives()
 }
 
+// openTracer lets requests, works and attempts be traced, if the environment says where to.
+// No variable, no tracer: nil is a tracer that does nothing, everywhere.
+func (s *Service) openTracer() (err error) {
+	if s.tracer, err = trace.Open(s.Getenv, s.Log); err != nil || s.tracer == nil {
+		return err
+	}
+	s.Queue.Watch = newTracing(s.tracer)
+	s.metrics.Registry.MustRegister(traceCounts(s.tracer)...)
+	return nil
+}
+
 // OpenLedger opens the ledger of a data folder, or the one on Postgres that replicas share.
+// The command line opens it in the same way for `comfyc keys`, while a service may run on it.
 func OpenLedger(dir, postgres string) (*ledger.Ledger, error) {
 	if postgres != "" {
 		return ledger.OpenPostgres(postgres)
@@ -139,6 +179,8 @@ func OpenLedger(dir, postgres string) (*ledger.Ledger, error) {
 }
 
 // loopback tells whether an address is reached from this machine only.
+// A name is not resolved, but for "localhost": what it resolves to may change after the check. An empty host means all
+// addresses, so it is none.
 func loopback(address string) (bool, error) {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {
@@ -149,9 +191,13 @@ func loopback(address string) (bool, error) {
 }
 
 // Close frees what Open opened, if Serve was not called.
+// It may be called after a failed Open, with any part missing.
 func (s *Service) Close() error {
 	if s.Queue != nil {
 		s.Queue.Close()
+	}
+	if s.leases != nil {
+		s.leases.Close()
 	}
 	if s.ledger == nil {
 		return nil
@@ -159,6 +205,8 @@ func (s *Service) Close() error {
 	return s.ledger.Close()
 }
 
+// The document is written by hand and held against the routes by a test; it is the same in every configuration.
+//
 //go:embed openapi.json
 var openapi []byte
 
@@ -166,13 +214,16 @@ var openapi []byte
 func Describe() []byte { return openapi }
 
 // routes lists all that is served on the main address.
+// The order does not matter: the router takes the most specific path. A route without a Scope is open to everybody who passes
+// the guard.
 func (s *Service) routes() []web.Route {
 	own := &api.API{Queue: s.Queue, Ledger: s.ledger, Ring: s.Ring, Now: s.Now}
 	face := &compat.Face{Queue: s.Queue}
 	s.Queue.Payload = face.Payload
 	routes := []web.Route{
+		// For a load balancer: the process lives.
 		{Method: "GET", Path: "/healthz", Handle: func(c *web.Call) { c.JSON(200, map[string]string{"status": "ok"}) }, Quick: true},
-		{Method: "GET", Path: "/readyz", Handle: s.ready, Quick: true},
+		{Method: "GET", Path: "/readyz", Handle: s.ready, Quick: true}, // takes requests: ledger answers, not draining
 		{Method: "GET", Path: "/metrics", Scope: keys.Read, Handle: s.metrics.Serve(), Quick: true},
 		{Method: "GET", Path: "/openapi.json", Handle: func(c *web.Call) { c.Text(200, web.JSON, openapi) }},
 	}
@@ -182,6 +233,8 @@ func (s *Service) routes() []web.Route {
 }
 
 // ready is GET /readyz: whether requests can be taken.
+// 503 while draining makes load balancers turn to other replicas, before the listener closes. The ledger gets two seconds to
+// answer.
 func (s *Service) ready(c *web.Call) {
 	ctx, cancel := context.WithTimeout(c.Ctx, 2*time.Second)
 	defer cancel()
@@ -193,17 +246,16 @@ func (s *Service) ready(c *web.Call) {
 }
 
 // audit notes who did what.
+// It is called after the deed, with a context of its own, so that a client that hangs up leaves its line too. A log that cannot
+// be written is an error in the log, and no error of the request.
 func (s *Service) audit(k *keys.Key, action, object, detail string) {
-	name := ""
-	if k != nil {
-		name = strings.TrimSpace(k.ID + " " + k.Name)
-	}
-	if err := s.ledger.AddAudit(context.Background(), ledger.Audit{Time: s.Now(), Actor: name, Action: action, Object: object, Detail: detail}); err != nil {
+	if err := s.ledger.AddAudit(context.Background(), ledger.Audit{Time: s.Now(), Actor: k.Actor(), Action: action, Object: object, Detail: detail}); err != nil {
 		s.Log.Error("the audit log cannot be written", "error", err)
 	}
 }
 
 // openNatives makes the native faces. Their addresses follow the rules of the main one.
+// A face may act as one key for everybody ("as"), because ComfyUI's own clients send none; that is allowed on loopback only.
 func (s *Service) openNatives() error {
 	for _, n := range s.Config.Native {
 		if s.Queue.Pool(n.Pool) == nil {
@@ -214,11 +266,12 @@ func (s *Service) openNatives() error {
 			return err
 		}
 		if !open && (n.As != "" || s.Ring.Empty(context.Background())) {
+			// "as" on a public address would be a key for everybody.
 			return fmt.Errorf("native %s: %s is not loopback: there, keys are needed", n.Pool, n.Address)
 		}
 		f := &native.Face{Queue: s.Queue, Ledger: s.ledger, Pool: n.Pool, Dir: filepath.Join(s.Dir, "native", n.Pool), Catalogue: s.Catalogue, ObjectInfo: s.ObjectInfo, Now: s.Now, Log: s.Log}
-		f.Site = &web.Site{Routes: f.Routes(), Guard: web.Guard{Loopback: open, Hosts: s.Config.Hosts, Proxies: s.Config.Proxies}, Ring: s.Ring, MaxBody: s.Config.MaxBody, Log: s.Log, Now: s.Now}
-		if n.As != "" {
+		f.Site = &web.Site{Routes: f.Routes(), Guard: web.Guard{Loopback: open, Hosts: s.Config.Hosts, Proxies: s.Config.Proxies}, Ring: s.Ring, MaxBody: s.Config.MaxBody, Log: s.Log, Tracer: s.tracer, Now: s.Now}
+		if n.As != "" { // looked up at each request: a key that is revoked closes the face
 			f.Site.As = func() *keys.Key { return s.Ring.ByName(n.As) }
 		}
 		f.Address = n.Address
@@ -228,16 +281,26 @@ func (s *Service) openNatives() error {
 }
 
 // Serve listens and works until ctx ends, then drains. It closes the ledger.
+// Returned errors are those of listening or of the queue; a normal end is nil. The order of the end: no new requests, streams
+// end, works stop and leave remote jobs, webhooks stop, spans are sent, the ledger closes.
 func (s *Service) Serve(ctx context.Context) error {
 	defer s.Close()
 	listeners, err := s.listen()
 	if err != nil {
 		return err
 	}
+	if s.tracer != nil { // to the very end, as all that ends is told
+		told, end := context.WithCancel(context.Background())
+		var sends sync.WaitGroup
+		sends.Go(func() { s.tracer.Run(told) })
+		defer sends.Wait()
+		defer end()
+	}
+	// Works live in a context of their own: they must not end when ctx does, but after the requests that wait for them.
 	work, stop := context.WithCancel(context.Background())
 	defer stop()
 	var tasks sync.WaitGroup
-	failed := make(chan error, len(listeners)+1)
+	failed := make(chan error, len(listeners)+1) // room for every sender, so that none of them waits for ever
 	tasks.Go(func() { s.courier.Run(work) })
 	tasks.Go(func() { failed <- s.Queue.Run(work) })
 	for _, l := range listeners {
@@ -247,6 +310,7 @@ func (s *Service) Serve(ctx context.Context) error {
 			}
 		})
 	}
+	// Only now: all addresses accept connections.
 	if s.Ready != nil {
 		s.Ready(base(listeners[0].Listener, s.Config.Cert != ""))
 	}
@@ -255,6 +319,7 @@ func (s *Service) Serve(ctx context.Context) error {
 	case err = <-failed:
 	}
 	s.Log.Info("draining")
+	// The time is for all listeners together.
 	down, cancel := context.WithTimeout(context.Background(), drainTime)
 	defer cancel()
 	for _, l := range listeners {
@@ -262,7 +327,7 @@ func (s *Service) Serve(ctx context.Context) error {
 			s.Log.Warn("requests were cut off", "error", e)
 		}
 	}
-	stop()
+	stop() // after the last request: it might have submitted a work
 	tasks.Wait()
 	return err
 }
@@ -274,6 +339,7 @@ type listener struct {
 }
 
 // listen opens all addresses, or none.
+// An address that is taken, or a certificate that cannot be read, ends the start before anything runs.
 func (s *Service) listen() (out []listener, err error) {
 	defer func() {
 		if err != nil {
@@ -290,6 +356,7 @@ func (s *Service) listen() (out []listener, err error) {
 				ln.Close()
 				return fmt.Errorf("tls: %w", err)
 			}
+			// HTTP/2 is not offered: fasthttp speaks HTTP/1.1 only.
 			ln = tls.NewListener(ln, &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}})
 		}
 		if err == nil {

@@ -34,6 +34,10 @@ func TestMain(m *testing.M) {
 		}
 		return
 	}
+	if len(os.Args) > 1 && os.Args[1] == "replica" {
+		runReplica()
+		return
+	}
 	os.Exit(m.Run())
 }
 
@@ -42,6 +46,7 @@ type client struct {
 	t    testing.TB
 	http *http.Client
 	base string
+	main string // of the main listener, if base is another one's
 	key  string
 	stop func()
 	svc  *Service
@@ -212,7 +217,7 @@ func (c *client) as(key string) *client {
 // eventually waits for something that other goroutines do.
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	end := time.Now().Add(60 * time.Second)
+	end := time.Now().Add(3 * time.Minute)
 	for !ok() {
 		if time.Now().After(end) {
 			t.Fatalf("in vain: %s", what)
@@ -258,6 +263,10 @@ func TestABatchFromSubmitToGallery(t *testing.T) {
 	end := c.ended(id)
 	if end["state"] != "done" || end["result"].(map[string]any)["done"] != 3.0 {
 		t.Fatalf("ended %v", end)
+	}
+	nameless := c.want(202, "POST", "/api/v1/batches", map[string]any{"version": 1, "workflow": flow(0)}, nil)
+	if nameless["name"] != "batch" { // and not after the folder in which the server was started
+		t.Errorf("a batch without a name is called %v", nameless["name"])
 	}
 	list := c.want(200, "GET", "/api/v1/batches/"+id+"/renders?limit=2", nil, nil)
 	if n := len(list["renders"].([]any)); n != 2 || list["next"] == nil {
@@ -485,4 +494,15 @@ func loadEndpoints(t testing.TB, file string) []compiler.EndpointConfig {
 		t.Fatal(findings)
 	}
 	return ends
+}
+
+// idOf reads the id of an answer. It may be called from any goroutine.
+func idOf(t testing.TB, body io.Reader) string {
+	var a struct {
+		ID string `json:"id"`
+	}
+	if err := json.NewDecoder(body).Decode(&a); err != nil {
+		t.Error(err)
+	}
+	return a.ID
 }

@@ -80,6 +80,26 @@ func TestGuard(t *testing.T) {
 	}
 }
 
+// TestMoved: a redirect that would drop the body is no delivery; one that keeps it is followed.
+func TestMoved(t *testing.T) {
+	for status, want := range map[int]bool{301: false, 302: false, 303: false, 307: true, 308: true} {
+		delivered := false
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/old" {
+				http.Redirect(w, r, "/new", status)
+				return
+			}
+			body, _ := io.ReadAll(r.Body)
+			delivered = r.Method == "POST" && string(body) == "{}"
+		}))
+		_, err := webhook.Post(t.Context(), webhook.NewClient([]string{"127.0.0.1"}), webhook.Message{URL: server.URL + "/old", Body: []byte("{}")}, time.Now())
+		if delivered != want || (err == nil) != want {
+			t.Errorf("%d: delivered %v, %v", status, delivered, err)
+		}
+		server.Close()
+	}
+}
+
 func TestCheckURL(t *testing.T) {
 	for _, bad := range []string{"", "ftp://x/", "http:///x", "https://user:pw@host/", "http://x/" + strings.Repeat("a", 3000), "::"} {
 		if _, err := webhook.CheckURL(bad); err == nil {

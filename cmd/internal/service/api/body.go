@@ -18,12 +18,16 @@ import (
 )
 
 // bodyLimits bound what a request's JSON or YAML may be made of.
+// They are far below the parser's own: a body of 8 MiB made of brackets would otherwise become hundreds of megabytes of tree.
 var bodyLimits = source.Limits{Depth: 128, Values: 1_000_000}
 
 // maxFields bounds the parts of a multipart body.
+// 10,000 files and the batch itself.
 const maxFields = 10_001
 
 // request reads a batch with its files from a body; ok is false if it was answered.
+// A syntax error is 422 with its place, as any mistake in a batch; a body that is no form of a request is 400. `?pool=`
+// replaces the batch's endpoints.
 func (a *API) request(c *web.Call) (r *queue.Request, ok bool) {
 	var err error
 	if c.Type == web.Multipart {
@@ -53,7 +57,9 @@ func (a *API) request(c *web.Call) (r *queue.Request, ok bool) {
 
 // inlineRequest reads a batch whose files are in its own text, under the key files. That key is not the batch format's: it is blanked out, so
 // that findings still point to the lines and columns that the client sent.
+// Keys that YAML would allow twice are refused by the parser, so the member is the only one.
 func inlineRequest(c *web.Call) (*queue.Request, error) {
+	// The text is kept byte for byte as it came: it is what findings point into, and what is stored.
 	r := &queue.Request{Name: "batch.json", Body: c.Body()}
 	if c.Type == web.YAML {
 		r.Name = "batch.yaml"
@@ -61,7 +67,7 @@ func inlineRequest(c *web.Call) (*queue.Request, error) {
 	if len(r.Body) == 0 {
 		return nil, errors.New("the body is empty")
 	}
-	if !bytes.Contains(r.Body, []byte("files")) {
+	if !bytes.Contains(r.Body, []byte("files")) { // most batches: no need to parse here what the compiler parses again
 		return r, nil
 	}
 	file := source.NewFile(r.Name, r.Body)
@@ -81,6 +87,7 @@ func inlineRequest(c *web.Call) (*queue.Request, error) {
 }
 
 // inlineFiles decodes {"name": {"base64": "…"}}. Names are checked before anything is decoded.
+// Order is that of the body. The same name twice is refused later, by checkFiles.
 func inlineFiles(v *source.Value) (files []queue.File, err error) {
 	if v.Kind != source.Object {
 		return nil, errors.New(`files is an object: {"name": {"base64": "…"}}`)
@@ -90,7 +97,7 @@ func inlineFiles(v *source.Value) (files []queue.File, err error) {
 		if text == nil || text.Kind != source.String || len(m.Value.Members) != 1 {
 			return nil, fmt.Errorf(`files.%s is not {"base64": "…"}`, m.Key)
 		}
-		if err := queue.CheckPath(m.Key); err != nil {
+		if err := queue.CheckPath(m.Key); err != nil { // before the bytes: a bad name costs no memory
 			return nil, err
 		}
 		data, err := decode64(text.Text)
@@ -103,6 +110,7 @@ func inlineFiles(v *source.Value) (files []queue.File, err error) {
 }
 
 // decode64 reads base64, bare or as a data URI.
+// What stands before the comma of a data URI (media type, ";base64") is not looked at.
 func decode64(text string) ([]byte, error) {
 	if strings.HasPrefix(text, "data:") {
 		_, text, _ = strings.Cut(text, ",")
@@ -112,6 +120,8 @@ func decode64(text string) ([]byte, error) {
 
 // without blanks a member out, so that all others keep their places. In a form where that does not leave the same batch, the rest is
 // written anew.
+// Line breaks stay, since lines are counted. Whether it worked is not argued but tried: the blanked text is parsed and compared
+// with what should be left.
 func without(f *source.File, root *source.Value, m *source.Member) []byte {
 	rest := source.NewObject()
 	for _, other := range root.Members {
@@ -119,7 +129,7 @@ func without(f *source.File, root *source.Value, m *source.Member) []byte {
 			rest.Members = append(rest.Members, other)
 		}
 	}
-	want := rest.AppendJSON(nil)
+	want := rest.AppendJSON(nil) // without files
 	text := bytes.Clone(f.Data)
 	from, to := span(f, root, m)
 	for i := from; i < to; i++ {
@@ -127,6 +137,7 @@ func without(f *source.File, root *source.Value, m *source.Member) []byte {
 			text[i] = ' '
 		}
 	}
+	// The parse costs as much as that of the body; bodies with files are rare enough.
 	again, err := source.Parse(source.NewFile(f.Name, text), bodyLimits)
 	if err == nil && bytes.Equal(again.AppendJSON(nil), want) {
 		return text
@@ -135,6 +146,7 @@ func without(f *source.File, root *source.Value, m *source.Member) []byte {
 }
 
 // span gives the bytes of a member. In JSON one of the commas goes along; in YAML, whose values do not know their ends, all up to the next key.
+// YAML's last key goes to the end of the text, with the comments behind it.
 func span(f *source.File, root *source.Value, m *source.Member) (from, to int) {
 	from, to = m.KeyStart, m.Value.End
 	if !strings.HasSuffix(f.Name, ".json") {
@@ -157,6 +169,8 @@ func span(f *source.File, root *source.Value, m *source.Member) (from, to int) {
 }
 
 // multipartRequest reads the part "batch" and files, which are the parts named by their paths.
+// The order of the parts is free. The batch is read as YAML, which JSON is, unless its name or type say JSON, for better
+// messages.
 func multipartRequest(c *web.Call) (*queue.Request, error) {
 	r := &queue.Request{}
 	err := parts(c, func(name, filename, kind string, data []byte) error {
@@ -167,7 +181,7 @@ func multipartRequest(c *web.Call) (*queue.Request, error) {
 			}
 			return nil
 		}
-		if err := queue.CheckPath(name); err != nil {
+		if err := queue.CheckPath(name); err != nil { // the part's name is the path that the batch uses
 			return err
 		}
 		r.Files = append(r.Files, queue.File{Path: name, Data: data, Size: int64(len(data))})
@@ -180,6 +194,8 @@ func multipartRequest(c *web.Call) (*queue.Request, error) {
 }
 
 // parts gives the parts of a multipart body.
+// Parts are read as they are (NextRawPart): a transfer encoding would be a second way to write the same file. All of them lie
+// in the body, which is bounded; take is called in their order.
 func parts(c *web.Call, take func(name, filename, kind string, data []byte) error) error {
 	boundary := c.Multipart()
 	if boundary == "" {
@@ -206,6 +222,8 @@ func parts(c *web.Call, take func(name, filename, kind string, data []byte) erro
 }
 
 // text reads what is to be checked or converted: the body itself, or the part "file" (with others beside it).
+// With other parts beside it a batch can be checked whose files are not on the server. A false ok has been answered with 400 or
+// 422.
 func (a *API) text(c *web.Call) (r *queue.Request, file *source.File, ok bool) {
 	if c.Type != web.Multipart {
 		r, ok = a.request(c)
@@ -221,7 +239,7 @@ func (a *API) text(c *web.Call) (r *queue.Request, file *source.File, ok bool) {
 	r = &queue.Request{}
 	err := parts(c, func(name, filename, _ string, data []byte) error {
 		if name == "file" || name == "batch" {
-			if filename == "" || queue.CheckPath(filename) != nil {
+			if filename == "" || queue.CheckPath(filename) != nil { // without a name, or with one that could not be a path
 				filename = "workflow.json"
 			}
 			file = source.NewFile(filename, data)
@@ -243,6 +261,7 @@ func (a *API) text(c *web.Call) (r *queue.Request, file *source.File, ok bool) {
 }
 
 // check is POST /check: the object that `comfyc check --json` prints.
+// Always 200: findings are the answer and not an error of the call. `?targets=9,20` looks at these output nodes only.
 func (a *API) check(c *web.Call) {
 	r, file, ok := a.text(c)
 	if !ok {
@@ -259,6 +278,7 @@ func (a *API) check(c *web.Call) {
 }
 
 // convert is POST /convert: the workflow in API form.
+// 422 with findings if it is refused; warnings come beside the prompt. Node templates are not expanded here.
 func (a *API) convert(c *web.Call) {
 	_, file, ok := a.text(c)
 	if !ok {
@@ -273,6 +293,7 @@ func (a *API) convert(c *web.Call) {
 }
 
 // plan is POST /plan: the object that `comfyc plan --json` prints.
+// Nothing is stored or paid; 422 if the batch has errors.
 func (a *API) plan(c *web.Call) {
 	r, ok := a.request(c)
 	if !ok {
@@ -282,6 +303,7 @@ func (a *API) plan(c *web.Call) {
 }
 
 // storedPlan is GET /batches/{id}/plan.
+// It is compiled anew, with the configuration of now: endpoints and prices may differ from those of the submit.
 func (a *API) storedPlan(c *web.Call) {
 	w, ok := a.find(c)
 	if !ok {
@@ -296,6 +318,7 @@ func (a *API) storedPlan(c *web.Call) {
 }
 
 // report answers with a plan in the form of `comfyc plan --json`, or with the findings that stand in its way.
+// What earlier runs did is not in it: a request that was not submitted has no run directory.
 func (a *API) report(c *web.Call, r *queue.Request) {
 	ctx, cancel := context.WithTimeout(c.Ctx, compileTime)
 	defer cancel()

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -20,21 +21,25 @@ import (
 )
 
 // Face is both faces. Queue is needed.
+// It keeps one thing between requests, in memory: what /stream has given. After a restart, or on another replica, pieces may
+// come again.
 type Face struct {
 	Queue *queue.Queue
 
-	mu       sync.Mutex
+	mu       sync.Mutex     // of streamed
 	streamed map[string]int // files that /stream has given, by job
 }
 
 // The times that answers are held back for.
+// Clients hold connections that long; proxies in front must allow it.
 const (
 	syncWait   = 90 * time.Second // of runsync and status-sync, if the client names none
-	maxWait    = 5 * time.Minute
-	streamWait = 2 * time.Second // the JavaScript client gives up after 3
+	maxWait    = 5 * time.Minute  // what ?wait= may ask for at most
+	streamWait = 2 * time.Second  // the JavaScript client gives up after 3
 )
 
 // Routes lists the faces.
+// Both platforms' routes are the same but for the word of a waiting job; errors are {"error": text} (Plain).
 func (f *Face) Routes() (out []web.Route) {
 	for _, base := range []string{"/v2/{pool}", "/v1/{pool}"} {
 		kind := map[string]string{"/v2/{pool}": ledger.RunPod, "/v1/{pool}": ledger.Novita}[base]
@@ -62,11 +67,12 @@ func (f *Face) Routes() (out []web.Route) {
 }
 
 // call is one request of a pool that exists.
+// It lives as long as the request.
 type call struct {
 	*web.Call
 	face *Face
-	kind string
-	pool string
+	kind string // ledger.RunPod or ledger.Novita
+	pool string // exists: bind has looked
 }
 
 // bind makes a handler of a face's method. A pool that does not exist is 404 in the platforms' form, not ours.
@@ -82,17 +88,19 @@ func (f *Face) bind(kind string, handle func(*call)) func(*web.Call) {
 }
 
 // Status is a job as clients of the platforms know it.
+// Names are the platforms'. What is zero is left out, as they do it.
 type Status struct {
-	ID            string `json:"id"`
-	Status        string `json:"status"`
+	ID            string `json:"id"`                      // as /run gave it
+	Status        string `json:"status"`                  // IN_QUEUE or PENDING, IN_PROGRESS, COMPLETED, FAILED, CANCELLED, TIMED_OUT
 	DelayTime     int64  `json:"delayTime,omitempty"`     // ms in the queue
 	ExecutionTime int64  `json:"executionTime,omitempty"` // ms on the worker
 	WorkerID      string `json:"workerId,omitempty"`
-	Output        any    `json:"output,omitempty"`
+	Output        any    `json:"output,omitempty"` // Output, or {"details": […]} of a job that could not run
 	Error         string `json:"error,omitempty"`
 }
 
 // word gives a state's name on a platform.
+// Every state that is none of these is FAILED: clients know no others.
 func word(kind string, s ledger.State) string {
 	switch s {
 	case ledger.Waiting:
@@ -120,11 +128,13 @@ type Image struct {
 }
 
 // Output is what a finished job gives.
+// One key, as worker-comfyui since 5.0 has it.
 type Output struct {
 	Images []Image `json:"images"`
 }
 
 // describe makes a job's status. The error is for outputs that cannot be read.
+// It reads the pictures of a job that is done, so it costs their size. DelayTime is until its first turn.
 func (f *Face) describe(w ledger.Work) (Status, error) {
 	s := Status{ID: w.ID, Status: word(w.Kind, w.State), Error: w.Error}
 	result := queue.ReadResult(w)
@@ -135,7 +145,7 @@ func (f *Face) describe(w ledger.Work) (Status, error) {
 		return s, nil
 	}
 	s.WorkerID, s.ExecutionTime = result.Worker, int64(result.Seconds*1000)
-	if s.ExecutionTime == 0 && !w.Started.IsZero() {
+	if s.ExecutionTime == 0 && !w.Started.IsZero() { // the endpoint did not tell: time on our clock
 		s.ExecutionTime = w.Finished.Sub(w.Started).Milliseconds()
 	}
 	switch {
@@ -152,6 +162,7 @@ func (f *Face) describe(w ledger.Work) (Status, error) {
 }
 
 // images reads outputs from disk and writes them as base64, which is a third more: an answer is as large as its pictures.
+// Outputs that went to the client's bucket are told by their link.
 func (f *Face) images(w ledger.Work, files []queue.JobFile) ([]Image, error) {
 	out := make([]Image, 0, len(files))
 	for _, file := range files {
@@ -169,6 +180,7 @@ func (f *Face) images(w ledger.Work, files []queue.JobFile) ([]Image, error) {
 }
 
 // Payload is the body of a job's webhook: its status.
+// It is called by the queue, outside of a request; nil for works of other faces.
 func (f *Face) Payload(w ledger.Work) []byte {
 	if w.Kind != ledger.RunPod && w.Kind != ledger.Novita {
 		return nil
@@ -185,6 +197,7 @@ func (f *Face) Payload(w ledger.Work) []byte {
 }
 
 // answer sends a job's status.
+// Always 200, also for jobs that failed: SDKs raise on other statuses.
 func (c *call) answer(w ledger.Work) {
 	s, err := c.face.describe(w)
 	if err != nil {
@@ -194,8 +207,13 @@ func (c *call) answer(w ledger.Work) {
 	c.JSON(200, s)
 }
 
-// failed answers for trouble on our side, in the platforms' form.
+// failed answers for trouble on our side, in the platforms' form. An output that is gone is none: the job is being swept.
+// Clients wait for jobs whose time is over, so that is a plain 404.
 func (c *call) failed(err error) {
+	if errors.Is(err, fs.ErrNotExist) {
+		c.refuse(404, "there is no such job any more: its time is over")
+		return
+	}
 	c.Call.Failed(err) // logs
 	c.JSON(c.Response.StatusCode(), map[string]string{"error": "something went wrong in the service"})
 }
@@ -204,9 +222,10 @@ func (c *call) failed(err error) {
 func (c *call) refuse(status int, text string) { c.JSON(status, map[string]string{"error": text}) }
 
 // job finds the job of a request; ok is false if it was answered with 404.
+// Jobs of other pools, faces and keys are not there.
 func (c *call) job() (w ledger.Work, ok bool) {
 	id := c.Param("id")
-	if len(id) > 64 {
+	if len(id) > 64 { // ids are 32 letters; longer ones were never ours
 		c.refuse(404, "there is no such job")
 		return w, false
 	}
@@ -223,6 +242,7 @@ func (c *call) job() (w ledger.Work, ok bool) {
 }
 
 // run is POST /run.
+// 200 with an id also for a workflow with mistakes: the job is FAILED from the start, with the findings as its error.
 func (c *call) run() {
 	if w, ok := c.submit(); ok {
 		s := Status{ID: w.ID, Status: word(c.kind, w.State), Error: w.Error}
@@ -231,6 +251,7 @@ func (c *call) run() {
 }
 
 // runsync is POST /runsync: /run and /status-sync in one.
+// If the time is over before the job, the answer is its status as of then, and the client goes on asking.
 func (c *call) runsync() {
 	if w, ok := c.submit(); ok {
 		c.await(w)
@@ -238,6 +259,8 @@ func (c *call) runsync() {
 }
 
 // submit takes a job; ok is false if it was answered with an error.
+// 400 for a body that cannot be read, for images that cannot be loaded and for secrets that cannot be kept; 403 for a quota,
+// 409 for an Idempotency-Key with another body, 503 while the service stops.
 func (c *call) submit() (w ledger.Work, ok bool) {
 	spec, err := c.read()
 	if err != nil {
@@ -277,6 +300,7 @@ func (c *call) statusSync() {
 }
 
 // await holds the answer back for as long as the client asks, at most maxWait. Of the work, only its id is used.
+// ?wait= is in milliseconds. The wait also ends when the service stops, with the status of then.
 func (c *call) await(w ledger.Work) {
 	wait := syncWait
 	if ms, err := strconv.Atoi(c.Query("wait")); err == nil && ms >= 0 {
@@ -291,6 +315,7 @@ func (c *call) await(w ledger.Work) {
 }
 
 // stream is GET /stream/ID: a piece for each output, each given once. It is held back while there is nothing to tell.
+// Pieces are images, one each; a job that failed has none.
 func (c *call) stream() {
 	w, ok := c.job()
 	if !ok {
@@ -301,7 +326,7 @@ func (c *call) stream() {
 		c.failed(err)
 		return
 	}
-	pieces := []any{}
+	pieces := []any{} // never null: the JavaScript client iterates it
 	if w.State == ledger.Done {
 		files := c.face.undelivered(w.ID, queue.ReadResult(w).Files)
 		images, err := c.face.images(w, files)
@@ -320,10 +345,11 @@ func (c *call) stream() {
 const maxStreamed = 10_000
 
 // undelivered gives the files that no answer of stream has had, and notes that this one has them.
+// Two streams of one job at the same time share its pieces.
 func (f *Face) undelivered(id string, files []queue.JobFile) []queue.JobFile {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.streamed == nil || len(f.streamed) >= maxStreamed {
+	if f.streamed == nil || len(f.streamed) >= maxStreamed { // forgets all at once; see maxStreamed
 		f.streamed = map[string]int{}
 	}
 	n := min(f.streamed[id], len(files))
@@ -332,6 +358,8 @@ func (f *Face) undelivered(id string, files []queue.JobFile) []queue.JobFile {
 }
 
 // cancel is GET or POST /cancel/ID.
+// A job that has ended stays as it is and is told as it is. The answer says CANCELLED at once, though the remote is told after
+// it.
 func (c *call) cancel() {
 	w, ok := c.job()
 	if !ok {
@@ -343,6 +371,7 @@ func (c *call) cancel() {
 		c.failed(err)
 		return
 	}
+	c.Audit("cancel", w.ID, "job of "+c.pool)
 	if running && !w.State.Final() { // it stops as soon as its remote has been told
 		c.JSON(200, Status{ID: w.ID, Status: "CANCELLED"})
 		return
@@ -351,6 +380,8 @@ func (c *call) cancel() {
 }
 
 // retry is POST /retry/ID, for jobs that failed or took too long.
+// Jobs that were done or cancelled cannot be retried (400). Lost submissions are sent again too, since the client asks for the
+// job as a whole.
 func (c *call) retry() {
 	w, ok := c.job()
 	if !ok {
@@ -367,11 +398,13 @@ func (c *call) retry() {
 	case !ok:
 		c.refuse(409, "the job has not ended")
 	default:
+		c.Audit("retry", w.ID, "job of "+c.pool)
 		c.JSON(200, Status{ID: w.ID, Status: word(c.kind, w.State)})
 	}
 }
 
 // health is GET /health.
+// Workers are the places of the pool's endpoints: those that works hold are running, the rest is idle.
 func (c *call) health() {
 	h := c.face.Queue.Health(c.pool, c.Key.ID, c.Key.May(keys.Admin))
 	unhealthy := 0
@@ -385,12 +418,14 @@ func (c *call) health() {
 }
 
 // stats is GET /stats, Novita's.
+// Counts are of this key's jobs, workers are everybody's.
 func (c *call) stats() {
 	h := c.face.Queue.Health(c.pool, c.Key.ID, c.Key.May(keys.Admin))
 	c.JSON(200, map[string]any{"busy_workers": h.Busy, "endpoint": c.pool, "in_progress": h.Running, "pending": h.Waiting, "total_workers": h.Places})
 }
 
 // purge is POST /purge-queue: cancels what waits, of this key alone.
+// An admin's key purges everybody's. Jobs that run are not touched.
 func (c *call) purge() {
 	n, err := c.face.Queue.Purge(c.Ctx, c.pool, c.Key.ID, c.Key.May(keys.Admin))
 	if err != nil {

@@ -1,6 +1,7 @@
 package compat
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -10,12 +11,18 @@ import (
 )
 
 // bodyLimits bound what a job's JSON may be made of.
+// A body of 64 MiB of brackets would otherwise become gigabytes.
 var bodyLimits = source.Limits{Depth: 128, Values: 1_000_000}
 
-// maxImageBytes bounds one image that is loaded by its address.
-const maxImageBytes = 64 << 20
+// maxImageBytes and imageTime bound what is loaded for one job by its addresses, and for how long.
+// Both are for all images of one job together.
+const (
+	maxImageBytes = 64 << 20
+	imageTime     = time.Minute
+)
 
 // read reads the body of a submit.
+// Errors are the client's (400), in words. Images are loaded here, so that a bad address is told at once and not by the job.
 func (c *call) read() (s queue.JobSpec, err error) {
 	s.Text = source.NewFile("request.json", c.Body())
 	root, err := source.ParseJSON(s.Text, bodyLimits)
@@ -39,14 +46,17 @@ func (c *call) read() (s queue.JobSpec, err error) {
 		levels = append(levels, input)
 		input = inner
 	}
-	s.Workflow = input.Get("workflow")
+	s.Workflow = input.Get("workflow") // worker-comfyui's name; "prompt" is ComfyUI's own
 	if s.Workflow == nil {
 		s.Workflow = input.Get("prompt")
 	}
-	if s.Images, err = c.face.Queue.Images(c.Ctx, input.Get("images"), maxImageBytes); err != nil {
+	ctx, cancel := context.WithTimeout(c.Ctx, imageTime)
+	defer cancel()
+	if s.Images, err = c.face.Queue.Images(ctx, input.Get("images"), maxImageBytes); err != nil {
 		return s, err
 	}
 	s.Secrets.ComfyOrgKey = input.Get("comfy_org_api_key").Str()
+	// From the outside in: what stands further inside wins.
 	for _, level := range levels {
 		if err := readPolicy(&s, level); err != nil {
 			return s, err
@@ -56,6 +66,7 @@ func (c *call) read() (s queue.JobSpec, err error) {
 }
 
 // readPolicy reads what stands beside an input: webhook, policy, s3Config.
+// Times are milliseconds, up to seven days; 0 and null are "not given". lowPriority takes one step of priority off.
 func readPolicy(s *queue.JobSpec, level *source.Value) error {
 	if hook := level.Get("webhook").Str(); hook != "" {
 		s.Secrets.Webhook, s.Job.Webhook = hook, true

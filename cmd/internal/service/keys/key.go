@@ -31,6 +31,7 @@ const (
 var Scopes = []Scope{Submit, Read, Admin}
 
 // Limits of a key. The zero value may do nothing and is bounded by nothing.
+// They are stored as JSON with the key; the names stay.
 type Limits struct {
 	Scopes []Scope `json:"scopes"`
 	// BudgetUSD is how much the works of one calendar month (UTC) may cost, as estimated; 0 means no limit.
@@ -50,13 +51,14 @@ type Limits struct {
 }
 
 // Key is a client, known by its key.
+// It is read-only but for its limiter, which has a lock of its own.
 type Key struct {
-	ID, Name string
+	ID, Name string // the id stands in rows and logs
 	Limits
-	hash    [sha256.Size]byte
+	hash    [sha256.Size]byte // SHA-256 of the whole text of the key
 	Created time.Time
-	Used    time.Time
-	Revoked time.Time
+	Used    time.Time // to about an hour
+	Revoked time.Time // zero in the ring, which holds good ones only
 
 	limiter *rate.Limiter // nil without a rate
 }
@@ -64,12 +66,23 @@ type Key struct {
 // Anyone is who speaks where no keys are needed.
 var Anyone = &Key{Name: "anyone on this machine", Limits: Limits{Scopes: []Scope{Admin}}}
 
+// Actor is the key in the audit log. k may be nil, for a service without keys.
+// For example "k3f9ab2c7d ci".
+func (k *Key) Actor() string {
+	if k == nil {
+		return ""
+	}
+	return strings.TrimSpace(k.ID + " " + k.Name)
+}
+
 // May tells whether the key has a scope.
+// A nil key may do nothing.
 func (k *Key) May(s Scope) bool {
 	return k != nil && (slices.Contains(k.Scopes, s) || slices.Contains(k.Scopes, Admin))
 }
 
 // Allow takes one request from the key's rate. retry is when to come again, if it was refused.
+// A refused request takes nothing from the rate, so asking too often does not make the wait longer.
 func (k *Key) Allow(now time.Time) (ok bool, retry time.Duration) {
 	if k.limiter == nil {
 		return true, 0
@@ -88,9 +101,11 @@ func (k *Key) Share() int { return max(1, k.Weight) }
 // prefix marks our keys, so that a leaked one can be found by scanners.
 const prefix = "cmfy_"
 
+// Letters that look alike (l, o, 0, 1) are left out, since people read ids aloud.
 var lower = base32.NewEncoding("abcdefghijkmnpqrstuvwxyz23456789").WithPadding(base32.NoPadding)
 
 // New makes a key. text is shown once and never kept.
+// The text is cmfy_ID_SECRET; the hash is of all of it, so the id cannot be exchanged.
 func New(name string, limits Limits, now time.Time) (text string, row ledger.Key, err error) {
 	if err := check(name, limits); err != nil {
 		return "", ledger.Key{}, err
@@ -127,6 +142,7 @@ func check(name string, l Limits) error {
 }
 
 // From reads a row of the ledger.
+// A row that cannot be read is an error of the whole ring: better no service than one without somebody's limits.
 func From(row ledger.Key) (*Key, error) {
 	k := &Key{ID: row.ID, Name: row.Name, Created: row.Created, Used: row.Used, Revoked: row.Revoked}
 	if err := json.Unmarshal([]byte(row.Limits), &k.Limits); err != nil || len(row.Hash) != sha256.Size {
@@ -134,7 +150,7 @@ func From(row ledger.Key) (*Key, error) {
 	}
 	copy(k.hash[:], row.Hash)
 	if k.Rate > 0 {
-		k.limiter = rate.NewLimiter(rate.Limit(k.Rate), max(1, int(2*k.Rate)))
+		k.limiter = rate.NewLimiter(rate.Limit(k.Rate), max(1, int(2*k.Rate))) // a burst of at least one request
 	}
 	return k, nil
 }
@@ -151,6 +167,7 @@ func (k *Key) is(text string) bool {
 }
 
 // idOf cuts the id out of a key's text.
+// "" for what does not look like a key; then no key is found, at the same cost.
 func idOf(text string) string {
 	rest, ok := strings.CutPrefix(text, prefix)
 	id, _, found := strings.Cut(rest, "_")

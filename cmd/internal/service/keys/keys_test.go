@@ -77,6 +77,9 @@ func TestARevokedKeyIsGoneSoon(t *testing.T) {
 	if k, _ := r.Session(t.Context(), cookie); k != nil {
 		t.Error("the session of a revoked key is good")
 	}
+	if r.Empty(t.Context()) {
+		t.Error("the last key was revoked, and everybody is let in")
+	}
 }
 
 func TestSessions(t *testing.T) {

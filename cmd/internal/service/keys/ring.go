@@ -16,6 +16,7 @@ const Refresh = 2 * time.Second
 const maxText = 256
 
 // Ring holds the good keys.
+// It is read from the ledger at most every two seconds, by whichever request comes first after that.
 type Ring struct {
 	ledger *ledger.Ledger
 	secret []byte // of sessions
@@ -23,7 +24,8 @@ type Ring struct {
 
 	mu     sync.RWMutex
 	byID   map[string]*Key
-	loaded time.Time
+	any    bool                 // there are keys, good or revoked
+	loaded time.Time            // when it was read last
 	noted  map[string]time.Time // when a key's use was written last
 }
 
@@ -42,6 +44,7 @@ func Open(ctx context.Context, l *ledger.Ledger, now func() time.Time) (*Ring, e
 }
 
 // load reads the good keys anew. Keys that are known keep their limiters.
+// Revoked keys are left out. Limits of a key that is known are not read again.
 func (r *Ring) load(ctx context.Context) error {
 	rows, err := r.ledger.Keys(ctx)
 	if err != nil {
@@ -64,11 +67,12 @@ func (r *Ring) load(ctx context.Context) error {
 		}
 		fresh[row.ID] = k
 	}
-	r.byID, r.loaded = fresh, r.now()
+	r.byID, r.any, r.loaded = fresh, len(rows) > 0, r.now()
 	return nil
 }
 
 // current reads the keys anew if it is time. Trouble leaves what is known.
+// A database that is away does not lock anybody out; nor does it let anybody new in.
 func (r *Ring) current(ctx context.Context) {
 	r.mu.RLock()
 	old := r.now().Sub(r.loaded) >= Refresh
@@ -78,12 +82,13 @@ func (r *Ring) current(ctx context.Context) {
 	}
 }
 
-// Empty tells that there are no keys, so that none are needed.
+// Empty tells that there never were keys, so that none are needed.
+// Revoked ones count: who revokes the last key does not want to let everybody in.
 func (r *Ring) Empty(ctx context.Context) bool {
 	r.current(ctx)
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	return len(r.byID) == 0
+	return !r.any
 }
 
 // Find gives the key that a text is; nil if it is none.

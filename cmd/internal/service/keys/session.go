@@ -18,6 +18,7 @@ const Cookie = "comfyc_session"
 const SessionTime = 12 * time.Hour
 
 // Login makes the cookie's value of a new session.
+// Nothing is stored: the value is KEY.END.NONCE.SIGNATURE, END in Unix seconds.
 func (r *Ring) Login(k *Key) string {
 	nonce := make([]byte, 16)
 	rand.Read(nonce)
@@ -26,6 +27,7 @@ func (r *Ring) Login(k *Key) string {
 }
 
 // Session gives the key and the CSRF token of a cookie; nil if it is not, or no longer, good.
+// The signature is checked first, so nothing else of a forged cookie is read. A revoked key gives nil.
 func (r *Ring) Session(ctx context.Context, cookie string) (k *Key, csrf string) {
 	i := strings.LastIndexByte(cookie, '.')
 	if i < 0 || len(cookie) > maxText {
@@ -51,6 +53,7 @@ func (r *Ring) Session(ctx context.Context, cookie string) (k *Key, csrf string)
 func SameCSRF(header, token string) bool { return hmac.Equal([]byte(header), []byte(token)) }
 
 // sign gives the signature of a text for one purpose.
+// The purpose keeps a session's signature from passing as its CSRF token.
 func (r *Ring) sign(purpose, text string) string {
 	h := hmac.New(sha256.New, r.secret)
 	h.Write([]byte(purpose + "\x00" + text))

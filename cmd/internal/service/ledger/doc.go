@@ -11,6 +11,12 @@
 // fails takes nobody down with it: the group is rolled back and its functions are run again one by one, so a function may run twice and
 // must only touch the transaction.
 //
+// # Holders
+//
+// Where replicas share the ledger a work is run by one of them at a time, its holder. Each write of a holder names the epoch in which it took the
+// work, and fails with [ErrFenced] once another one has; see holder.go. What an owner may run at one time and spend is counted here, for all
+// replicas together.
+//
 // # Concurrency and limits
 //
 // All methods may be called from many goroutines. Reads go through connections of their own and see what was committed before they

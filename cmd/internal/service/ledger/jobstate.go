@@ -11,8 +11,9 @@ import (
 )
 
 // JobState is the scheduler's state of one job: a few rows, kept in memory and written through to the ledger, where the commits of all
-// jobs that run at once are shared. A batch has a state of its own in its run directory, but where replicas share the ledger: then it is
-// one of these too.
+// jobs that run at once are shared. A batch has a state of its own: a file in its run directory, or rows of package lease where replicas share
+// the ledger.
+// It is used by one run at a time; its methods are the scheduler's contract.
 type JobState struct {
 	store.Memory
 	ledger *Ledger
@@ -23,6 +24,8 @@ type JobState struct {
 var _ scheduler.Store = (*JobState)(nil)
 
 // JobState opens the state of a job, as an earlier run left it. Writes are refused with ErrFenced once another replica has the job.
+// Rows are read in the order of kind and id, which is that of attempts by number. A row that cannot be decoded is an error: its
+// money would be forgotten.
 func (l *Ledger) JobState(ctx context.Context, w Work) (*JobState, error) {
 	s := &JobState{ledger: l, work: w.ID, epoch: w.Epoch}
 	rows, err := list(ctx, l, func(r rowScanner) (data []byte, err error) { return data, r.Scan(&data) },
@@ -43,12 +46,14 @@ func (l *Ledger) JobState(ctx context.Context, w Work) (*JobState, error) {
 }
 
 // part is a row of a job's state; no data means that the row goes.
+// Rows are small: some hundred bytes each.
 type part struct {
 	kind, id string
 	data     []byte
 }
 
 // newPart makes the row of a change. Gob keeps what JSON would lose: kinds and states that only write themselves as words, nil prices.
+// Ids of attempts are padded with zeros, so that they sort by number as text.
 func newPart(ch scheduler.Change) (p part, err error) {
 	switch {
 	case ch.Attempt != nil:
@@ -69,6 +74,7 @@ func newPart(ch scheduler.Change) (p part, err error) {
 }
 
 // Apply implements scheduler.Store.
+// The ledger first, then memory: what the scheduler reads is never ahead of the disk.
 func (s *JobState) Apply(ctx context.Context, changes []scheduler.Change) error {
 	parts := make([]part, len(changes))
 	for i, ch := range changes {
@@ -78,14 +84,8 @@ func (s *JobState) Apply(ctx context.Context, changes []scheduler.Change) error 
 		}
 	}
 	err := s.ledger.Write(ctx, func(tx *Tx) error {
-		var epoch int64
-		if s.ledger.postgres { // the file of SQLite has one writer
-			if err := tx.Row("SELECT epoch FROM works WHERE id = ? FOR UPDATE", s.work).Scan(&epoch); err != nil {
-				return err
-			}
-			if epoch != s.epoch {
-				return ErrFenced
-			}
+		if err := tx.holds(s.work, s.epoch); err != nil {
+			return err
 		}
 		for _, p := range parts {
 			if err := s.put(tx, p); err != nil {
@@ -101,6 +101,7 @@ func (s *JobState) Apply(ctx context.Context, changes []scheduler.Change) error 
 }
 
 // put writes or deletes one row.
+// The same row may be written any number of times; the newest wins.
 func (s *JobState) put(tx *Tx, p part) error {
 	switch {
 	case p.kind == "":

@@ -7,6 +7,7 @@ import (
 )
 
 // Key is the row of an access key. The key itself is not kept, only its hash.
+// Revoked rows stay, so that ids in the audit log keep their names.
 type Key struct {
 	ID, Name string
 	Hash     []byte
@@ -24,6 +25,7 @@ func (l *Ledger) AddKey(ctx context.Context, k Key) error {
 }
 
 // Keys lists all keys by their time.
+// All of them, revoked ones too: a service has tens of keys, not thousands.
 func (l *Ledger) Keys(ctx context.Context) ([]Key, error) {
 	return list(ctx, l, func(r rowScanner) (k Key, err error) {
 		var created, used, revoked int64
@@ -34,6 +36,7 @@ func (l *Ledger) Keys(ctx context.Context) ([]Key, error) {
 }
 
 // RevokeKey ends a key, by its id or its name. ok is false if no good key has it.
+// Names need not be unique: all good keys of the name end.
 func (l *Ledger) RevokeKey(ctx context.Context, name string, now time.Time) (ok bool, err error) {
 	err = l.Write(ctx, func(tx *Tx) error {
 		n, err := tx.Change("UPDATE keys SET revoked = ? WHERE (id = ? OR name = ?) AND revoked = 0", stamp(now), name, name)
@@ -44,11 +47,13 @@ func (l *Ledger) RevokeKey(ctx context.Context, name string, now time.Time) (ok 
 }
 
 // UsedKey notes that a key was used.
+// At most about once an hour for each key; a lost one does no harm.
 func (l *Ledger) UsedKey(ctx context.Context, id string, now time.Time) error {
 	return l.Write(ctx, func(tx *Tx) error { return tx.Exec("UPDATE keys SET used = ? WHERE id = ?", stamp(now), id) })
 }
 
-// Setting gives the value of a name, which make makes the first time it is asked for; all replicas get the same.
+// Setting gives the value of a name, which fresh makes the first time it is asked for; all replicas get the same.
+// Of two replicas that make it at the same time, the first one's value stays.
 func (l *Ledger) Setting(ctx context.Context, name string, fresh func() []byte) ([]byte, error) {
 	get := func() ([]byte, error) {
 		return one(ctx, l, func(r rowScanner) (b []byte, err error) { return b, r.Scan(&b) }, "SELECT value FROM settings WHERE name = ?", name)

@@ -13,14 +13,17 @@ import (
 	"sync"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
+
 	_ "github.com/comfyc/comfyc/scheduler/store" // registers the SQLite driver
-	_ "github.com/jackc/pgx/v5/stdlib"           // the driver "pgx"
 )
 
 // File is the name of the SQLite file in the data folder.
 const File = "service.db"
 
 // maxGroup is how many writes share a commit at most.
+// It bounds the time that a write waits for others of its group, and what is done again if one of them fails.
 const maxGroup = 512
 
 // Ledger is the durable memory. See the package's documentation.
@@ -38,12 +41,15 @@ type Ledger struct {
 }
 
 // op is one write that waits.
+// done has room for the answer, so that the writer never waits for a caller that has gone.
 type op struct {
 	run  func(*Tx) error
 	done chan error
 }
 
 // Open opens the ledger of a data folder, and makes both if they are missing.
+// WAL lets reads go on while a commit is under way; synchronous=FULL makes a commit survive a power cut; immediate transactions
+// cannot fail half-way for a lock.
 func Open(dir string) (*Ledger, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
@@ -58,28 +64,50 @@ func Open(dir string) (*Ledger, error) {
 	if l.write, err = sql.Open("sqlite", base+"&_txlock=immediate&_pragma=synchronous(FULL)"); err != nil {
 		return nil, err
 	}
-	l.write.SetMaxOpenConns(1)
+	l.write.SetMaxOpenConns(1) // SQLite has one writer
 	if l.read, err = sql.Open("sqlite", base+"&_pragma=query_only(true)"); err != nil {
 		return nil, err
 	}
 	l.read.SetMaxOpenConns(8)
 	l.read.SetMaxIdleConns(8)
-	return l, l.start(abs)
+	return l.begun(abs)
 }
 
+// postgresSchema is the ledger's own schema, whatever the user's name and the other schemas of the database are.
+const postgresSchema = "comfyc_service"
+
 // OpenPostgres opens the ledger that replicas share.
+// One connection writes, the others read. An address that cannot be parsed is not repeated in the error.
 func OpenPostgres(address string) (*Ledger, error) {
-	db, err := sql.Open("pgx", address)
+	cfg, err := pgx.ParseConfig(address)
 	if err != nil {
 		return nil, errors.New("the address of Postgres cannot be read") // the text could hold its password
 	}
+	cfg.RuntimeParams["search_path"] = postgresSchema
+	// A replica that was stopped amid a transaction keeps its locks for so long only.
+	cfg.RuntimeParams["idle_in_transaction_session_timeout"] = "10s"
+	cfg.RuntimeParams["statement_timeout"] = "30s"
+	db := stdlib.OpenDB(*cfg)
 	db.SetMaxOpenConns(16)
 	db.SetMaxIdleConns(8)
 	l := &Ledger{postgres: true, write: db, read: db}
-	return l, l.start("postgres")
+	return l.begun("postgres")
+}
+
+// begun starts a ledger, or lets its connections go and gives none.
+func (l *Ledger) begun(name string) (*Ledger, error) {
+	err := l.start(name)
+	if err == nil {
+		return l, nil
+	}
+	if l.conn != nil {
+		l.conn.Close()
+	}
+	return nil, errors.Join(err, l.write.Close(), l.read.Close())
 }
 
 // start makes the tables and begins to write.
+// It has a minute, in which other replicas may be migrating.
 func (l *Ledger) start(name string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
@@ -97,6 +125,7 @@ func (l *Ledger) start(name string) error {
 }
 
 // Close waits for the writes under way. Writes that come later fail. It may be called again.
+// Reads must have ended before it is called.
 func (l *Ledger) Close() error {
 	l.mu.Lock()
 	if l.ended {
@@ -125,6 +154,7 @@ var errClosed = errors.New("the ledger is closed")
 
 // Write runs a function in the next group's transaction and returns when it is durable, or with the function's error. When ctx ends
 // first the write may still happen.
+// A function may run twice, see the package's documentation: it must set its results anew each time.
 func (l *Ledger) Write(ctx context.Context, run func(*Tx) error) error {
 	o := &op{run, make(chan error, 1)}
 	l.mu.RLock()
@@ -139,6 +169,7 @@ func (l *Ledger) Write(ctx context.Context, run func(*Tx) error) error {
 		l.mu.RUnlock()
 		return ctx.Err()
 	}
+	// The caller may give up, the write may not: it is in the group.
 	select {
 	case err := <-o.done:
 		return err
@@ -148,6 +179,8 @@ func (l *Ledger) Write(ctx context.Context, run func(*Tx) error) error {
 }
 
 // writes is the writing goroutine.
+// It takes what is there and never waits for more: a lone write is committed at once, and groups form by themselves while a
+// commit is under way.
 func (l *Ledger) writes() {
 	defer close(l.done)
 	group := make([]*op, 0, maxGroup)
@@ -170,6 +203,7 @@ func (l *Ledger) writes() {
 }
 
 // commit writes a group; if that fails, each of its functions alone.
+// Alone, a function that fails gets its own error, and the others their commit.
 func (l *Ledger) commit(group []*op) {
 	err := l.transact(group)
 	if err != nil && len(group) > 1 {
@@ -184,11 +218,12 @@ func (l *Ledger) commit(group []*op) {
 }
 
 // transact runs a group in one transaction. It is durable when this returns nil; else nothing of it has happened.
+// Thirty seconds bound it, so a database that hangs does not hold all writes for ever.
 func (l *Ledger) transact(group []*op) (err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	tx := &Tx{ctx: ctx, l: l}
-	if err := tx.Exec("BEGIN"); err != nil {
+	if err := l.begin(tx); err != nil {
 		return fmt.Errorf("write the ledger: %w", err)
 	}
 	for _, o := range group {
@@ -201,17 +236,34 @@ func (l *Ledger) transact(group []*op) (err error) {
 			return nil
 		}
 	}
-	l.conn.ExecContext(context.Background(), "ROLLBACK")
+	l.conn.ExecContext(context.Background(), "ROLLBACK") // its error does not matter: the transaction is over either way
 	return err
 }
 
+// begin begins a transaction, on a new connection if the server has ended the old one.
+func (l *Ledger) begin(tx *Tx) error {
+	err := tx.Exec("BEGIN")
+	if err == nil || !l.postgres || tx.ctx.Err() != nil {
+		return err
+	}
+	fresh, ferr := l.write.Conn(tx.ctx)
+	if ferr != nil {
+		return errors.Join(err, ferr)
+	}
+	l.conn.Close() // the server knows it no more
+	l.conn, l.stmt = fresh, map[string]*sql.Stmt{}
+	return tx.Exec("BEGIN")
+}
+
 // Tx is the transaction of a group. It is used by the writing goroutine only.
+// Statements are prepared once for each text, so texts must be constants, and values parameters.
 type Tx struct {
 	ctx context.Context // ends with the transaction
 	l   *Ledger
 }
 
 // prepared gives a statement that is prepared once.
+// The map is used by the writing goroutine alone.
 func (t *Tx) prepared(query string) (*sql.Stmt, error) {
 	st := t.l.stmt[query]
 	if st == nil {
@@ -225,6 +277,7 @@ func (t *Tx) prepared(query string) (*sql.Stmt, error) {
 }
 
 // Exec runs a statement; its parameters are written as question marks.
+// No text of a client ever becomes part of a statement.
 func (t *Tx) Exec(query string, args ...any) error {
 	_, err := t.Change(query, args...)
 	return err
@@ -245,12 +298,24 @@ func (t *Tx) Change(query string, args ...any) (int64, error) {
 }
 
 // Row asks for one row within the transaction.
+// An error shows at Scan.
 func (t *Tx) Row(query string, args ...any) *sql.Row {
 	return t.l.conn.QueryRowContext(t.ctx, t.l.bind(query), args...)
 }
 
+// databaseNow is Postgres' own clock where a statement has now(?): the replicas' clocks may differ. The file of SQLite has one writer,
+// and takes the parameter.
+// "0 * ?" keeps the parameter in use, so that both databases count the same parameters.
+const databaseNow = "(0 * ?::bigint + (EXTRACT(EPOCH FROM clock_timestamp()) * 1000000)::bigint)"
+
 // bind writes the parameters as the database wants them.
+// It replaces every question mark, so there may be none in a text inside of a statement.
 func (l *Ledger) bind(query string) string {
+	clock := "?"
+	if l.postgres {
+		clock = databaseNow
+	}
+	query = strings.ReplaceAll(query, "now(?)", clock)
 	if !l.postgres || !strings.Contains(query, "?") {
 		return query
 	}
@@ -268,6 +333,7 @@ func (l *Ledger) bind(query string) string {
 }
 
 // list gives the rows of a question.
+// All rows are held in memory: queries have a LIMIT where that could be many.
 func list[T any](ctx context.Context, l *Ledger, scan func(rowScanner) (T, error), query string, args ...any) ([]T, error) {
 	rows, err := l.read.QueryContext(ctx, l.bind(query), args...)
 	if err != nil {
@@ -301,6 +367,7 @@ func one[T any](ctx context.Context, l *Ledger, scan func(rowScanner) (T, error)
 var ErrNone = errors.New("there is none")
 
 // stamp writes a time, 0 for none.
+// Microseconds are what Postgres keeps, so times come back as they went.
 func stamp(t time.Time) int64 {
 	if t.IsZero() {
 		return 0

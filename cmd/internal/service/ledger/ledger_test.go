@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -120,19 +121,51 @@ func TestOneFailureInAGroup(t *testing.T) {
 func TestOnlyTheHolderWrites(t *testing.T) {
 	l, ctx := open(t), t.Context()
 	l.AddWork(ctx, order("a"))
-	held, ok, err := l.Take(ctx, "a", "one", now, now.Add(-30*time.Second))
-	if !ok || err != nil {
-		t.Fatal(ok, err)
+	real := time.Now() // what Postgres has
+	take := func(holder string) (Work, bool) {
+		t.Helper()
+		w, ok, err := l.Take(ctx, "a", holder, real, 30*time.Second, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return w, ok
 	}
-	if _, ok, _ := l.Take(ctx, "a", "two", now.Add(time.Second), now.Add(-29*time.Second)); ok {
+	silence := func() {
+		t.Helper()
+		if err := l.Write(ctx, func(tx *Tx) error { return tx.Exec("UPDATE works SET beat = beat - 31000000") }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	held, ok := take("one")
+	if !ok {
+		t.Fatal("a work that nobody has was not taken")
+	}
+	if _, ok := take("two"); ok {
 		t.Error("a work whose holder is alive was taken")
 	}
-	l.Beat(ctx, "one", now.Add(20*time.Second))
-	if _, ok, _ := l.Take(ctx, "a", "two", now.Add(40*time.Second), now.Add(10*time.Second)); ok {
+	if l.postgres { // a replica whose clock is wrong takes nothing from others, and does not seem dead
+		l.Beat(ctx, "one", real.Add(-time.Hour))
+		if _, ok, _ := l.Take(ctx, "a", "two", real.Add(time.Hour), 30*time.Second, 0); ok {
+			t.Error("a work was taken by the clock of a replica")
+		}
+	}
+	silence()
+	l.Beat(ctx, "one", real)
+	if _, ok := take("two"); ok {
 		t.Error("a work whose holder has just shown itself was taken")
 	}
-	if _, ok, _ := l.Take(ctx, "a", "two", now.Add(60*time.Second), now.Add(30*time.Second)); !ok {
+	if open := must[[]Work](t)(l.Open(ctx, real, 30*time.Second, 10)); len(open) != 0 {
+		t.Errorf("%d works are there for the taking", len(open))
+	}
+	silence()
+	if open := must[[]Work](t)(l.Open(ctx, real, 30*time.Second, 10)); len(open) != 1 {
+		t.Errorf("%d works are there for the taking", len(open))
+	}
+	if _, ok := take("two"); !ok {
 		t.Error("a work whose holder is silent was not taken")
+	}
+	if mine := must[[]Work](t)(l.Held(ctx, "one")); len(mine) != 0 {
+		t.Errorf("the old holder has %d works", len(mine))
 	}
 	w := must[Work](t)(l.Work(ctx, "a"))
 	if err := l.SaveWork(ctx, held); !errors.Is(err, ErrFenced) {
@@ -141,6 +174,56 @@ func TestOnlyTheHolderWrites(t *testing.T) {
 	w.State = Done
 	if err := l.SaveWork(ctx, w); err != nil {
 		t.Error(err)
+	}
+}
+
+// What a key may run at one time, and spend, holds for all replicas together.
+func TestBoundsOfAnOwner(t *testing.T) {
+	l, ctx := open(t), t.Context()
+	for _, id := range []string{"a", "b", "c"} {
+		o := order(id)
+		o.Owner = "k"
+		if _, _, err := l.AddWork(ctx, o); err != nil {
+			t.Fatal(err)
+		}
+	}
+	real := time.Now()
+	var works []Work
+	for i, id := range []string{"a", "b", "c"} {
+		w, ok, err := l.Take(ctx, id, "replica "+id, real, 30*time.Second, 2)
+		if err != nil || ok != (i < 2) {
+			t.Errorf("work %s: taken %t, %v", id, ok, err)
+		}
+		works = append(works, w)
+	}
+	loads := must[[]Load](t)(l.Loads(ctx, "replica a"))
+	if want := []Load{{"k", true, Running, 1, 2}, {"k", true, Waiting, 0, 1}}; !slices.Equal(loads, want) {
+		t.Errorf("loads %v, want %v", loads, want)
+	}
+	reserve := func(w Work, most float64) float64 {
+		t.Helper()
+		return must[float64](t)(l.Reserve(ctx, w, 10, most, now))
+	}
+	if a, b := reserve(works[0], 6), reserve(works[1], 6); a != 6 || b != 4 {
+		t.Errorf("reserved %v and %v of 10", a, b)
+	}
+	if a := reserve(works[0], 6); a != 6 {
+		t.Errorf("reserved %v the second time", a)
+	}
+	works[1].State, works[1].Spent = Done, 1
+	if err := l.SaveWork(ctx, works[1]); err != nil {
+		t.Fatal(err)
+	}
+	c, ok, err := l.Take(ctx, "c", "replica c", real, 30*time.Second, 2)
+	if !ok || err != nil {
+		t.Fatal(ok, err)
+	}
+	if usd := reserve(c, 6); usd != 3 {
+		t.Errorf("of 10 with 1 spent and 6 reserved there were %v left", usd)
+	}
+	c.Epoch--
+	if _, err := l.Reserve(ctx, c, 10, 1, now); !errors.Is(err, ErrFenced) {
+		t.Errorf("an old holder reserved: %v", err)
 	}
 }
 
@@ -195,8 +278,9 @@ func TestJobStateSurvives(t *testing.T) {
 
 func TestEventsGoOnAfterANumber(t *testing.T) {
 	l, ctx := open(t), t.Context()
+	l.AddWork(ctx, order("a"))
 	for i := int64(1); i <= 5; i++ {
-		if err := l.AddEvents(ctx, "a", []Event{{Seq: i, Time: now, Kind: "render", Data: fmt.Sprint(i)}}); err != nil {
+		if err := l.AddEvents(ctx, "a", 0, []Event{{Seq: i, Time: now, Kind: "render", Data: fmt.Sprint(i)}}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -240,7 +324,7 @@ func TestOnPostgres(t *testing.T) {
 	}
 	onPostgres = true
 	defer func() { onPostgres = false }()
-	for name, test := range map[string]func(*testing.T){"work": TestWorkKeepsItsFields, "idempotency": TestIdempotency, "group": TestOneFailureInAGroup, "holder": TestOnlyTheHolderWrites,
+	for name, test := range map[string]func(*testing.T){"work": TestWorkKeepsItsFields, "idempotency": TestIdempotency, "group": TestOneFailureInAGroup, "holder": TestOnlyTheHolderWrites, "bounds": TestBoundsOfAnOwner,
 		"events": TestEventsGoOnAfterANumber, "deliveries": TestDeliveriesAreTakenOnce, "sums": TestSums} {
 		t.Run(name, test)
 	}

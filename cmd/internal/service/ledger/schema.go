@@ -39,15 +39,25 @@ var migrations = []string{
 	);
 	CREATE INDEX deliveries_due ON deliveries (state, due);
 	CREATE INDEX deliveries_work ON deliveries (work);`,
+	`ALTER TABLE works ADD COLUMN reserved DOUBLE PRECISION NOT NULL DEFAULT 0; -- USD of its key's budget that it may spend in all, while it runs
+	CREATE INDEX works_holder ON works (holder) WHERE holder <> '';`,
+	`CREATE TABLE bygone ( -- what works have spent that are deleted, so that deleting them gives no budget back
+		owner TEXT NOT NULL, month BIGINT NOT NULL, -- the month, UTC, that they were made in
+		spent DOUBLE PRECISION NOT NULL, PRIMARY KEY (owner, month)
+	);`,
 }
 
 // migrate makes the tables, or brings them to the newest version. On Postgres replicas that start at once take turns.
+// Each version is one transaction; a crash in between leaves the one before. Older programs refuse tables of a newer version.
 func (l *Ledger) migrate(ctx context.Context) error {
 	if l.postgres {
 		if _, err := l.conn.ExecContext(ctx, "SELECT pg_advisory_lock(7710642)"); err != nil {
 			return err
 		}
 		defer l.conn.ExecContext(context.WithoutCancel(ctx), "SELECT pg_advisory_unlock(7710642)")
+		if _, err := l.conn.ExecContext(ctx, "CREATE SCHEMA IF NOT EXISTS "+postgresSchema); err != nil {
+			return err
+		}
 	}
 	if _, err := l.conn.ExecContext(ctx, "CREATE TABLE IF NOT EXISTS version (version INTEGER NOT NULL)"); err != nil {
 		return err

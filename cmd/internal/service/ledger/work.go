@@ -3,6 +3,7 @@ package ledger
 import (
 	"bytes"
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"strings"
@@ -35,6 +36,7 @@ const (
 )
 
 // Work is a batch, or a job that came through a compatible face.
+// It is a copy of a row: changing it changes nothing until it is saved.
 type Work struct {
 	ID       string // sortable by time
 	Kind     string
@@ -58,12 +60,14 @@ type Work struct {
 }
 
 // Order is what comes with a new work besides its row: what is needed to run it, and the client's idempotency key.
+// It is stored in one commit with the work.
 type Order struct {
 	Work
 	Request  []byte // without secrets
 	Sealed   []byte // the secrets; nil if there are none
 	Idem     string // Idempotency-Key, "" for none
 	IdemHash []byte // of the request's body
+	Audit    *Audit // a line of the audit log for it, if it is new; nil for none
 }
 
 // ErrConflict says that an idempotency key was used with another body.
@@ -82,13 +86,17 @@ func scanWork(row rowScanner) (w Work, err error) {
 
 // AddWork makes a work durable. If the owner has used the idempotency key before, nothing is added: the work of then comes back, or
 // ErrConflict if its body was another.
+// fresh is false for a work that was there already. A final State in the order stores a work that never runs.
 func (l *Ledger) AddWork(ctx context.Context, o *Order) (w Work, fresh bool, err error) {
 	err = l.Write(ctx, func(tx *Tx) error {
 		n, err := tx.Change(`INSERT INTO works (id, kind, owner, pool, name, state, priority, renders, created, started, finished, expires, request, sealed,
 			result, error, spent, bytes, turns, idem, idem_hash, wish, holder, epoch, beat) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,0,?,0,?,?,'','',0,0) ON CONFLICT DO NOTHING`,
 			o.ID, o.Kind, o.Owner, o.Pool, text(o.Name), string(o.State), o.Priority, o.Renders, stamp(o.Created), stamp(o.Started), stamp(o.Finished), stamp(o.Expires),
 			blob(o.Request), blob(o.Sealed), o.Result, text(o.Error), o.Bytes, text(o.Idem), blob(o.IdemHash))
-		if fresh, w = n == 1, o.Work; err != nil || fresh {
+		if fresh, w = n == 1, o.Work; err == nil && fresh && o.Audit != nil {
+			err = tx.audit(*o.Audit)
+		}
+		if err != nil || fresh {
 			return err
 		}
 		return l.sameWork(tx, o, &w)
@@ -97,6 +105,7 @@ func (l *Ledger) AddWork(ctx context.Context, o *Order) (w Work, fresh bool, err
 }
 
 // sameWork finds the work that an idempotency key was used for, or the one that has the id.
+// Equal content is told by the hash of the request.
 func (l *Ledger) sameWork(tx *Tx, o *Order, w *Work) error {
 	var id string
 	var hash []byte
@@ -130,6 +139,7 @@ func (l *Ledger) Work(ctx context.Context, id string) (Work, error) {
 }
 
 // Request gives what a work was submitted as, and its sealed secrets.
+// The request is JSON of package queue; both may be megabytes, which is why Work leaves them out.
 func (l *Ledger) Request(ctx context.Context, id string) (request, sealed []byte, err error) {
 	type pair struct{ request, sealed []byte }
 	p, err := one(ctx, l, func(r rowScanner) (p pair, err error) { return p, r.Scan(&p.request, &p.sealed) }, "SELECT request, sealed FROM works WHERE id = ?", id)
@@ -137,6 +147,7 @@ func (l *Ledger) Request(ctx context.Context, id string) (request, sealed []byte
 }
 
 // Filter chooses works for [Ledger.Works].
+// The zero value is all kinds and states of works without an owner.
 type Filter struct {
 	Kinds  []string // nil for all
 	Owner  string
@@ -148,6 +159,7 @@ type Filter struct {
 }
 
 // Works lists works, the newest first.
+// Ids of this service sort by time, so the order needs no other column.
 func (l *Ledger) Works(ctx context.Context, f Filter) ([]Work, error) {
 	where, args := f.where()
 	limit := f.Limit
@@ -200,55 +212,6 @@ func anys[T ~string](in []T) []any {
 	return out
 }
 
-// Open lists the works that have not ended, the oldest first. unheld leaves out those whose replica has shown itself since then.
-func (l *Ledger) Open(ctx context.Context, unheld time.Time, limit int) ([]Work, error) {
-	return list(ctx, l, scanWork, "SELECT "+workColumns+" FROM works WHERE state IN ('waiting', 'running') AND beat < ? ORDER BY created, id LIMIT ?", stamp(unheld), limit)
-}
-
-// Take makes a replica the holder of a work that nobody holds, or whose holder was silent since `silent`, and its state Running. ok tells
-// whether it was free.
-func (l *Ledger) Take(ctx context.Context, id, holder string, now, silent time.Time) (w Work, ok bool, err error) {
-	err = l.Write(ctx, func(tx *Tx) error {
-		n, err := tx.Change(`UPDATE works SET holder = ?, epoch = epoch + 1, beat = ?, state = 'running', started = CASE WHEN started = 0 THEN ? ELSE started END
-			WHERE id = ? AND state IN ('waiting', 'running') AND beat < ?`, holder, stamp(now), stamp(now), id, stamp(silent))
-		if ok = n == 1; err != nil || !ok {
-			return err
-		}
-		w, err = scanWork(tx.Row("SELECT "+workColumns+" FROM works WHERE id = ?", id))
-		return err
-	})
-	return w, ok, err
-}
-
-// Beat shows that a replica is alive, for all that it holds.
-func (l *Ledger) Beat(ctx context.Context, holder string, now time.Time) error {
-	return l.Write(ctx, func(tx *Tx) error {
-		return tx.Exec("UPDATE works SET beat = ? WHERE holder = ? AND state IN ('waiting', 'running')", stamp(now), holder)
-	})
-}
-
-// Release gives up what a replica holds, so that another one goes on at once.
-func (l *Ledger) Release(ctx context.Context, holder string) error {
-	return l.Write(ctx, func(tx *Tx) error {
-		return tx.Exec("UPDATE works SET holder = '', beat = 0 WHERE holder = ? AND state IN ('waiting', 'running')", holder)
-	})
-}
-
-// ErrFenced says that another replica has taken a work over.
-var ErrFenced = errors.New("another replica has taken this work over")
-
-// SaveWork writes a work's state, times, result, error, money and size. The epoch must be the newest.
-func (l *Ledger) SaveWork(ctx context.Context, w Work) error {
-	return l.Write(ctx, func(tx *Tx) error {
-		n, err := tx.Change(`UPDATE works SET state = ?, started = ?, finished = ?, expires = ?, result = ?, error = ?, spent = ?, bytes = ?, renders = ?, turns = ?
-			WHERE id = ? AND epoch = ?`, string(w.State), stamp(w.Started), stamp(w.Finished), stamp(w.Expires), w.Result, text(w.Error), w.Spent, w.Bytes, w.Renders, w.Turns, w.ID, w.Epoch)
-		if err == nil && n == 0 {
-			return ErrFenced
-		}
-		return err
-	})
-}
-
 // What somebody wants of a work.
 const (
 	WishCancel   = "cancel"   // its holder cancels it
@@ -256,6 +219,7 @@ const (
 )
 
 // Wish leaves word for the replica that holds a work. ok is false if it has ended.
+// One wish at a time: a later one takes the place of an earlier.
 func (l *Ledger) Wish(ctx context.Context, id, wish string) (ok bool, err error) {
 	err = l.Write(ctx, func(tx *Tx) error {
 		n, err := tx.Change("UPDATE works SET wish = ? WHERE id = ? AND state IN ('waiting', 'running')", wish, id)
@@ -265,15 +229,11 @@ func (l *Ledger) Wish(ctx context.Context, id, wish string) (ok bool, err error)
 	return ok, err
 }
 
-// Wishes lists what is wanted of the works that a replica holds.
-func (l *Ledger) Wishes(ctx context.Context, holder string) ([]Work, error) {
-	return list(ctx, l, scanWork, "SELECT "+workColumns+" FROM works WHERE holder = ? AND wish = 'cancel' AND state = 'running'", holder)
-}
-
 // Reopen lets a work that has ended wait again. ok is false if it has not ended.
+// Conditional on a final state: of two calls at the same time one gets ok. What was spent stays.
 func (l *Ledger) Reopen(ctx context.Context, id, wish string) (ok bool, err error) {
 	err = l.Write(ctx, func(tx *Tx) error {
-		n, err := tx.Change(`UPDATE works SET state = 'waiting', finished = 0, expires = 0, error = '', turns = turns + 1, wish = ?, holder = '', beat = 0
+		n, err := tx.Change(`UPDATE works SET state = 'waiting', finished = 0, expires = 0, error = '', turns = turns + 1, wish = ?, holder = '', beat = 0, reserved = 0
 			WHERE id = ? AND state NOT IN ('waiting', 'running')`, wish, id)
 		ok = n == 1
 		return err
@@ -282,6 +242,7 @@ func (l *Ledger) Reopen(ctx context.Context, id, wish string) (ok bool, err erro
 }
 
 // End closes a work that nobody runs: it was cancelled while it waited. ok is false if it does not wait.
+// epoch is raised, so that a holder that was about to take it writes nothing.
 func (l *Ledger) End(ctx context.Context, id string, state State, now, expires time.Time) (ok bool, err error) {
 	err = l.Write(ctx, func(tx *Tx) error {
 		n, err := tx.Change("UPDATE works SET state = ?, finished = ?, expires = ?, epoch = epoch + 1 WHERE id = ? AND state = 'waiting'", string(state), stamp(now), stamp(expires), id)
@@ -292,13 +253,19 @@ func (l *Ledger) End(ctx context.Context, id string, state State, now, expires t
 }
 
 // Expired lists works that have ended and whose time is over.
+// The oldest first; expires is 0 while a work has not ended.
 func (l *Ledger) Expired(ctx context.Context, now time.Time, limit int) ([]Work, error) {
 	return list(ctx, l, scanWork, "SELECT "+workColumns+" FROM works WHERE expires > 0 AND expires < ? ORDER BY expires LIMIT ?", stamp(now), limit)
 }
 
-// Forget drops a work with all that belongs to it.
+// Forget drops a work with all that belongs to it, but for what it has spent.
+// One transaction: what the work has spent is added to its owner's month before the row goes. A work that is not there is no
+// error.
 func (l *Ledger) Forget(ctx context.Context, id string) error {
 	return l.Write(ctx, func(tx *Tx) error {
+		if err := tx.remember(id); err != nil {
+			return err
+		}
 		for _, query := range []string{"DELETE FROM events WHERE work = ?", "DELETE FROM parts WHERE work = ?",
 			"DELETE FROM deliveries WHERE work = ?", "DELETE FROM works WHERE id = ?"} {
 			if err := tx.Exec(query, id); err != nil {
@@ -308,6 +275,27 @@ func (l *Ledger) Forget(ctx context.Context, id string) error {
 		return nil
 	})
 }
+
+// remember adds what a work has spent to what its owner's deleted works of that month have.
+// Without it, deleting works would give a key its budget back.
+func (t *Tx) remember(id string) error {
+	var owner string
+	var created int64
+	var spent float64
+	err := t.Row("SELECT owner, created, spent FROM works WHERE id = ?", id).Scan(&owner, &created, &spent)
+	if errors.Is(err, sql.ErrNoRows) || err == nil && spent == 0 {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	at := when(created).UTC()
+	month := time.Date(at.Year(), at.Month(), 1, 0, 0, 0, 0, time.UTC)
+	return t.Exec("INSERT INTO bygone (owner, month, spent) VALUES (?,?,?) ON CONFLICT (owner, month) DO UPDATE SET spent = bygone.spent + excluded.spent", owner, stamp(month), spent)
+}
+
+// bygoneSum is what an owner's deleted works have spent since a month began, in a query whose next parameters are the owner and the time.
+const bygoneSum = "(SELECT COALESCE(SUM(spent), 0) FROM bygone WHERE owner = ? AND month >= ?)"
 
 // Count is how many works of one owner, pool and kind are in a state, with their money and bytes.
 type Count struct {
@@ -320,19 +308,21 @@ type Count struct {
 }
 
 // Counts sums the works up that were made since a time.
+// It reads all works of the time, so it is for starts and beats, not for requests.
 func (l *Ledger) Counts(ctx context.Context, since time.Time) ([]Count, error) {
 	return list(ctx, l, func(r rowScanner) (c Count, err error) {
 		return c, r.Scan(&c.Owner, &c.Pool, &c.Kind, &c.State, &c.Works, &c.Spent, &c.Bytes, &c.Turns)
 	}, `SELECT owner, pool, kind, state, COUNT(*), SUM(spent), CAST(SUM(bytes) AS BIGINT), CAST(SUM(turns) AS BIGINT) FROM works WHERE created >= ? GROUP BY owner, pool, kind, state ORDER BY owner, pool, kind, state`, stamp(since))
 }
 
-// Usage is what an owner has spent since a time, and holds on disk.
+// Usage is what an owner has spent since a month began, by works that are deleted too, and holds on disk.
+// Costs are estimates. bytes is of all works that are still kept, whenever they were made.
 func (l *Ledger) Usage(ctx context.Context, owner string, since time.Time) (spent float64, bytes int64, err error) {
 	type pair struct {
 		spent float64
 		bytes int64
 	}
 	p, err := one(ctx, l, func(r rowScanner) (p pair, err error) { return p, r.Scan(&p.spent, &p.bytes) },
-		"SELECT COALESCE(SUM(CASE WHEN created >= ? THEN spent ELSE 0 END), 0), CAST(COALESCE(SUM(bytes), 0) AS BIGINT) FROM works WHERE owner = ?", stamp(since), owner)
+		"SELECT COALESCE(SUM(CASE WHEN created >= ? THEN spent ELSE 0 END), 0) + "+bygoneSum+", CAST(COALESCE(SUM(bytes), 0) AS BIGINT) FROM works WHERE owner = ?", stamp(since), owner, stamp(since), owner)
 	return p.spent, p.bytes, err
 }

@@ -11,6 +11,7 @@ import (
 )
 
 // history is GET /history: the newest max_items.
+// max_items is bounded to 1 to 1000; an answer holds every prompt as it was sent.
 func (f *Face) history(c *web.Call) {
 	limit := maxHistory
 	if n, err := strconv.Atoi(c.Query("max_items")); err == nil && n >= 0 {
@@ -28,6 +29,7 @@ func (f *Face) history(c *web.Call) {
 }
 
 // historyOne is GET /history/{id}: {} if it has not ended, or is not known.
+// Clients poll it until the id appears: so 200 and {} rather than 404.
 func (f *Face) historyOne(c *web.Call) {
 	out := map[string]any{}
 	if w, ok := f.own(c, c.Param("id")); ok && w.State.Final() {
@@ -37,6 +39,7 @@ func (f *Face) historyOne(c *web.Call) {
 }
 
 // picture is an output as ComfyUI names it.
+// A client loads it by GET /view with these three.
 type picture struct {
 	Filename  string `json:"filename"`
 	Subfolder string `json:"subfolder"`
@@ -44,6 +47,7 @@ type picture struct {
 }
 
 // saved gives the outputs of a job by node.
+// The subfolder is the prompt's id, by which /view finds the job again.
 func saved(w ledger.Work) map[string]map[string][]picture {
 	out := map[string]map[string][]picture{}
 	for _, file := range queue.ReadResult(w).Files {
@@ -60,6 +64,7 @@ func saved(w ledger.Work) map[string]map[string][]picture {
 }
 
 // entry is a prompt as /history shows it.
+// Times are in milliseconds. Which nodes ran or were cached on the remote is not known: the lists are empty.
 func (f *Face) entry(c *web.Call, w ledger.Work) map[string]any {
 	good := w.State == ledger.Done
 	stamp := func(t time.Time) map[string]any { return map[string]any{"prompt_id": w.ID, "timestamp": t.UnixMilli()} }

@@ -8,6 +8,7 @@ import (
 )
 
 // objectInfo is GET /object_info[/{class}]: the snapshot that the service was given, else what the built-in catalogue knows.
+// The answer of each class is written once and kept.
 func (f *Face) objectInfo(c *web.Call) {
 	class := c.Param("class")
 	text, ok := f.info.Load(class)
@@ -25,6 +26,7 @@ func (f *Face) objectInfo(c *web.Call) {
 }
 
 // describe writes the definitions; a class that is not known gives {}, as a real server does.
+// It parses the whole snapshot for one class, which is why the result is kept.
 func (f *Face) describe(class string) ([]byte, error) {
 	if f.ObjectInfo == nil {
 		names := f.Catalogue.Names()

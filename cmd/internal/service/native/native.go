@@ -25,17 +25,17 @@ import (
 // Face is one pool as a ComfyUI server. The exported fields are set before Routes is called.
 type Face struct {
 	Queue      *queue.Queue
-	Ledger     *ledger.Ledger
-	Pool       string
-	Dir        string // for uploads
-	Address    string
+	Ledger     *ledger.Ledger // for the lists of works
+	Pool       string         // of the configuration
+	Dir        string         // for uploads
+	Address    string         // of its listener; "" takes part in nothing here
 	Site       *web.Site
-	Catalogue  *nodes.Catalogue
-	ObjectInfo []byte // sent as it is, if it is not nil
+	Catalogue  *nodes.Catalogue // for checks; the same that ObjectInfo was read from
+	ObjectInfo []byte           // sent as it is, if it is not nil
 	Now        func() time.Time
 	Log        *slog.Logger
 
-	numbers atomic.Int64
+	numbers atomic.Int64 // of prompts since this process began; shown as "number"
 	ears    ears
 	info    sync.Map // class name, or "" for all → JSON
 
@@ -43,9 +43,12 @@ type Face struct {
 }
 
 // version is the server whose answers are followed.
+// Clients look at it to decide what they may use.
 const version = "0.26.0"
 
 // Routes lists the face.
+// Every route is there with and without /api, as ComfyUI's own clients use both. POST bodies of any type are taken from
+// programs; browsers must send JSON.
 func (f *Face) Routes() (out []web.Route) {
 	add := func(method, at string, scope keys.Scope, handle func(*web.Call)) {
 		for _, prefix := range []string{"", "/api"} {
@@ -67,7 +70,7 @@ func (f *Face) Routes() (out []web.Route) {
 	add("GET", "/history/{id}", keys.Read, f.historyOne)
 	add("POST", "/history", keys.Submit, f.changeHistory)
 	add("POST", "/interrupt", keys.Submit, f.interrupt)
-	add("POST", "/free", keys.Submit, func(c *web.Call) {})
+	add("POST", "/free", keys.Submit, func(c *web.Call) {}) // nothing to free here
 	add("GET", "/view", keys.Read, f.view)
 	add("POST", "/upload/image", keys.Submit, f.upload)
 	add("POST", "/upload/mask", keys.Submit, f.upload)
@@ -85,8 +88,10 @@ func (f *Face) Routes() (out []web.Route) {
 	}})
 }
 
+// As a server says it of itself; uploads are bounded by the site's MaxBody besides.
 var features = map[string]any{"supports_preview_metadata": true, "max_upload_size": 100 << 20}
 
+// The folders that clients ask for; their lists are empty, since each endpoint has its own models.
 var folders = []string{"checkpoints", "clip_vision", "controlnet", "diffusion_models", "embeddings", "loras", "style_models", "text_encoders", "upscale_models", "vae"}
 
 // models is GET /models/{folder}: what an endpoint has is not known in general.
@@ -99,16 +104,20 @@ func (f *Face) models(c *web.Call) {
 }
 
 // limits of a prompt.
+// Bytes are bounded by the site; this bounds what they become when they are parsed.
 var limits = source.Limits{Depth: 128, Values: 1_000_000}
 
+// The canonical form, lower case: ids become folder names and parts of URLs.
 var uuid = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$`)
 
 // newUUID makes a prompt's id out of one of ours.
+// Version 4 in form; the time stays in front, so these ids sort as ours do.
 func newUUID(id string) string {
 	return id[:8] + "-" + id[8:12] + "-4" + id[13:16] + "-a" + id[17:20] + "-" + id[20:]
 }
 
 // trouble is the body of a refused prompt.
+// Names are those of ComfyUI's own answer, so that clients show it as theirs.
 type trouble struct {
 	Type    string         `json:"type"`
 	Message string         `json:"message"`
@@ -117,6 +126,7 @@ type trouble struct {
 }
 
 // nodeTrouble is what is wrong with one node.
+// Dependent outputs are not worked out: the list is empty.
 type nodeTrouble struct {
 	Errors    []trouble `json:"errors"`
 	Dependent []string  `json:"dependent_outputs"`
@@ -124,6 +134,7 @@ type nodeTrouble struct {
 }
 
 // refusePrompt is the 400 of a prompt of which nothing can run, in ComfyUI's form.
+// kind is ComfyUI's type of error; nodes may be nil.
 func refusePrompt(c *web.Call, kind, message string, nodes map[string]*nodeTrouble) {
 	if nodes == nil {
 		nodes = map[string]*nodeTrouble{}
@@ -132,6 +143,8 @@ func refusePrompt(c *web.Call, kind, message string, nodes map[string]*nodeTroub
 }
 
 // prompt is POST /prompt.
+// 400 with node_errors for a prompt that cannot run, 200 with its id otherwise. The same prompt_id with the same prompt is
+// answered with the job of then.
 func (f *Face) prompt(c *web.Call) {
 	text := source.NewFile("prompt.json", c.Body())
 	root, err := source.ParseJSON(text, limits)
@@ -144,9 +157,9 @@ func (f *Face) prompt(c *web.Call) {
 		refusePrompt(c, "no_prompt", "No prompt provided", nil)
 		return
 	}
-	id := newUUID(queue.NewID(f.Now()))
+	id := newUUID(queue.NewID(f.Now())) // in the form that ComfyUI's clients expect
 	if given := root.Get("prompt_id"); given != nil && given.Kind != source.Null {
-		if id = given.Str(); !uuid.MatchString(id) {
+		if id = given.Str(); !uuid.MatchString(id) { // chosen by the client: uniqueness is held by the ledger
 			refusePrompt(c, "invalid_prompt_id", "prompt_id must be a UUID in canonical lower-case form", nil)
 			return
 		}
@@ -158,6 +171,7 @@ func (f *Face) prompt(c *web.Call) {
 		spec.Secrets.ComfyOrgKey = extra.Get("api_key_comfy_org").Str()
 		spec.Job.Extra = withoutSecrets(extra).AppendJSON(nil)
 	}
+	// `front` is one step of priority: the prompt goes before all works of a lower one in the pool, other keys' too.
 	if front := root.Get("front"); front != nil && front.Bool {
 		spec.Priority = 1
 	}
@@ -165,6 +179,7 @@ func (f *Face) prompt(c *web.Call) {
 }
 
 // withoutSecrets drops what must not be stored in the clear.
+// The key goes into the sealed secrets instead; the token of the web login is dropped.
 func withoutSecrets(extra *source.Value) *source.Value {
 	out := source.NewObject()
 	for _, m := range extra.Members {
@@ -176,6 +191,7 @@ func withoutSecrets(extra *source.Value) *source.Value {
 }
 
 // submit checks a prompt, queues it, and begins to tell its story to the client's websocket.
+// fresh is what begins the telling, so a repeated submit is not told twice.
 func (f *Face) submit(c *web.Call, spec queue.JobSpec, client string) {
 	// A prompt with mistakes is refused here, and leaves no job behind.
 	if findings := f.Queue.CheckJob(&spec); len(findings) > 0 {
@@ -199,12 +215,13 @@ func (f *Face) submit(c *web.Call, spec queue.JobSpec, client string) {
 		return
 	}
 	if fresh {
-		go f.narrate(c.Ctx, w.ID, client, outputs(spec.Workflow))
+		go f.narrate(c.Ctx, w.ID, client, outputs(spec.Workflow)) // ends with the job, or with the service
 	}
 	c.JSON(200, map[string]any{"prompt_id": w.ID, "number": spec.Job.Number, "node_errors": map[string]any{}})
 }
 
 // refuseFindings writes findings as ComfyUI writes errors of nodes.
+// Findings without a node become the answer's own error; the others are listed by node.
 func (f *Face) refuseFindings(c *web.Call, prompt *source.Value, findings []diag.Diagnostic) {
 	nodes := map[string]*nodeTrouble{}
 	first := ""
@@ -231,6 +248,7 @@ func (f *Face) refuseFindings(c *web.Call, prompt *source.Value, findings []diag
 }
 
 // outputs lists the nodes that save something, as far as their inputs show.
+// PreviewImage saves too, without a prefix.
 func outputs(prompt *source.Value) []string {
 	out := []string{}
 	for _, m := range prompt.Members {
@@ -242,6 +260,7 @@ func outputs(prompt *source.Value) []string {
 }
 
 // mine lists this client's jobs of the pool, the oldest first.
+// Of an admin's key: all clients'. false means that the request was answered with 500.
 func (f *Face) mine(c *web.Call, limit int, states ...ledger.State) ([]ledger.Work, bool) {
 	works, err := f.Ledger.Works(c.Ctx, ledger.Filter{Kinds: []string{ledger.Native}, Owner: c.Key.ID, All: c.Key.May(keys.Admin), Pool: f.Pool, States: states, Limit: limit})
 	if err != nil {
@@ -253,9 +272,11 @@ func (f *Face) mine(c *web.Call, limit int, states ...ledger.State) ([]ledger.Wo
 }
 
 // maxHistory bounds an answer of /history, and of /queue.
+// Each entry holds a whole prompt, so a longer answer could be hundreds of megabytes.
 const maxHistory = 1000
 
 // remaining is GET /prompt.
+// The number is what the front end shows as its queue.
 func (f *Face) remaining(c *web.Call) {
 	c.JSON(200, map[string]any{"exec_info": map[string]int{"queue_remaining": f.left(c.Key)}})
 }
@@ -267,6 +288,7 @@ func (f *Face) left(k *keys.Key) int {
 }
 
 // queue is GET /queue.
+// Both lists are the oldest first, as a real queue runs them.
 func (f *Face) queue(c *web.Call) {
 	works, ok := f.mine(c, maxHistory, ledger.Waiting, ledger.Running)
 	if !ok {
@@ -281,6 +303,7 @@ func (f *Face) queue(c *web.Call) {
 }
 
 // tuple is a prompt as /queue and /history show it: number, id, prompt, extra data, outputs.
+// A job whose row cannot be read still has its place in the list, with empty parts.
 func (f *Face) tuple(c *web.Call, w ledger.Work) []any {
 	r, err := f.Queue.Stored(c.Ctx, w.ID)
 	if err != nil || r.Job == nil {
@@ -298,6 +321,7 @@ func (f *Face) tuple(c *web.Call, w ledger.Work) []any {
 }
 
 // changeQueue is POST /queue: {"clear": true} or {"delete": [ids]}.
+// Only what waits is removed, as in ComfyUI; running prompts are stopped by /interrupt.
 func (f *Face) changeQueue(c *web.Call) {
 	f.change(c, func() error {
 		_, err := f.Queue.Purge(c.Ctx, f.Pool, c.Key.ID, c.Key.May(keys.Admin))
@@ -312,6 +336,7 @@ func (f *Face) changeQueue(c *web.Call) {
 }
 
 // changeHistory is POST /history.
+// Outputs go with it: after that, /view has nothing of it.
 func (f *Face) changeHistory(c *web.Call) {
 	forget := func(w ledger.Work) error {
 		if !w.State.Final() {
@@ -333,9 +358,11 @@ func (f *Face) changeHistory(c *web.Call) {
 	}, forget)
 }
 
+// States in which a prompt is in the history.
 var final = []ledger.State{ledger.Done, ledger.Incomplete, ledger.Failed, ledger.Cancelled, ledger.TimedOut}
 
 // change does what /queue and /history have in common: an empty 200.
+// Ids of others, or that are not there, are passed over. At most 1000 ids.
 func (f *Face) change(c *web.Call, empty func() error, one func(ledger.Work) error) {
 	var ask struct {
 		Clear  bool     `json:"clear"`
@@ -361,6 +388,7 @@ func (f *Face) change(c *web.Call, empty func() error, one func(ledger.Work) err
 }
 
 // own gives a job of this client in this pool.
+// An id that is no UUID is not looked for. Jobs of other faces are not there.
 func (f *Face) own(c *web.Call, id string) (ledger.Work, bool) {
 	if !uuid.MatchString(id) {
 		return ledger.Work{}, false
@@ -370,6 +398,7 @@ func (f *Face) own(c *web.Call, id string) (ledger.Work, bool) {
 }
 
 // interrupt is POST /interrupt: the prompt that is named, else all of this client's that run.
+// Without a body ComfyUI stops what runs; here that is all of this client's prompts, on any endpoint.
 func (f *Face) interrupt(c *web.Call) {
 	var ask struct {
 		ID string `json:"prompt_id"`
@@ -396,6 +425,8 @@ func (f *Face) interrupt(c *web.Call) {
 }
 
 // view is GET /view: a file that was uploaded or made.
+// 404 for what is not there or not this client's; 400 for a name with a folder in it. type is "input" for uploads, else the
+// output of a prompt whose id is the subfolder.
 func (f *Face) view(c *web.Call) {
 	name, sub, kind := c.Query("filename"), c.Query("subfolder"), c.Query("type")
 	if name == "" {
@@ -430,6 +461,7 @@ func (f *Face) view(c *web.Call) {
 }
 
 // systemStats is GET /system_stats.
+// Clients want a device with memory; the figures are of no machine. At most 16 of the pool's places are shown.
 func (f *Face) systemStats(c *web.Call) {
 	h := f.Queue.Health(f.Pool, c.Key.ID, false)
 	devices := []any{}

@@ -17,33 +17,37 @@ import (
 )
 
 // ear is one websocket.
+// Messages wait in send; a client that does not read is cut off when it is full.
 type ear struct {
-	client string
+	client string // its clientId, by which it hears of its own prompts
 	key    *keys.Key
 	send   chan []byte // dropped messages end the connection
 	once   sync.Once
-	gone   chan struct{}
+	gone   chan struct{} // closed when it ends, for whatever reason
 }
 
 // close ends a listener, from any goroutine and any number of times.
 func (e *ear) close() { e.once.Do(func() { close(e.gone) }) }
 
 // ears are the websockets of one face.
+// The list is short and walked for each message; it is copied under the lock, so nothing is sent with it held.
 type ears struct {
 	mu   sync.Mutex
 	list []*ear
 }
 
+// Bounds for each face.
 const (
-	maxEars      = 2000
-	earBacklog   = 256
+	maxEars      = 2000 // websockets
+	earBacklog   = 256  // messages for one of them
 	writeTime    = 10 * time.Second
-	pingEvery    = 20 * time.Second
-	maxHeard     = 64 << 10 // bytes of one message from a client
-	narrateAtAll = 24 * time.Hour
+	pingEvery    = 20 * time.Second // proxies close silent connections after about a minute
+	maxHeard     = 64 << 10         // bytes of one message from a client
+	narrateAtAll = 24 * time.Hour   // how long a prompt is followed
 )
 
 // socket is GET /ws?clientId=….
+// 429 above maxEars. A clientId may be used by several connections: all of them hear.
 func (f *Face) socket(c *web.Call) {
 	e := &ear{client: c.Query("clientId"), key: c.Key, send: make(chan []byte, earBacklog), gone: make(chan struct{})}
 	if e.client == "" {
@@ -59,7 +63,7 @@ func (f *Face) socket(c *web.Call) {
 		c.Problem(429, "too_many_listeners", "too many clients listen")
 		return
 	}
-	stop := c.Ctx
+	stop := c.Ctx                      // ends when the service stops
 	up := websocket.FastHTTPUpgrader{} // its own check holds Origin against Host; the gate has done so before
 	err := up.Upgrade(c.RequestCtx, func(conn *websocket.Conn) { f.listen(stop, conn, e) })
 	if err != nil {
@@ -68,6 +72,7 @@ func (f *Face) socket(c *web.Call) {
 }
 
 // forget takes a listener off the list.
+// It may be called twice for one ear.
 func (f *Face) forget(e *ear) {
 	e.close()
 	f.ears.mu.Lock()
@@ -76,6 +81,7 @@ func (f *Face) forget(e *ear) {
 }
 
 // listen serves one websocket until it ends.
+// Two goroutines for each socket: this one writes, the other reads and finds out when the client has gone.
 func (f *Face) listen(stop context.Context, conn *websocket.Conn, e *ear) {
 	defer conn.Close()
 	defer f.forget(e)
@@ -92,7 +98,7 @@ func (f *Face) listen(stop context.Context, conn *websocket.Conn, e *ear) {
 	ping := time.NewTicker(pingEvery)
 	defer ping.Stop()
 	for {
-		kind, text := websocket.TextMessage, []byte(nil)
+		kind, text := websocket.TextMessage, []byte(nil) // nil text is the ping's
 		select {
 		case <-stop.Done():
 			return
@@ -109,11 +115,13 @@ func (f *Face) listen(stop context.Context, conn *websocket.Conn, e *ear) {
 }
 
 // status is the data of a status message: how much the client itself still waits for.
+// Waiting and running ones together.
 func (f *Face) status(k *keys.Key) map[string]any {
 	return map[string]any{"exec_info": map[string]int{"queue_remaining": f.left(k)}}
 }
 
 // tell sends a message; a listener that is far behind is cut off.
+// It never blocks: one slow client must not hold back the others.
 func (f *Face) tell(e *ear, kind string, data any) {
 	text, err := json.Marshal(map[string]any{"type": kind, "data": data})
 	if err != nil {
@@ -127,6 +135,7 @@ func (f *Face) tell(e *ear, kind string, data any) {
 }
 
 // each gives the listeners that may hear of an owner's job: those with its client id, or all.
+// Owner and client must both fit: ids of clients are chosen by them and could be guessed. An admin's key hears of all.
 func (f *Face) each(owner, client string, all bool, do func(*ear)) {
 	f.ears.mu.Lock()
 	list := slices.Clone(f.ears.list)
@@ -139,6 +148,8 @@ func (f *Face) each(owner, client string, all bool, do func(*ear)) {
 }
 
 // narrate tells the story of a job to those who listen, from its start to its end.
+// It knows when a job starts and ends, and the progress that its remote tells; what stands between is said as a real server
+// would say it of the first output node. It ends with the job, and at the latest after a day.
 func (f *Face) narrate(ctx context.Context, id, client string, nodes []string) {
 	ctx, cancel := context.WithTimeout(ctx, narrateAtAll)
 	defer cancel()
@@ -158,6 +169,7 @@ func (f *Face) narrate(ctx context.Context, id, client string, nodes []string) {
 	if len(nodes) > 0 {
 		node = nodes[0]
 	}
+	// Events that came before are told as well: the job may have begun before this goroutine.
 	err = f.Queue.Follow(ctx, id, 0, time.Minute, func(e *ledger.Event) error {
 		if e == nil {
 			return nil
@@ -199,5 +211,5 @@ func (f *Face) narrate(ctx context.Context, id, client string, nodes []string) {
 		say("execution_error", map[string]any{"timestamp": now, "node_id": "", "node_type": "", "executed": []string{}, "exception_message": w.Error, "exception_type": "RemoteError", "traceback": []string{}})
 	}
 	everybody()
-	say("executing", map[string]any{"node": nil})
+	say("executing", map[string]any{"node": nil}) // the sign for "nothing runs" by which old clients end
 }

@@ -17,10 +17,11 @@ import (
 	"github.com/comfyc/comfyc/compiler/source"
 )
 
-// maxUploads bounds the files that one owner has uploaded to one pool.
+// maxUploads bounds the entries of one folder of uploads; each subfolder of an owner is one more.
 const maxUploads = 10_000
 
 // uploadDir is where an owner's uploads lie. Owners are ids of keys; without keys there is one.
+// The folder's name cannot lead elsewhere: ids of keys have no dots or slashes.
 func (f *Face) uploadDir(owner string) string {
 	if owner == "" {
 		owner = "anyone"
@@ -29,6 +30,8 @@ func (f *Face) uploadDir(owner string) string {
 }
 
 // upload is POST /upload/image: equal content under a name that is taken keeps the name, other content gets " (1)".
+// 400 for a name that is not plain or a body that cannot be read, 403 for a full disk quota. Only the first 16 parts are looked
+// at.
 func (f *Face) upload(c *web.Call) {
 	reader := multipart.NewReader(bytes.NewReader(c.Body()), c.Multipart())
 	fields := map[string]string{}
@@ -58,6 +61,10 @@ func (f *Face) upload(c *web.Call) {
 		c.Problem(400, "bad_name", "the form has no file \"image\" with a plain name, or its subfolder leads elsewhere")
 		return
 	}
+	if err := f.room(c, int64(len(data))); err != nil {
+		c.Problem(403, "disk_full", err.Error())
+		return
+	}
 	overwrite := fields["overwrite"] == "true" || fields["overwrite"] == "1"
 	name, err := f.keep(filepath.Join(f.uploadDir(c.Key.ID), filepath.FromSlash(sub)), name, data, overwrite)
 	if err != nil {
@@ -67,7 +74,39 @@ func (f *Face) upload(c *web.Call) {
 	c.JSON(200, map[string]string{"name": name, "subfolder": sub, "type": "input"})
 }
 
+// room drops this client's uploads whose time is over, and holds that another one fits into what its key may keep on disk.
+// Old uploads go at the next upload of the same key, not by the clock. The walk costs a stat for each file.
+func (f *Face) room(c *web.Call, more int64) error {
+	keep := c.Key.Retention
+	if keep == 0 { // without keys, or without a limit: as long as batches are kept
+		keep = f.Queue.KeepBatch
+	}
+	var held int64
+	filepath.WalkDir(f.uploadDir(c.Key.ID), func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return nil // a folder that is not there holds nothing
+		}
+		info, err := d.Info()
+		if err != nil {
+			return nil // it went in the meantime
+		}
+		if f.Now().Sub(info.ModTime()) <= keep || os.Remove(path) != nil {
+			held += info.Size()
+		}
+		return nil
+	})
+	if c.Key.DiskBytes == 0 {
+		return nil
+	}
+	_, works, err := f.Ledger.Usage(c.Ctx, c.Key.ID, f.Now())
+	if err == nil && held+works+more > c.Key.DiskBytes {
+		err = fmt.Errorf("this key's uploads and works hold %d of the %d bytes that they may", held+works, c.Key.DiskBytes)
+	}
+	return err
+}
+
 // rawName is the file's name as it was sent; the part's own method would cut folders off, which must be refused.
+// A backslash or quote inside of the name ends it here; such names are refused by the caller.
 func rawName(part *multipart.Part) string {
 	_, rest, ok := strings.Cut(part.Header.Get("Content-Disposition"), `filename="`)
 	if !ok {
@@ -78,6 +117,8 @@ func rawName(part *multipart.Part) string {
 }
 
 // keep writes an upload under a free name.
+// The lock covers all owners of the face: names are chosen and written one upload at a time. Written under another name first,
+// so that no reader sees half a picture.
 func (f *Face) keep(dir, name string, data []byte, overwrite bool) (string, error) {
 	f.uploads.Lock()
 	defer f.uploads.Unlock()
@@ -111,6 +152,8 @@ func (f *Face) keep(dir, name string, data []byte, overwrite bool) (string, erro
 }
 
 // used gives the uploads that a prompt's inputs name.
+// Whatever text names an upload counts as its use, as the front end's widgets for images are plain texts. Files are read whole
+// into the job.
 func (f *Face) used(k *keys.Key, prompt *source.Value) (out []queue.File) {
 	root, err := os.OpenRoot(f.uploadDir(k.ID))
 	if err != nil {

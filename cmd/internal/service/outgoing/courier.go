@@ -17,6 +17,8 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -28,17 +30,21 @@ import (
 )
 
 // Pauses are the times between the tries of a webhook; after the last one it is given up. About 31 hours in all.
+// Growing, so that a receiver that is down for a weekend's night is not called in vain all the time, and one that was only
+// restarted hears soon.
 var Pauses = []time.Duration{5 * time.Second, 30 * time.Second, 5 * time.Minute, 30 * time.Minute, 2 * time.Hour, 5 * time.Hour, 10 * time.Hour, 14 * time.Hour}
 
 // AtOnce is how many webhooks are called at one time.
 const AtOnce = 16
 
+// Longer than one try may take, or two replicas would call at the same time.
 const (
 	holdFor   = 40 * time.Second // a try that a replica has begun is nobody else's for so long
-	lookEvery = 2 * time.Second
+	lookEvery = 2 * time.Second  // for calls that fell due, or that another replica owed
 )
 
 // Courier makes outgoing calls.
+// Exported fields are set before Start; Start is called before all else.
 type Courier struct {
 	Ledger *ledger.Ledger
 	Box    *seal.Box // nil without COMFYC_STATE_KEY
@@ -47,8 +53,8 @@ type Courier struct {
 	Log    *slog.Logger
 	Now    func() time.Time
 
-	client *http.Client
-	wake   chan struct{}
+	client *http.Client  // refuses private addresses; shared by all calls
+	wake   chan struct{} // one place: a call was just owed
 }
 
 // Start makes a courier ready. allow names the private hosts that may be called.
@@ -60,10 +66,33 @@ func (c *Courier) Start(allow []string) {
 // Transport is the guarded transport, for other clients of addresses that came from outside.
 func (c *Courier) Transport() http.RoundTripper { return c.client.Transport }
 
-// Secretive tells whether an address probably holds a secret: presigned queries, tokens.
-func Secretive(u *url.URL) bool { return u.RawQuery != "" || u.Fragment != "" }
+// Secretive tells whether an address probably holds a secret: presigned queries, tokens. A part of the path that is long and mixes letters
+// with digits is taken for a token, as chat services have them there; a UUID is taken for a name.
+func Secretive(u *url.URL) bool {
+	return u.RawQuery != "" || u.Fragment != "" || slices.ContainsFunc(strings.Split(u.Path, "/"), isToken)
+}
+
+const leastToken = 20 // characters
+
+var uuid = regexp.MustCompile(`^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$`)
+
+func isToken(part string) bool {
+	letters, digits := 0, 0
+	for _, r := range part {
+		switch {
+		case r >= '0' && r <= '9':
+			digits++
+		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z':
+			letters++
+		case r != '-' && r != '_':
+			return false
+		}
+	}
+	return len(part) >= leastToken && letters > 0 && digits > 0 && !uuid.MatchString(part)
+}
 
 // Hook is where a work's end is told.
+// Every field is needed; the body is kept as it is for all tries.
 type Hook struct {
 	ID, Work, Owner, Event string
 	URL                    string
@@ -71,6 +100,8 @@ type Hook struct {
 }
 
 // Owe makes a webhook durable. It is called soon after.
+// The error is seal.ErrNoKey for a secret address without COMFYC_STATE_KEY, or trouble of the ledger. Owing the same id twice
+// is one call.
 func (c *Courier) Owe(ctx context.Context, h Hook) error {
 	u, err := webhook.CheckURL(h.URL)
 	if err != nil {
@@ -96,10 +127,11 @@ func (c *Courier) Owe(ctx context.Context, h Hook) error {
 }
 
 // Run makes the calls that are due until ctx ends.
+// Calls under way are waited for; those that ctx cuts off are tried again by the next start.
 func (c *Courier) Run(ctx context.Context) {
 	var calls sync.WaitGroup
 	defer calls.Wait()
-	room := make(chan struct{}, AtOnce)
+	room := make(chan struct{}, AtOnce) // waits here when 16 calls are under way
 	timer := time.NewTicker(lookEvery)
 	defer timer.Stop()
 	for {
@@ -112,7 +144,7 @@ func (c *Courier) Run(ctx context.Context) {
 			room <- struct{}{}
 			calls.Go(func() { c.try(ctx, d); <-room })
 		}
-		if len(due) == AtOnce {
+		if len(due) == AtOnce { // there may be more that are due
 			continue
 		}
 		select {
@@ -125,6 +157,7 @@ func (c *Courier) Run(ctx context.Context) {
 }
 
 // try makes one call and writes what came of it.
+// A try that the end of the service cut off does not count. A 410 or a private address gives the call up at once.
 func (c *Courier) try(ctx context.Context, d ledger.Delivery) {
 	status, err := c.call(ctx, d)
 	if err != nil && ctx.Err() != nil {
@@ -138,7 +171,7 @@ func (c *Courier) try(ctx context.Context, d ledger.Delivery) {
 	case d.Tries > len(Pauses) || webhook.Final(err):
 		d.State, d.Error = "given-up", call.Redact(err.Error())
 	default:
-		d.Due, d.Error = c.Now().Add(Pauses[d.Tries-1]), call.Redact(err.Error())
+		d.Due, d.Error = c.Now().Add(Pauses[d.Tries-1]), call.Redact(err.Error()) // from now on, not from when it was due
 	}
 	c.Log.Info("webhook", "work", d.Work, "host", d.Host, "event", d.Event, "try", d.Tries, "state", d.State, "status", status, "error", d.Error)
 	if err := c.Ledger.SaveDelivery(context.WithoutCancel(ctx), d); err != nil {
@@ -147,6 +180,7 @@ func (c *Courier) try(ctx context.Context, d ledger.Delivery) {
 }
 
 // call makes one try.
+// Its signature is of this moment, so it is made anew for each try.
 func (c *Courier) call(ctx context.Context, d ledger.Delivery) (int, error) {
 	address, err := c.address(d)
 	if err != nil {
@@ -156,6 +190,7 @@ func (c *Courier) call(ctx context.Context, d ledger.Delivery) (int, error) {
 }
 
 // address opens where a webhook goes.
+// An error is another COMFYC_STATE_KEY than when it was owed; it counts as a failed try.
 func (c *Courier) address(d ledger.Delivery) (string, error) {
 	if len(d.Sealed) == 0 {
 		return "", errors.New("the address is not there")
@@ -168,6 +203,8 @@ func (c *Courier) address(d ledger.Delivery) (string, error) {
 }
 
 // Fetch loads an address that a client gave, at most limit bytes.
+// One minute in all. The error names the host only, since the address may hold a token; private hosts and redirects to them are
+// refused.
 func (c *Courier) Fetch(ctx context.Context, address string, limit int64) ([]byte, error) {
 	if _, err := webhook.CheckURL(address); err != nil {
 		return nil, err
@@ -190,7 +227,7 @@ func (c *Courier) Fetch(ctx context.Context, address string, limit int64) ([]byt
 	if answer.StatusCode != http.StatusOK {
 		return nil, fmt.Errorf("load %s: HTTP %d", hostOf(address), answer.StatusCode)
 	}
-	data, err := io.ReadAll(io.LimitReader(answer.Body, limit+1))
+	data, err := io.ReadAll(io.LimitReader(answer.Body, limit+1)) // one byte more, to tell "as many" from "more"
 	if err == nil && int64(len(data)) > limit {
 		err = fmt.Errorf("more than %s", call.Size(limit))
 	}

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -212,6 +213,18 @@ func TestAddressesWithSecretsAreSealedOrRefused(t *testing.T) {
 	for _, bad := range []string{"", "ftp://example.com", "file:///etc/passwd", "https://user:pass@example.com/", "https://", "gopher://x", "https://e.com/" + strings.Repeat("a", 3000)} {
 		if err := c.Owe(t.Context(), Hook{ID: "x", URL: bad}); err == nil {
 			t.Errorf("%.40q was taken", bad)
+		}
+	}
+}
+
+func TestSecretive(t *testing.T) {
+	for address, want := range map[string]bool{
+		"https://example.com/hook": false, "https://example.com/hooks/done-with-batches-of-foxes": false, "https://example.com/jobs/550e8400-e29b-41d4-a716-446655440000": false,
+		"https://example.com/hook?x=1": true, "https://example.com/hook#x": true,
+		"https://hooks.example.com/services/T000/B000/a1B2c3D4e5F6g7H8i9J0k1L2": true, "https://example.com/api/webhooks/123456789012345678/Xy-9_abcdefghijklmnop": true,
+	} {
+		if u, err := url.Parse(address); err != nil || Secretive(u) != want {
+			t.Errorf("%s: want %v", address, want)
 		}
 	}
 }

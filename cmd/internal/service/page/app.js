@@ -31,7 +31,7 @@ function toast(text) {
 }
 const fail = e => e.message === 'not logged in' || toast(e.message);
 
-const money = usd => usd ? '$' + usd.toFixed(usd < 1 ? 3 : 2) : '$0';
+const money = usd => !usd ? '$0' : usd < .001 ? '<$0.001' : '$' + usd.toFixed(usd < 1 ? 3 : 2);
 const ago = text => {
   const s = (Date.now() - new Date(text)) / 1000;
   return s < 60 ? 'just now' : s < 3600 ? Math.floor(s / 60) + ' min ago' : s < 86400 ? Math.floor(s / 3600) + ' h ago' : Math.floor(s / 86400) + ' d ago';
@@ -53,10 +53,11 @@ function showStatus(s) {
   $('f-running').textContent = s.queue.Batches + s.queue.Jobs;
   $('f-waiting').textContent = s.queue.Waiting;
   $('endpoints').replaceChildren(...s.endpoints.map(e => make('div', {class: 'card'},
-    make('b', {}, make('span', {class: 'dot' + (e.usable ? '' : ' off')}), e.name),
+    make('b', {}, make('span', {class: 'dot' + (!e.usable ? ' off' : e.busy > 0 ? ' busy' : '')}), e.name),
     make('small', {}, [e.type, e.gpu].filter(Boolean).join(' · ')),
     bar(e.places, [['busy', e.busy]]),
-    make('small', {}, Math.round(e.busy) + ' of ' + e.places + ' places'),
+    make('small', {}, Math.round(e.busy) + ' of ' + e.places + ' places taken'),
+    ...s.pools.filter(p => p.endpoints.includes(e.name) && p.waiting + p.running > 0).map(p => make('small', {class: 'line'}, 'pool ' + p.name + ': ' + p.running + ' jobs run, ' + p.waiting + ' wait')),
     !e.usable && make('div', {class: 'bad'}, (e.reason || 'out of order') + (e.code ? ' [' + e.code + ']' : '')))));
   const chosen = $('pool').value;
   $('pool').replaceChildren(make('option', {value: ''}, 'as the batch says'), ...s.pools.map(p => make('option', {value: p.name}, p.name)));
@@ -72,8 +73,8 @@ function counts(b) {
 const final = s => s !== 'waiting' && s !== 'running';
 
 function showBatch(b) {
-  const c = counts(b), at = api + '/batches/' + b.id;
-  const body = make('article', {class: 'batch', id: 'b-' + b.id, 'aria-label': b.name},
+  const failures = b.result && b.result.failures || [], c = counts(b), at = api + '/batches/' + b.id;
+  const body = make('article', {class: 'batch', id: 'b-' + b.id, 'aria-label': b.name, 'data-state': b.state},
     make('div', {class: 'head'},
       make('h3', {}, b.name), make('span', {class: 'state ' + b.state}, b.state),
       make('span', {class: 'facts'}, [c.done + ' of ' + c.total + ' done', c.active && c.active + ' active', c.failed && c.failed + ' failed', c.held && c.held + ' held',
@@ -83,9 +84,10 @@ function showBatch(b) {
         !final(b.state) && make('button', {onclick: () => act(b.id, '', 'DELETE')}, 'Cancel'),
         final(b.state) && b.state !== 'done' && make('button', {onclick: () => act(b.id, '/retry', 'POST')}, 'Retry'))),
     bar(c.total, [['done', c.done], ['failed', c.failed], ['held', c.held], ['active', c.active]]),
-    b.error && make('div', {class: 'bad'}, b.error));
-  for (const f of (b.result && b.result.failures || []).slice(0, 3))
-    body.append(make('div', {class: 'bad'}, 'render ' + f.index + ': ' + (f.reason || '') + (f.code ? ' [' + f.code + ']' : '')));
+    b.error && !failures.some(f => f.reason === b.error) && make('div', {class: 'bad'}, b.error));
+  for (const f of failures.slice(0, 3))
+    body.append(make('div', {class: 'trouble'}, make('b', {}, 'render ' + f.index), ' ' + (f.reason || 'failed'), f.code && make('code', {}, f.code)));
+  if (failures.length > 3) body.append(make('div', {class: 'quiet'}, 'and ' + (c.failed - 3) + ' more, in the gallery'));
   const old = $('b-' + b.id);
   if (old) {
     for (const keep of old.querySelectorAll('.thumbs, .log')) body.append(keep);
@@ -94,9 +96,28 @@ function showBatch(b) {
     const newer = [...$('batches').children].find(el => el.id < body.id);
     newer ? newer.before(body) : $('batches').append(body);
   }
+  filter();
   if (!final(b.state)) watch(b.id); else unwatch(b.id);
   if (!body.querySelector('.thumbs') && c.done) thumbs(b.id);
 }
+
+// filter hides what was not asked for.
+let shown = '';
+const trouble = s => s === 'failed' || s === 'incomplete';
+function filter() {
+  let n = 0;
+  for (const el of $('batches').children) {
+    el.hidden = shown === 'active' && final(el.dataset.state) || shown === 'trouble' && !trouble(el.dataset.state);
+    if (!el.hidden) n++;
+  }
+  $('hidden').hidden = !shown || n > 0;
+}
+$('filter').addEventListener('click', e => {
+  if (!e.target.dataset || e.target.dataset.show === undefined) return;
+  shown = e.target.dataset.show;
+  for (const b of $('filter').children) b.setAttribute('aria-pressed', b === e.target);
+  filter();
+});
 
 async function act(id, path, method) {
   try { showBatch(await ask('/batches/' + id + path, {method, headers: {'Content-Type': 'application/json'}})); } catch (e) { fail(e); }
@@ -147,7 +168,12 @@ function watch(id) {
     if (r.files) addThumbs(id, r.files);
     if (r.state === 'failed' || r.state === 'held') logLine(id, 'render ' + r.index + ' ' + r.state + ': ' + (r.reason || ''), 'bad');
   });
-  s.addEventListener('endpoint', e => { const p = JSON.parse(e.data); logLine(id, p.name + (p.usable ? ' is usable' : ': ' + (p.reason || 'cannot be used')), p.usable ? '' : 'warn'); });
+  const out = new Set(); // endpoints that were out of order: that they are usable is news then
+  s.addEventListener('endpoint', e => {
+    const p = JSON.parse(e.data);
+    if (!p.usable) { out.add(p.name); logLine(id, p.name + ': ' + (p.reason || 'cannot be used'), 'warn'); }
+    else if (out.delete(p.name)) logLine(id, p.name + ' is usable again', '');
+  });
   s.addEventListener('notice', e => logLine(id, JSON.parse(e.data).message, 'warn'));
 }
 
@@ -253,5 +279,6 @@ async function start() {
   } catch (e) { return fail(e); }
   refresh();
 }
+$('origin').textContent = location.origin;
 setInterval(() => { if (!document.hidden && !$('login').open) refresh(); }, 3000);
 start();

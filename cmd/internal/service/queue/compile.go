@@ -20,6 +20,8 @@ import (
 )
 
 // openEndpoints holds that every configured endpoint can be opened, and counts its places.
+// A configuration that cannot run (a key that must not go to its host, an unknown type) ends the start of the service, not the
+// first job. Places are at least 1, or nothing would ever have its turn.
 func (q *Queue) openEndpoints() error {
 	for _, cfg := range q.Config.Endpoints {
 		end, err := dialect.Open(cfg, q.deps(tree{}))
@@ -32,6 +34,8 @@ func (q *Queue) openEndpoints() error {
 }
 
 // deps is what a work's endpoints need. Uploads come from the work's own files, keys from the machine.
+// A name that did not come with the request is not there, whatever lies on the disk. The one exception is the key_file of a
+// configured endpoint, and only under exactly that name.
 func (q *Queue) deps(files tree) dialect.Deps {
 	read := func(name string) ([]byte, error) {
 		if files.files[name] == nil && slices.ContainsFunc(q.Config.Endpoints, func(e compiler.EndpointConfig) bool { return e.KeyFile != "" && e.KeyFile == name }) {
@@ -43,13 +47,15 @@ func (q *Queue) deps(files tree) dialect.Deps {
 }
 
 // preview gives the way to the emulator of a preview endpoint, which all works share.
+// Started at the first use and stopped with the queue. One for each endpoint: its limits and cold starts are counted over all
+// works.
 func (q *Queue) preview(cfg compiler.EndpointConfig) (http.RoundTripper, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if p := q.previews[cfg.Name]; p != nil {
 		return p.client, nil
 	}
-	c, findings := emulator.ParsePreview(cfg.Emulator)
+	c, findings := emulator.ParsePreview(cfg.Emulator) // of the configuration; an error is the operator's
 	if len(findings) > 0 {
 		return nil, &run.FindingsError{Findings: findings}
 	}
@@ -63,6 +69,8 @@ func (q *Queue) preview(cfg compiler.EndpointConfig) (http.RoundTripper, error) 
 }
 
 // source is a request as the compiler takes it.
+// Run is set because a work will run: what only a plan may lack is an error now. Keys come from the server's environment, never
+// from the batch.
 func (q *Queue) source(r *Request, files tree) compiler.Source {
 	return compiler.Source{
 		File: source.NewFile(r.Name, r.Body), FS: files, Catalogue: q.Catalogue, EndpointsFile: q.EndpointsFile, Endpoints: r.Endpoints,
@@ -74,15 +82,19 @@ func (q *Queue) source(r *Request, files tree) compiler.Source {
 }
 
 // Compile makes the plan of a request. The plan is nil if there is an error among the findings.
+// At most MaxRenders renders, and none that the configured dialects cannot run: both are findings, so that the client reads
+// them like any other. It may take seconds for a large sweep; ctx ends it.
 func (q *Queue) Compile(ctx context.Context, r *Request) (*compiler.Plan, []diag.Diagnostic) {
 	return q.compile(ctx, r, newTree(r, ""))
 }
 
+// compile is Compile for works whose files lie in a folder.
 func (q *Queue) compile(ctx context.Context, r *Request, files tree) (*compiler.Plan, []diag.Diagnostic) {
 	plan, findings := compiler.Compile(ctx, q.source(r, files))
 	if plan == nil {
 		return nil, findings
 	}
+	// The sweep is lazy: counting needs no memory for the renders.
 	if plan.Len() > q.MaxRenders {
 		return nil, append(findings, diag.Errorf("too_large", diag.InFile(source.NewFile(r.Name, nil)), "the batch has %d renders; this service takes %d", plan.Len(), q.MaxRenders))
 	}
@@ -93,6 +105,7 @@ func (q *Queue) compile(ctx context.Context, r *Request, files tree) (*compiler.
 }
 
 // Check is compiler.Check with the service's catalogue and endpoints.
+// It neither stores nor submits. The file need not be a batch; then r only lends its files.
 func (q *Queue) Check(ctx context.Context, r *Request, file *source.File, targets []string) compiler.Report {
 	src := q.source(r, newTree(r, ""))
 	src.File = nil
@@ -100,28 +113,34 @@ func (q *Queue) Check(ctx context.Context, r *Request, file *source.File, target
 }
 
 // Verdict is what compiling a request said, without the plan.
+// A plan of 100,000 renders is too much to remember; its size and name are enough for an answer.
 type Verdict struct {
-	OK       bool
-	Name     string
-	Renders  int
-	Findings []diag.Diagnostic
+	OK       bool              // no finding is an error
+	Name     string            // of the batch
+	Renders  int               // of the plan, duplicates counted once
+	Findings []diag.Diagnostic // sorted by place
 }
 
+// verdictKey is a SHA-256, which cannot be made to collide by a client, so nobody is answered with the verdict of somebody else.
 type verdictKey [sha256.Size]byte
 
 // verdicts remembers what was said of the last requests: clients send the same ones again and again.
+// A verdict depends on the request and on the configuration, which stays as it is while the process lives.
 type verdicts struct {
 	mu     sync.Mutex
-	byHash map[verdictKey]Verdict
+	byHash map[verdictKey]Verdict // at most maxVerdicts
 }
 
 // maxVerdicts bounds what is remembered; larger requests than maxRemembered are not.
+// What goes when it is full is any one: a map has no order, and none is needed.
 const (
 	maxVerdicts   = 512
-	maxRemembered = 256 << 10
+	maxRemembered = 256 << 10 // bytes of body and files together
 )
 
 // Judge compiles a request, or remembers what came of an equal one.
+// Two equal requests at the same time may both compile; the second only overwrites the first. A compilation that was cut off by
+// ctx is not remembered.
 func (q *Queue) Judge(ctx context.Context, r *Request) Verdict {
 	key, small := r.hash()
 	if small {
@@ -152,6 +171,7 @@ func (q *Queue) Judge(ctx context.Context, r *Request) Verdict {
 }
 
 // hash names what a verdict depends on.
+// Every part is written with its length before it, so that no two different requests give the same bytes.
 func (r *Request) hash() (key verdictKey, small bool) {
 	size := len(r.Body)
 	for _, f := range r.Files {

@@ -22,12 +22,27 @@
 //
 // # Replicas
 //
-// With a ledger that is shared, every replica sees all works; one takes a work by a conditional update that raises its epoch, shows every few
-// seconds that it lives, and loses the work after [Silence]. Every write of a work's state says which epoch it is of, so that a replica that
-// was only slow writes nothing any more.
+// With a ledger on Postgres every replica sees all works. A work's row has one holder at a time: a replica takes it by a conditional update that
+// raises its epoch, shows every few seconds that it lives, and loses it after [Silence], by the database's clock. Every write says which epoch it is
+// of, so that a replica that was only slow, or stopped and woken, writes nothing any more; [lease.Worker] and the fence of jobs keep it from
+// sending anything either. What a key may run at one time and spend is counted in the database, for all replicas together.
+//
+// Batches are worked on by all replicas at once. The holder of a batch's row is only its steward (steward.go): when the batch's turn has come it puts
+// it, with its files, into the queue of package lease, and River hands slices of it to the workers of all replicas (host opens it there), and of
+// `comfyc work`. The steward keeps the gallery and writes down how the batch ended; if it dies another replica does that, and no render is
+// disturbed. Events are rows under numbers that are the same on every replica (observe.go), so any of them answers for any batch. Pictures are in
+// the data folder, which all replicas share. A batch's part of its endpoints' places follows the weights of all keys whose batches run and wait.
+//
+// A single job is one render, which cannot be cut: it is run by the holder of its row alone, as without Postgres. Its place on an endpoint is one of
+// the places that all replicas and all slices share: each replica trades for what its jobs need together (share.go), so that the limit of jobs in
+// flight holds over replicas, batches and jobs. Endpoints of the type preview are each replica's own, and are not shared.
+//
+// Progress of attempts is told for jobs and, where there is one process, for batches; batches of several replicas tell of renders and totals only.
 //
 // # Concurrency
 //
-// One goroutine hands out turns; each running work has two, one that runs it and one that makes its events durable and tells the listeners.
+// One goroutine hands out turns; each running work has two, one that runs it and one that makes its events durable and tells the listeners. With
+// Postgres there are besides the worker, with one goroutine or more for each slice, one that trades for places, and one for each batch that
+// somebody listens to.
 // All exported methods may be called from many goroutines.
 package queue

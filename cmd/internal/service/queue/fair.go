@@ -6,9 +6,10 @@ import (
 )
 
 // ticket is a work that waits for its turn.
+// All fields but gone are set once.
 type ticket struct {
 	id       string
-	owner    string
+	owner    string // the id of the key
 	lane     string // the pool, or "" for batches
 	priority int
 	gone     bool          // cancelled while it waited
@@ -16,13 +17,16 @@ type ticket struct {
 }
 
 // line is the waiting works of one lane, priority and owner, the oldest first.
+// A line that runs empty is dropped, and made again when the owner comes again.
 type line struct {
 	lane, owner string
 	priority    int
-	waiting     []*ticket
+	waiting     []*ticket // a cancelled ticket stays until it is first, and is skipped then
 }
 
 // fair chooses whose turn it is. It is no more than data; the queue's lock guards it.
+// Stride scheduling: every turn adds 1/weight to what its owner has had, and the least goes next, so an owner of weight 2 has
+// two turns for one of the others. Finding the next costs n log n in the number of lines, not of works.
 type fair struct {
 	lines []*line
 	pass  map[string]float64 // by lane and owner: how much it has had, by weight
@@ -30,6 +34,7 @@ type fair struct {
 
 func newFair() *fair { return &fair{pass: map[string]float64{}} }
 
+// passKey joins with a NUL, which neither names of pools nor ids of keys can hold.
 func passKey(lane, owner string) string { return lane + "\x00" + owner }
 
 // add puts a work at the end of its line. An owner who comes anew starts level with the others, so that nobody saves turns up.
@@ -44,6 +49,7 @@ func (f *fair) add(t *ticket) {
 }
 
 // level lets an owner who was not in a lane begin with what the owner has had who had the least there. An empty lane begins from zero.
+// An owner who is still in the lane, with another priority, keeps what it has.
 func (f *fair) level(lane, owner string) {
 	least, found := 0.0, false
 	for _, l := range f.lines {
@@ -55,7 +61,7 @@ func (f *fair) level(lane, owner string) {
 		}
 	}
 	key := passKey(lane, owner)
-	if found {
+	if found { // who has had more than the least does not get it back by leaving
 		f.pass[key] = max(f.pass[key], least)
 	} else {
 		clear0(f.pass, lane)
@@ -63,6 +69,7 @@ func (f *fair) level(lane, owner string) {
 }
 
 // clear0 forgets what owners of a lane have had, once nobody waits there.
+// Only differences between those who wait matter, so the numbers may begin anew, and the map stays small.
 func clear0(pass map[string]float64, lane string) {
 	for key := range pass {
 		if len(key) > len(lane) && key[:len(lane)+1] == lane+"\x00" {
@@ -72,8 +79,11 @@ func clear0(pass map[string]float64, lane string) {
 }
 
 // next takes the work whose turn it is among those for which room says yes; nil if there is none. weight gives an owner's share.
+// It removes the ticket and counts the turn. Higher priorities are asked first, whatever their owners have had; among equals
+// the stable sort keeps the order in which lines were made. Only the first of a line is tried: a work never overtakes an older
+// one of its own line.
 func (f *fair) next(weight func(owner string) int, room func(*ticket) bool) *ticket {
-	order := slices.Clone(f.lines)
+	order := slices.Clone(f.lines) // the lines are few: one for each lane, owner and priority
 	slices.SortStableFunc(order, func(a, b *line) int {
 		return cmp.Or(cmp.Compare(b.priority, a.priority), cmp.Compare(f.pass[passKey(a.lane, a.owner)], f.pass[passKey(b.lane, b.owner)]))
 	})
@@ -81,6 +91,7 @@ func (f *fair) next(weight func(owner string) int, room func(*ticket) bool) *tic
 		for len(l.waiting) > 0 && l.waiting[0].gone {
 			l.waiting = l.waiting[1:]
 		}
+		// room may say no for one lane and yes for another, so the search goes on.
 		if len(l.waiting) == 0 || !room(l.waiting[0]) {
 			continue
 		}
@@ -100,6 +111,7 @@ func (f *fair) prune() {
 }
 
 // count tells how many wait in a lane, of one owner or of all.
+// Cancelled tickets that are still in the line are not counted. The cost grows with the works that wait in the lane.
 func (f *fair) count(lane, owner string, all bool) (n int) {
 	for _, l := range f.lines {
 		if l.lane != lane || !all && l.owner != owner {

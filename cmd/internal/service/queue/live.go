@@ -15,28 +15,31 @@ import (
 
 	"github.com/comfyc/comfyc/cmd/internal/service/ledger"
 	"github.com/comfyc/comfyc/scheduler"
+	"github.com/comfyc/comfyc/scheduler/lease"
 )
 
 // live is a work that runs here.
+// It is made when the turn comes and dropped when the turn ends; a work that is retried gets a new one.
 type live struct {
-	id, owner, lane string
-	ctx             context.Context // of the run; its cause says why it ended
-	stop            context.CancelCauseFunc
-	hub             *Hub
-	done            chan struct{} // closed when the row says how it ended
-	taken           atomic.Bool   // the row is ours
+	id, owner, lane string                  // "" lane: a batch
+	ctx             context.Context         // of the run; its cause says why it ended
+	stop            context.CancelCauseFunc // with errCancelled, errShutdown, errTaken or errExpired
+	hub             *Hub                    // nil for batches on Postgres, whose events are in the database
+	done            chan struct{}           // closed when the row says how it ended
+	taken           atomic.Bool             // the row is ours
+	saved           atomic.Bool             // and says how it ended
 
-	ends     []string // the endpoints it has places on
-	load     float64
-	reserved float64 // USD of its key's budget
+	ends []string // the endpoints it has places on
+	load float64  // places in all; of a batch, known once it is compiled
 
-	mu     sync.Mutex
-	work   ledger.Work
-	totals scheduler.Totals
-	dirty  bool // there is something new for the gallery
+	mu     sync.Mutex       // of the fields below
+	work   ledger.Work      // as of the last write
+	totals scheduler.Totals // as the scheduler told last
+	dirty  bool             // there is something new for the gallery
 }
 
 // row gives the work as it stands.
+// Spent is as of now, and so above what the row has.
 func (lv *live) row() ledger.Work {
 	lv.mu.Lock()
 	defer lv.mu.Unlock()
@@ -46,6 +49,8 @@ func (lv *live) row() ledger.Work {
 }
 
 // begin makes a ticket a running work, and books a job's place. The lock is held.
+// A job books its place before its row is taken, so that two jobs never start on one place. A batch books when its size is
+// known.
 func (q *Queue) begin(t *ticket) *live {
 	lv := &live{id: t.id, owner: t.owner, lane: t.lane, done: make(chan struct{})}
 	lv.ctx, lv.stop = context.WithCancelCause(context.Background())
@@ -60,38 +65,53 @@ func (q *Queue) begin(t *ticket) *live {
 }
 
 // turn runs a work from its turn to its end.
+// One goroutine for each running work. The deferred calls run in reverse: events are stored, then the context ends, then the
+// places are given back.
 func (q *Queue) turn(lv *live) {
 	defer q.ended(lv)
 	defer lv.stop(nil)
 	ctx := context.Background()
-	w, ok, err := q.Ledger.Take(ctx, lv.id, q.Replica, q.Now(), q.Now().Add(-Silence))
+	// From here on the row is ours: other replicas leave it alone as long as this one beats, and the epoch guards every write.
+	w, ok, err := q.Ledger.Take(ctx, lv.id, q.Replica, q.Now(), Silence, q.Ring.Owner(lv.owner).Concurrent)
 	if err != nil {
 		q.Log.Error("a work cannot be taken", "work", lv.id, "error", err)
 		return
 	}
-	if !ok {
+	if !ok { // no error: the places are given back and that is all
 		return // it was cancelled, or another replica has it
 	}
-	last, err := q.Ledger.LastEvent(ctx, lv.id)
-	if err != nil {
-		q.Log.Error("a work's events cannot be read", "work", lv.id, "error", err)
-		return
+	// A cancel that came while nobody ran the work is done first thing.
+	if w.Wish == ledger.WishCancel { // of a holder that died
+		lv.stop(errCancelled)
 	}
-	lv.work, lv.hub = w, newHub(last)
+	// Events of batches on Postgres are written with the slices' rows; all others through a hub of this process.
+	if !q.leased(w) {
+		last, err := q.Ledger.LastEvent(ctx, lv.id)
+		if err != nil {
+			q.Log.Error("a work's events cannot be read", "work", lv.id, "error", err)
+			return
+		}
+		lv.hub = newHub(last)
+		storing, stored := context.WithCancel(ctx)
+		var stores sync.WaitGroup
+		stores.Go(func() { lv.hub.store(storing, q.Ledger, w) })
+		defer stores.Wait() // after `stored`: it returns when the last event is durable
+		defer stored()
+		lv.hub.add(q.Now(), "state", stateEvent{State: ledger.Running})
+	}
+	lv.work = w
 	lv.taken.Store(true)
 	q.count(w, ledger.Waiting, 0)
-	storing, stored := context.WithCancel(ctx)
-	var stores sync.WaitGroup
-	stores.Go(func() { lv.hub.store(storing, q.Ledger, lv.id) })
-	defer stores.Wait()
-	defer stored()
-	lv.hub.add(q.Now(), "state", stateEvent{State: ledger.Running})
 	q.Log.Info("work begins", "work", lv.id, "kind", w.Kind, "owner", w.Owner, "pool", w.Pool)
 	end := q.guarded(lv)
 	q.finish(lv, end)
+	if q.Watch != nil {
+		q.Watch.Ends(lv.row(), q.Now())
+	}
 }
 
 // stateEvent is the data of an event of the kind state.
+// Followers, the page and the native face read it; the final one holds the whole result.
 type stateEvent struct {
 	State  ledger.State    `json:"state"`
 	Error  string          `json:"error,omitempty"`
@@ -102,11 +122,12 @@ type stateEvent struct {
 type ending struct {
 	state  ledger.State // "" means that it goes on later
 	err    string
-	result any // JSON
-	spent  float64
+	result any     // JSON: *JobResult or Result, nil for none
+	spent  float64 // USD of this turn's run
 }
 
 // guarded runs a work; a panic, which is a bug, fails it alone.
+// The process goes on: other works share it. The client sees no details of a bug.
 func (q *Queue) guarded(lv *live) (end ending) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -114,12 +135,19 @@ func (q *Queue) guarded(lv *live) (end ending) {
 			end = ending{state: ledger.Failed, err: "internal error; the server's log has it under this work's id"}
 		}
 	}()
+	// What was stored at the submit is all that a run knows; nothing is kept in memory between submit and turn.
 	data, sealed, err := q.Ledger.Request(lv.ctx, lv.id)
 	if err == nil {
 		var r *Request
 		if r, err = decodeRequest(data); err == nil {
-			if r.Job != nil {
+			if q.Watch != nil {
+				q.Watch.Begins(lv.row(), r.Trace)
+			}
+			switch {
+			case r.Job != nil:
 				return q.runJob(lv, r, sealed)
+			case q.Leases != nil:
+				return q.steward(lv, r, sealed)
 			}
 			return q.runBatch(lv, r, sealed)
 		}
@@ -128,6 +156,8 @@ func (q *Queue) guarded(lv *live) (end ending) {
 }
 
 // finish writes how a work ended, tells it, and owes its webhook.
+// The order matters: row first, then event, then webhook, so that a client that is told always finds the row final. Without a
+// state nothing is written: another turn goes on.
 func (q *Queue) finish(lv *live, end ending) {
 	ctx := context.Background()
 	lv.mu.Lock()
@@ -138,7 +168,7 @@ func (q *Queue) finish(lv *live, end ending) {
 	before := lv.work.State
 	w := lv.work
 	w.State, w.Error, w.Finished, w.Spent = end.state, end.err, q.Now(), max(w.Spent, end.spent)
-	w.Bytes = sizeOf(q.workDir(w.ID))
+	w.Bytes = sizeOf(q.workDir(w.ID)) // once, at the end; it may read thousands of entries
 	w.Expires = q.expiry(w)
 	if end.result != nil {
 		text, err := json.Marshal(end.result)
@@ -148,15 +178,23 @@ func (q *Queue) finish(lv *live, end ending) {
 		w.Result = string(text)
 	}
 	lv.mu.Unlock()
+	// Batches on Postgres tell their end through the database before the row is final, as their followers stop at a final row.
+	state := stateEvent{State: w.State, Error: w.Error, Result: json.RawMessage(orNull(w.Result))}
+	if q.leased(w) && !q.tellLeased(lv, &w, state) {
+		return
+	}
+	lv.saved.Store(true)
 	if err := q.Ledger.SaveWork(ctx, w); err != nil {
-		q.Log.Error("how a work ended cannot be written", "work", w.ID, "error", err)
+		q.Log.Error("how a work ended cannot be written", "work", w.ID, "error", err) // the row stays "running": it is taken up again
 		return
 	}
 	lv.mu.Lock()
 	lv.work = w
 	lv.mu.Unlock()
 	q.count(w, before, 0)
-	lv.hub.add(q.Now(), "state", stateEvent{State: w.State, Error: w.Error, Result: json.RawMessage(orNull(w.Result))})
+	if lv.hub != nil {
+		lv.hub.add(q.Now(), "state", state)
+	}
 	q.Log.Info("work ended", "work", w.ID, "kind", w.Kind, "owner", w.Owner, "state", w.State, "seconds", w.Finished.Sub(w.Created).Seconds(), "error", w.Error)
 	q.told(w)
 }
@@ -170,6 +208,7 @@ func orNull(s string) string {
 }
 
 // ended takes a work off the running ones.
+// Places are free again before the work counts as done, so that whoever waits for it can submit the next one.
 func (q *Queue) ended(lv *live) {
 	q.mu.Lock()
 	delete(q.live, lv.id)
@@ -180,6 +219,7 @@ func (q *Queue) ended(lv *live) {
 }
 
 // expiry is when a work that ends now is swept.
+// The key's own retention goes before the service's.
 func (q *Queue) expiry(w ledger.Work) time.Time {
 	keep := q.KeepJob
 	if w.Kind == ledger.Batch {
@@ -189,6 +229,7 @@ func (q *Queue) expiry(w ledger.Work) time.Time {
 }
 
 // sizeOf sums the files of a folder up.
+// Files that vanish meanwhile, and folders that cannot be read, count as nothing.
 func sizeOf(dir string) (size int64) {
 	filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
 		if err != nil {
@@ -203,14 +244,18 @@ func sizeOf(dir string) (size int64) {
 }
 
 // event passes what the scheduler tells on to the listeners. It does not block.
+// It is called in the scheduler's loop. What clients may miss is passed on, what they must find again is stored.
 func (q *Queue) event(lv *live, e scheduler.Event) {
 	switch {
-	case e.Render != nil && e.Render.State.Final():
+	case e.Render != nil && e.Render.State.Final(): // renders that only changed places are not told
 		lv.hub.add(e.Time, "render", e.Render)
 		lv.mu.Lock()
 		lv.dirty = true
 		lv.mu.Unlock()
 	case e.Attempt != nil:
+		if q.Watch != nil {
+			q.Watch.Attempt(lv.id, e.Time, *e.Attempt)
+		}
 		lv.hub.pass(e.Time, "attempt", e.Attempt)
 	case e.Endpoint != nil:
 		q.heard(*e.Endpoint)
@@ -225,8 +270,12 @@ func (q *Queue) event(lv *live, e scheduler.Event) {
 	}
 }
 
-// Totals gives where a running work stands; ok is false if it does not run here.
+// Totals gives where a running work stands; ok is false if it does not run, or is a job of another replica.
+// Of a batch of several replicas they are as of the last half second.
 func (q *Queue) Totals(id string) (t scheduler.Totals, ok bool) {
+	if q.Leases != nil {
+		return q.leasedTotals(id)
+	}
 	lv := q.liveWork(id)
 	if lv == nil {
 		return t, false
@@ -237,6 +286,8 @@ func (q *Queue) Totals(id string) (t scheduler.Totals, ok bool) {
 }
 
 // sweep deletes works whose time is over.
+// At most 1000 a minute, the oldest first: what is left goes the next time. It stops at the first that cannot be deleted, to
+// try again.
 func (q *Queue) sweep(ctx context.Context) {
 	works, err := q.Ledger.Expired(ctx, q.Now(), 1000)
 	if err != nil {
@@ -256,6 +307,7 @@ func (q *Queue) sweep(ctx context.Context) {
 var ErrRunning = errors.New("it has not ended; cancel it first")
 
 // Forget deletes a work that has ended, with its files.
+// Files go before the row: after a crash in between the row is found again by the sweep and its folder is simply missing.
 func (q *Queue) Forget(ctx context.Context, w ledger.Work) error {
 	if !w.State.Final() {
 		return ErrRunning
@@ -263,70 +315,10 @@ func (q *Queue) Forget(ctx context.Context, w ledger.Work) error {
 	if err := os.RemoveAll(q.workDir(w.ID)); err != nil {
 		return err
 	}
-	return q.Ledger.Forget(ctx, w.ID)
-}
-
-// Follow tells the events of a work after a number, stored ones and passing ones (whose number is 0), until it has ended and all is told,
-// ctx ends, or tell returns an error. It calls tell with no event at least every heartbeat.
-func (q *Queue) Follow(ctx context.Context, id string, after int64, heartbeat time.Duration, tell func(*ledger.Event) error) error {
-	turn, said := int64(0), time.Now()
-	timer := time.NewTimer(heartbeat)
-	defer timer.Stop()
-	for {
-		lv := q.liveWork(id)
-		change, pause, over := q.next(id), 2*otherReplica, false
-		if change != nil && !q.Ledger.Shared() {
-			pause = heartbeat
-		} else if !q.Ledger.Shared() {
-			pause = 20 * time.Millisecond // it is between its line and its run
-		}
-		var events, passing []ledger.Event
-		complete := false
-		if lv != nil {
-			events, passing, turn, complete, over, change = lv.hub.after(after, turn)
-			pause = heartbeat
-		}
-		if !complete {
-			var err error
-			if events, err = q.Ledger.Events(ctx, id, after, 1000); err != nil {
-				return err
-			}
-			if lv == nil && len(events) == 0 {
-				w, err := q.Get(ctx, id)
-				if err != nil {
-					return err
-				}
-				over = w.State.Final()
-			} else {
-				pause, over = 0, false
-			}
-		}
-		for _, list := range [][]ledger.Event{events, passing} {
-			for i := range list {
-				if err := tell(&list[i]); err != nil {
-					return err
-				}
-				after, said = max(after, list[i].Seq), time.Now()
-			}
-		}
-		if over && len(events) == 0 {
-			return nil
-		}
-		if over || pause == 0 {
-			continue
-		}
-		timer.Reset(pause)
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-change:
-		case <-timer.C:
-		}
-		if time.Since(said) >= heartbeat {
-			said = time.Now()
-			if err := tell(nil); err != nil {
-				return err
-			}
+	if q.leased(w) {
+		if err := q.Leases.Remove(ctx, w.ID); err != nil && !errors.Is(err, lease.ErrNoBatch) {
+			return err
 		}
 	}
+	return q.Ledger.Forget(ctx, w.ID)
 }

@@ -14,20 +14,24 @@ import (
 
 	"github.com/comfyc/comfyc/cmd/internal/service/keys"
 	"github.com/comfyc/comfyc/cmd/internal/service/ledger"
+	"github.com/comfyc/comfyc/cmd/internal/service/trace"
+	"github.com/comfyc/comfyc/scheduler/lease"
 )
 
 // NewID makes an id that sorts by time: 48 bits of milliseconds and 80 random ones, in hex.
+// 32 letters. Two made in the same millisecond sort in any order. Random bits are enough that ids cannot be guessed.
 func NewID(now time.Time) string {
 	b := make([]byte, 16)
 	ms := uint64(now.UnixMilli())
 	for i := range 6 {
 		b[i] = byte(ms >> (40 - 8*i))
 	}
-	rand.Read(b[6:])
+	rand.Read(b[6:]) // never fails
 	return hex.EncodeToString(b)
 }
 
 // Pool gives a pool by its name; nil if there is none.
+// The pool is shared: it must not be changed.
 func (q *Queue) Pool(name string) *Pool { return q.pools[name] }
 
 // PoolNames lists the pools by name.
@@ -40,15 +44,19 @@ func (q *Queue) workDir(id string) string { return filepath.Join(q.Dir, "works",
 func (q *Queue) OutDir(id string) string { return filepath.Join(q.workDir(id), "out") }
 
 // QuotaError says which of a key's limits a request would break.
+// Code is stable, for programs; the message is for people. The faces answer with 403.
 type QuotaError struct{ Code, Message string }
 
 // Error gives the message.
 func (e *QuotaError) Error() string { return e.Message }
 
 // ErrClosing refuses works while the service stops.
+// Clients may send the same again at once: another replica, or the next process, takes it.
 var ErrClosing = errors.New("the service is stopping; try again")
 
 // checkQuota holds a key's budget and disk before a work is taken.
+// Both are soft by one work: what runs at the same time is not counted here. The hard bound of money is Reserve, when the turn
+// has come.
 func (q *Queue) checkQuota(ctx context.Context, k *keys.Key, size int64) error {
 	if k.BudgetUSD == 0 && k.DiskBytes == 0 {
 		return nil
@@ -66,6 +74,7 @@ func (q *Queue) checkQuota(ctx context.Context, k *keys.Key, size int64) error {
 }
 
 // month is when the month of a time began, UTC.
+// Budgets are for calendar months in UTC, wherever key and server are.
 func month(now time.Time) time.Time {
 	now = now.UTC()
 	return time.Date(now.Year(), now.Month(), 1, 0, 0, 0, 0, time.UTC)
@@ -89,6 +98,7 @@ func (q *Queue) Submit(ctx context.Context, k *keys.Key, o *ledger.Order, r *Req
 		o.State = ledger.Waiting
 	}
 	o.Owner, o.Priority = k.ID, o.Priority+k.Priority
+	// All that can be refused is refused before anything is written.
 	if err := r.checkFiles(); err != nil {
 		return w, false, err
 	}
@@ -99,12 +109,16 @@ func (q *Queue) Submit(ctx context.Context, k *keys.Key, o *ledger.Order, r *Req
 	if err := q.checkQuota(ctx, k, size); err != nil {
 		return w, false, err
 	}
+	// Files first, durable, then the row: a row whose files are missing cannot be run. The other way round costs a folder that
+	// is removed below.
 	if o.Bytes, err = r.spill(filepath.Join(q.workDir(o.ID), "in")); err != nil {
 		return w, false, err
 	}
+	r.Trace = trace.Of(ctx).String()
 	if o.Request, err = r.encode(); err != nil {
 		return w, false, err
 	}
+	// One commit for the row, its idempotency key and its line in the audit log.
 	w, fresh, err = q.Ledger.AddWork(ctx, o)
 	if (err != nil || !fresh) && o.Bytes > 0 {
 		os.RemoveAll(q.workDir(o.ID))
@@ -126,6 +140,7 @@ func (q *Queue) stopped() bool {
 }
 
 // lane is the line a work waits in.
+// Batches wait in one line, since each may use several pools.
 func lane(w ledger.Work) string {
 	if w.Kind == ledger.Batch {
 		return ""
@@ -134,6 +149,7 @@ func lane(w ledger.Work) string {
 }
 
 // enter puts a work into its line.
+// Called for new works, retries, and by adopt for what others left; one that is known here stays where it is.
 func (q *Queue) enter(w ledger.Work) {
 	q.mu.Lock()
 	if q.waiting[w.ID] == nil && q.live[w.ID] == nil {
@@ -146,6 +162,7 @@ func (q *Queue) enter(w ledger.Work) {
 }
 
 // poke lets the dispatcher look.
+// A poke that is not taken yet stands for this one too.
 func (q *Queue) poke() {
 	select {
 	case q.kick <- struct{}{}:
@@ -153,174 +170,8 @@ func (q *Queue) poke() {
 	}
 }
 
-// Run hands out turns until ctx ends; then it stops what runs here, leaves remote jobs to finish, and gives everything up to the next start
-// or to other replicas. It returns when all of that is durable.
-func (q *Queue) Run(ctx context.Context) error {
-	if err := q.recover(ctx); err != nil {
-		return err
-	}
-	beat, look, sweep := time.NewTicker(beatEvery), time.NewTicker(lookEvery), time.NewTicker(time.Minute)
-	defer beat.Stop()
-	defer look.Stop()
-	defer sweep.Stop()
-	for {
-		q.dispatch(ctx)
-		select {
-		case <-ctx.Done():
-			return q.drain()
-		case <-q.kick:
-		case <-beat.C:
-			q.beat(ctx)
-		case <-look.C:
-			if q.Ledger.Shared() {
-				q.adopt(ctx)
-			}
-		case <-sweep.C:
-			q.sweep(ctx)
-		}
-	}
-}
-
-// recover takes up what an earlier process left, and counts what there is.
-func (q *Queue) recover(ctx context.Context) error {
-	if !q.Ledger.Shared() { // this process is the only one: nobody else holds anything
-		if err := q.Ledger.Write(ctx, func(tx *ledger.Tx) error { return tx.Exec("UPDATE works SET holder = '', beat = 0 WHERE holder <> ''") }); err != nil {
-			return err
-		}
-	}
-	if err := q.tally(ctx); err != nil {
-		return err
-	}
-	q.adopt(ctx)
-	q.sweep(ctx)
-	return nil
-}
-
-// adopt puts works into line that nobody runs.
-func (q *Queue) adopt(ctx context.Context) {
-	works, err := q.Ledger.Open(ctx, q.Now().Add(-Silence), 100_000)
-	if err != nil {
-		q.Log.Error("the works that wait cannot be read", "error", err)
-		return
-	}
-	for _, w := range works {
-		q.enter(w)
-	}
-}
-
-// beat shows that this replica lives, and hears what others want of its works.
-func (q *Queue) beat(ctx context.Context) {
-	err := q.Ledger.Beat(ctx, q.Replica, q.Now())
-	if err == nil && q.Ledger.Shared() {
-		var wishes []ledger.Work
-		wishes, err = q.Ledger.Wishes(ctx, q.Replica)
-		for _, w := range wishes {
-			q.stopLive(w.ID)
-		}
-	}
-	if err != nil {
-		q.Log.Error("the sign of life cannot be written", "error", err)
-	}
-}
-
-// drain ends Run.
-func (q *Queue) drain() error {
-	q.mu.Lock()
-	q.closing = true
-	for _, lv := range q.live {
-		lv.stop(errShutdown)
-	}
-	q.mu.Unlock()
-	q.tasks.Wait()
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-	defer cancel()
-	return q.Ledger.Release(ctx, q.Replica)
-}
-
-// Close ends the preview endpoints. It is called after Run, or without it, and may be called again.
-func (q *Queue) Close() {
-	q.mu.Lock()
-	previews := q.previews
-	q.previews = map[string]*preview{}
-	q.mu.Unlock()
-	for _, p := range previews {
-		p.stop()
-	}
-	q.transport.CloseIdleConnections()
-}
-
-// errShutdown is the cause when the service stops, errCancelled when somebody cancelled the work.
-var (
-	errShutdown  = errors.New("the service stops")
-	errCancelled = errors.New("it was cancelled")
-)
-
-// dispatch starts works while there is room.
-func (q *Queue) dispatch(ctx context.Context) {
-	for ctx.Err() == nil {
-		q.mu.Lock()
-		t := q.fair.next(func(owner string) int { return q.Ring.Owner(owner).Share() }, q.room)
-		if t == nil {
-			q.mu.Unlock()
-			return
-		}
-		lv := q.begin(t)
-		q.mu.Unlock()
-		q.tasks.Go(func() { q.turn(lv) })
-	}
-}
-
-// room tells whether a work can start. The lock is held.
-func (q *Queue) room(t *ticket) bool {
-	if most := q.Ring.Owner(t.owner).Concurrent; most > 0 && q.running(t.owner) >= most {
-		return false
-	}
-	if t.lane == "" {
-		n := 0
-		for _, lv := range q.live {
-			if lv.lane == "" {
-				n++
-			}
-		}
-		return n < q.MaxBatches
-	}
-	p := q.pools[t.lane]
-	if p == nil {
-		return true // the pool is gone: the work fails, and says so
-	}
-	var all, used, jobs float64
-	for _, e := range p.Endpoints {
-		all, used, jobs = all+float64(q.places[e]), used+q.load[e], jobs+q.jobLoad[e]
-	}
-	return used+1 <= all+1e-6 || jobs+1 <= max(1, all/4)+1e-6 // batches leave a quarter to jobs
-}
-
-// running counts an owner's works. The lock is held.
-func (q *Queue) running(owner string) (n int) {
-	for _, lv := range q.live {
-		if lv.owner == owner {
-			n++
-		}
-	}
-	return n
-}
-
-// occupy books places on endpoints, or gives them back if n is negative. The lock is held.
-func (q *Queue) occupy(ends []string, n float64, job bool) {
-	all := 0
-	for _, e := range ends {
-		all += q.places[e]
-	}
-	for _, e := range ends {
-		part := n * float64(q.places[e]) / float64(max(1, all))
-		q.load[e] += part
-		if job {
-			q.jobLoad[e] += part
-		}
-	}
-}
-
 // Get gives a work as it stands; ledger.ErrNone if there is none.
+// A work that runs here is answered from memory, with what it has spent up to now.
 func (q *Queue) Get(ctx context.Context, id string) (ledger.Work, error) {
 	if lv := q.liveWork(id); lv != nil {
 		return lv.row(), nil
@@ -340,6 +191,7 @@ func (q *Queue) liveWork(id string) *live {
 }
 
 // stopLive cancels a work that runs here.
+// false if it does not run here. The run notices through its context.
 func (q *Queue) stopLive(id string) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -351,14 +203,17 @@ func (q *Queue) stopLive(id string) bool {
 }
 
 // Cancel ends a work. What runs is stopped soon, here or on another replica; what has ended stays as it is.
+// Three cases: it runs here (stop it), it waits anywhere (close its row), it runs elsewhere (leave a wish in its row, which its
+// holder hears at its next beat). Calling it again is harmless.
 func (q *Queue) Cancel(ctx context.Context, id string) (ledger.Work, error) {
-	if q.stopLive(id) {
+	if q.Leases == nil && q.stopLive(id) {
 		return q.Get(ctx, id)
 	}
 	w, err := q.Ledger.Work(ctx, id)
 	if err != nil || w.State.Final() {
 		return w, err
 	}
+	// One conditional update: either it still waits, and nobody can take it any more, or somebody has taken it.
 	ended, err := q.Ledger.End(ctx, id, ledger.Cancelled, q.Now(), q.expiry(w))
 	if err == nil && ended {
 		q.leave(id)
@@ -369,8 +224,13 @@ func (q *Queue) Cancel(ctx context.Context, id string) (ledger.Work, error) {
 		}
 		return w, err
 	}
-	if err == nil && !q.stopLive(id) {
+	if err == nil && (!q.stopLive(id) || q.leased(w)) {
 		_, err = q.Ledger.Wish(ctx, id, ledger.WishCancel)
+	}
+	if err == nil && q.leased(w) {
+		if err = q.Leases.Cancel(ctx, id); errors.Is(err, lease.ErrNoBatch) {
+			err = nil // its steward has not handed it out yet, and will not
+		}
 	}
 	if err != nil {
 		return w, err
@@ -379,6 +239,7 @@ func (q *Queue) Cancel(ctx context.Context, id string) (ledger.Work, error) {
 }
 
 // leave takes a work out of its line.
+// The ticket stays in the line's list and is skipped there.
 func (q *Queue) leave(id string) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -390,6 +251,7 @@ func (q *Queue) leave(id string) {
 }
 
 // next gives what is closed when a work that waits here has its turn, or is cancelled; nil if it does not wait here.
+// It is how clients that wait for a job are woken without asking the ledger again and again.
 func (q *Queue) next(id string) <-chan struct{} {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -401,6 +263,7 @@ func (q *Queue) next(id string) <-chan struct{} {
 
 // Retry lets a work that has ended run again: what is done is kept, what failed is tried anew, and with resubmit what was held too. ok is
 // false if it has not ended.
+// The row counts one turn more; remote jobs of the last turn that still run are collected by the new one.
 func (q *Queue) Retry(ctx context.Context, id string, resubmit bool) (w ledger.Work, ok bool, err error) {
 	if q.stopped() {
 		return w, false, ErrClosing
@@ -413,6 +276,7 @@ func (q *Queue) Retry(ctx context.Context, id string, resubmit bool) (w ledger.W
 	if resubmit {
 		wish = ledger.WishResubmit
 	}
+	// Conditional too: of two retries at the same time one gets ok.
 	if ok, err = q.Ledger.Reopen(ctx, id, wish); err != nil || !ok {
 		return before, ok, err
 	}
@@ -425,6 +289,7 @@ func (q *Queue) Retry(ctx context.Context, id string, resubmit bool) (w ledger.W
 }
 
 // Purge cancels what waits in a pool, of one owner or of all, and tells how many works that were.
+// It goes on until a look finds nothing, or nothing more that could be cancelled. Batches are not touched.
 func (q *Queue) Purge(ctx context.Context, pool, owner string, all bool) (removed int, err error) {
 	for {
 		works, err := q.Ledger.Works(ctx, ledger.Filter{Owner: owner, All: all, Pool: pool, Kinds: []string{ledger.RunPod, ledger.Novita, ledger.Native}, States: []ledger.State{ledger.Waiting}, Limit: 1000})
@@ -447,6 +312,7 @@ func (q *Queue) Purge(ctx context.Context, pool, owner string, all bool) (remove
 }
 
 // Await waits until a work has ended, ctx has, or the time is over, and gives it as it stands then.
+// Many callers may wait for one work. If ctx ends that is no error: the client gets the state of now, as long polls do.
 func (q *Queue) Await(ctx context.Context, id string, most time.Duration) (ledger.Work, error) {
 	ctx, cancel := context.WithTimeout(ctx, most)
 	defer cancel()
@@ -457,6 +323,7 @@ func (q *Queue) Await(ctx context.Context, id string, most time.Duration) (ledge
 		if err != nil || w.State.Final() {
 			return w, err
 		}
+		// Woken by the end of the run or of the wait in line; other replicas' works are looked at four times a second.
 		ended, pause := q.next(id), otherReplica
 		if lv := q.liveWork(id); lv != nil {
 			ended, pause = lv.done, time.Second

@@ -20,6 +20,7 @@ import (
 )
 
 // Request is what a work is made of: what a client sent, without its secrets.
+// It is stored as JSON in the row; its form must be readable by later versions, so members are only ever added.
 type Request struct {
 	Name      string   `json:"name"`                // of the batch's text: batch.yaml or batch.json
 	Body      []byte   `json:"body"`                // the batch
@@ -27,9 +28,11 @@ type Request struct {
 	Endpoints []string `json:"endpoints,omitempty"` // that take the place of the batch's; nil for its own
 	MaxUSD    float64  `json:"max_usd,omitempty"`   // 0 for the batch's own budget
 	Job       *Job     `json:"job,omitempty"`       // nil for a batch
+	Trace     string   `json:"trace,omitempty"`     // traceparent of the request that it came with, if that is traced
 }
 
 // Job is what a single job has besides.
+// Durations are in nanoseconds in the row. Nothing of it is secret: what is stands in Secrets.
 type Job struct {
 	Timeout  time.Duration     // of execution, 0 for the pool's
 	Deadline time.Duration     // from submit to end, 0 for none
@@ -42,22 +45,24 @@ type Job struct {
 }
 
 // File is a file that came with a batch. Large ones lie in the work's folder, where At says.
+// A file is either in Data or below At, never in both.
 type File struct {
-	Path string
-	Data []byte
+	Path string // relative to the batch, with slashes
+	Data []byte // encoding/json writes it in base64
 	At   string // name below the work's folder "in", "" if Data has it
 	Size int64
 }
 
 // Bounds of what comes with a batch.
 const (
-	maxFiles  = 10_000
-	maxPath   = 255
-	rowBytes  = 1 << 20 // files of so many bytes together are kept in the row
-	maxStored = 64 << 20
+	maxFiles  = 10_000   // files of one batch
+	maxPath   = 255      // bytes of a name: what most file systems take for one part
+	rowBytes  = 1 << 20  // files of so many bytes together are kept in the row
+	maxStored = 64 << 20 // bytes of a row, base64 included
 )
 
 // CheckPath holds that a file's name stays below the batch's folder on every system.
+// It also refuses what only Windows understands as leading elsewhere: backslashes and drive letters.
 func CheckPath(name string) error {
 	switch {
 	case name == "" || len(name) > maxPath:
@@ -71,6 +76,7 @@ func CheckPath(name string) error {
 }
 
 // checkFiles holds the bounds.
+// Errors name the file that breaks a bound; they are the client's fault.
 func (r *Request) checkFiles() error {
 	if len(r.Files) > maxFiles {
 		return fmt.Errorf("more than %d files", maxFiles)
@@ -89,6 +95,7 @@ func (r *Request) checkFiles() error {
 }
 
 // encode writes a request for its row.
+// The bound is checked on the encoded text, of which files are the greatest part.
 func (r *Request) encode() ([]byte, error) {
 	text, err := json.Marshal(r)
 	if err == nil && len(text) > maxStored {
@@ -98,6 +105,7 @@ func (r *Request) encode() ([]byte, error) {
 }
 
 // decodeRequest reads what encode wrote.
+// A row that cannot be read fails its work, and none of the others.
 func decodeRequest(data []byte) (*Request, error) {
 	r := &Request{}
 	if err := json.Unmarshal(data, r); err != nil {
@@ -107,6 +115,8 @@ func decodeRequest(data []byte) (*Request, error) {
 }
 
 // spill writes the files to a folder if they are large, and syncs them, so that they are durable before the work's row is.
+// Below 1 MiB one commit writes everything; above, the row would make every read of it slow. It changes the request: the data
+// moves from memory to disk.
 func (r *Request) spill(dir string) (size int64, err error) {
 	for _, f := range r.Files {
 		size += int64(len(f.Data))
@@ -119,7 +129,7 @@ func (r *Request) spill(dir string) (size int64, err error) {
 	}
 	for i := range r.Files {
 		f := &r.Files[i]
-		f.At, f.Size = fmt.Sprintf("%05d", i), int64(len(f.Data))
+		f.At, f.Size = fmt.Sprintf("%05d", i), int64(len(f.Data)) // our own name, so that a client's cannot matter
 		if err := writeSynced(filepath.Join(dir, f.At), f.Data); err != nil {
 			return 0, err
 		}
@@ -129,6 +139,7 @@ func (r *Request) spill(dir string) (size int64, err error) {
 }
 
 // writeSynced writes a file that is durable when it returns.
+// The folder itself is not synced here.
 func writeSynced(name string, data []byte) error {
 	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
@@ -139,6 +150,8 @@ func writeSynced(name string, data []byte) error {
 }
 
 // tree gives the files to the compiler: nothing else can be opened.
+// It implements fs.FS for the compiler: no path of a batch ever reaches the server's disk, except files that this very request
+// brought. It never changes and may be used from many goroutines.
 type tree struct {
 	files map[string]*File
 	dir   string // where those lie that have At
@@ -154,6 +167,7 @@ func newTree(r *Request, dir string) tree {
 }
 
 // Open implements fs.FS.
+// There are no folders in it: only whole names exist.
 func (t tree) Open(name string) (fs.File, error) {
 	f := t.files[name]
 	if f == nil {
@@ -166,6 +180,7 @@ func (t tree) Open(name string) (fs.File, error) {
 }
 
 // Glob implements fs.GlobFS.
+// The compiler needs it for file axes; "*" does not cross a slash. Sorted, as plans must be equal for equal requests.
 func (t tree) Glob(pattern string) (out []string, err error) {
 	for name := range t.files {
 		ok, err := path.Match(pattern, name)
@@ -191,6 +206,7 @@ func (t tree) read(name string) ([]byte, error) {
 }
 
 // memory is an open file whose content is in memory.
+// It is its own FileInfo.
 type memory struct {
 	*bytes.Reader
 	name string
@@ -208,6 +224,7 @@ func (m *memory) IsDir() bool                { return false }
 func (m *memory) Sys() any                   { return nil }
 
 // Sum names a request by its content, for idempotency keys.
+// Files count in the order in which they were sent, so the same multipart body gives the same sum.
 func (r *Request) Sum() [32]byte {
 	h := sha256.New()
 	fmt.Fprintf(h, "%q %q %v %d\n", r.Name, r.Endpoints, r.MaxUSD, len(r.Body))
@@ -220,6 +237,7 @@ func (r *Request) Sum() [32]byte {
 }
 
 // Webhook gives the address of a batch's notify.webhook, "" if it has none.
+// Bodies without the word are not parsed. One that cannot be parsed has none: its mistakes have been found by then.
 func (r *Request) Webhook() string {
 	if !bytes.Contains(r.Body, []byte("webhook")) {
 		return ""
@@ -232,6 +250,7 @@ func (r *Request) Webhook() string {
 }
 
 // Stored gives a work's request as it came.
+// With its sealed body opened and its large files read, as it was submitted; used for plans that are asked for later.
 func (q *Queue) Stored(ctx context.Context, id string) (*Request, error) {
 	data, sealed, err := q.Ledger.Request(ctx, id)
 	if err != nil {

@@ -23,23 +23,27 @@ import (
 )
 
 // Secrets are what a client sent that must not be stored in the clear, logged, or shown.
+// A value lives in memory only while it is needed; in the ledger it is one sealed blob.
 type Secrets struct {
-	ComfyOrgKey string  `json:"comfy_org_api_key,omitempty"`
-	Webhook     string  `json:"webhook,omitempty"`
-	Bucket      *Bucket `json:"s3,omitempty"`
-	Body        []byte  `json:"body,omitempty"` // of a batch that holds a secret
+	ComfyOrgKey string  `json:"comfy_org_api_key,omitempty"` // of comfy.org, for nodes that call paid APIs
+	Webhook     string  `json:"webhook,omitempty"`           // address; sealed since it may hold a token
+	Bucket      *Bucket `json:"s3,omitempty"`                // nil: outputs stay with the service
+	Body        []byte  `json:"body,omitempty"`              // of a batch that holds a secret
 }
 
 // Bucket is where a client wants its outputs: RunPod's s3Config.
+// Names are those of the RunPod API.
 type Bucket struct {
-	AccessID string `json:"accessId"`
+	AccessID string `json:"accessId"` // access key id
 	Secret   string `json:"accessSecret"`
-	Name     string `json:"bucketName"`
-	Endpoint string `json:"endpointUrl"`
+	Name     string `json:"bucketName"`  // bucket
+	Endpoint string `json:"endpointUrl"` // http or https
 }
 
 // Seal makes secrets fit for a row: sealed, or as they are if there is only an address without a token in it and the server has no key.
 // seal.ErrNoKey if they cannot be kept.
+// The work's id goes into the seal, so that a blob copied to another row does not open. Addresses are checked for their form
+// here, and for private hosts when they are called.
 func (q *Queue) Seal(id string, s Secrets) ([]byte, error) {
 	if s.ComfyOrgKey == "" && s.Webhook == "" && s.Bucket == nil && s.Body == nil {
 		return nil, nil
@@ -60,7 +64,7 @@ func (q *Queue) Seal(id string, s Secrets) ([]byte, error) {
 	}
 	if q.Box == nil && s.ComfyOrgKey == "" && s.Bucket == nil && s.Body == nil {
 		if u, _ := url.Parse(s.Webhook); !outgoing.Secretive(u) {
-			return append([]byte{'p'}, text...), nil
+			return append([]byte{'p'}, text...), nil // nothing in it that would open anything
 		}
 	}
 	sealed, err := q.Box.Seal(text, "work "+id)
@@ -68,6 +72,7 @@ func (q *Queue) Seal(id string, s Secrets) ([]byte, error) {
 }
 
 // openSecrets reads what Seal wrote. The first byte says how: s for sealed, p for plain.
+// An error means another COMFYC_STATE_KEY than at the submit, or a damaged row.
 func (q *Queue) openSecrets(id string, sealed []byte) (s Secrets, err error) {
 	if len(sealed) == 0 {
 		return s, nil
@@ -82,18 +87,20 @@ func (q *Queue) openSecrets(id string, sealed []byte) (s Secrets, err error) {
 }
 
 // keyed puts a client's comfy.org key into the jobs that are sent, for nodes that call paid APIs.
+// It is a transport, so dialects need not know of it. Status calls and uploads pass unchanged.
 type keyed struct {
 	next http.RoundTripper
 	key  string
 }
 
 // RoundTrip implements http.RoundTripper.
+// The request is cloned, since a transport must not change the one it got; GetBody allows the client to send it again.
 func (k *keyed) RoundTrip(r *http.Request) (*http.Response, error) {
 	field, name := "", ""
 	switch path.Base(r.URL.Path) {
-	case "run":
+	case "run": // Novita and RunPod
 		field, name = "input", "comfy_org_api_key"
-	case "prompt":
+	case "prompt": // native ComfyUI
 		field, name = "extra_data", "api_key_comfy_org"
 	}
 	if r.Method != http.MethodPost || field == "" || r.Body == nil {
@@ -114,6 +121,7 @@ func (k *keyed) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 // withField sets object[field][name] in a JSON text.
+// Members of the text that are not touched keep their bytes; their order becomes alphabetical.
 func withField(text []byte, field, name, value string) ([]byte, error) {
 	outer, inner := map[string]json.RawMessage{}, map[string]json.RawMessage{}
 	if err := json.Unmarshal(text, &outer); err != nil {
@@ -137,17 +145,19 @@ func withField(text []byte, field, name, value string) ([]byte, error) {
 
 // putTime bounds the upload of one output to a client's bucket; linkTime is how long its link is good.
 const (
-	putTime  = 5 * time.Minute
-	linkTime = 7 * 24 * time.Hour
+	putTime  = 5 * time.Minute    // for one output of any size
+	linkTime = 7 * 24 * time.Hour // the longest that S3's signatures allow
 )
 
 // putAll puts a job's outputs into the client's bucket, through the guarded dialer.
+// Errors are redacted: S3 clients put the signed address into theirs. It stops at the first output that cannot be put.
 func (q *Queue) putAll(lv *live, b *Bucket, result *JobResult) error {
 	u, err := webhook.CheckURL(b.Endpoint)
 	if err != nil {
 		return fmt.Errorf("s3Config.endpointUrl: %w", err)
 	}
 	client, err := minio.New(u.Host, &minio.Options{Creds: credentials.NewStaticV4(b.AccessID, b.Secret, ""), Secure: u.Scheme == "https",
+		// No lookup of the region: that would be a call more, and many stores know none.
 		Transport: q.Courier.Transport(), BucketLookup: minio.BucketLookupPath, Region: "us-east-1"})
 	if err != nil {
 		return fmt.Errorf("s3Config: %s", call.Redact(err.Error()))
@@ -162,6 +172,7 @@ func (q *Queue) putAll(lv *live, b *Bucket, result *JobResult) error {
 }
 
 // put uploads one output and makes a link to it that is good for linkTime.
+// The key is JOB/FILENAME, so that jobs of one bucket cannot overwrite each other. Upload streams from disk.
 func (q *Queue) put(lv *live, client *minio.Client, bucket string, f *JobFile) error {
 	ctx, cancel := context.WithTimeout(lv.ctx, putTime)
 	defer cancel()
@@ -177,6 +188,8 @@ func (q *Queue) put(lv *live, client *minio.Client, bucket string, f *JobFile) e
 }
 
 // payload is the body of a work's webhook: what its face says of it, else the message of a batch.
+// Compatible faces send the platform's status object; batches and native jobs send {"type", "timestamp", "data"} as Standard
+// Webhooks has it.
 func (q *Queue) payload(w ledger.Work) []byte {
 	if q.Payload != nil && w.Kind != ledger.Batch {
 		if body := q.Payload(w); body != nil {

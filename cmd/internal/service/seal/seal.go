@@ -18,6 +18,7 @@ import (
 const Variable = "COMFYC_STATE_KEY"
 
 // MinKey is the least number of characters of the key.
+// A key of 32 characters of base64 has 192 bits.
 const MinKey = 32
 
 // Box seals and opens. The nil Box has no key.
@@ -27,6 +28,7 @@ type Box struct{ aead cipher.AEAD }
 var ErrNoKey = errors.New("this request holds a secret, and the server has no " + Variable + " to seal it with")
 
 // New makes a Box; text "" gives the nil Box.
+// An error is a key that is too short to be safe, which ends the start of the service.
 func New(text string) (*Box, error) {
 	if text == "" {
 		return nil, nil
@@ -34,7 +36,7 @@ func New(text string) (*Box, error) {
 	if len(text) < MinKey {
 		return nil, fmt.Errorf("%s has fewer than %d characters; make one with: openssl rand -base64 32", Variable, MinKey)
 	}
-	key := sha256.Sum256([]byte("comfyc state key 1\x00" + text))
+	key := sha256.Sum256([]byte("comfyc state key 1\x00" + text)) // any text becomes 256 bits; the prefix keeps other uses of it apart
 	block, err := aes.NewCipher(key[:])
 	if err != nil {
 		return nil, err
@@ -44,6 +46,7 @@ func New(text string) (*Box, error) {
 }
 
 // Seal encrypts a secret. ErrNoKey if the Box is nil.
+// The nonce stands in front of what it gives, which is 28 bytes longer than the secret.
 func (b *Box) Seal(secret []byte, context string) ([]byte, error) {
 	if b == nil {
 		return nil, ErrNoKey
@@ -54,6 +57,7 @@ func (b *Box) Seal(secret []byte, context string) ([]byte, error) {
 }
 
 // Open decrypts what Seal gave for the same context.
+// The errors do not tell a wrong key from a changed text: neither opens.
 func (b *Box) Open(sealed []byte, context string) ([]byte, error) {
 	if b == nil {
 		return nil, ErrNoKey

@@ -14,6 +14,7 @@ import (
 )
 
 // mediaTypes are those of the files that run directories hold. Everything else is sent as bytes that no browser shows.
+// An extension that a client chose decides nothing else: "nosniff" keeps browsers from guessing.
 var mediaTypes = map[string]string{".html": "text/html; charset=utf-8", ".json": "application/json", ".csv": "text/csv; charset=utf-8", ".txt": "text/plain; charset=utf-8",
 	".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".webp": "image/webp", ".gif": "image/gif", ".mp4": "video/mp4", ".webm": "video/webm",
 	".flac": "audio/flac", ".mp3": "audio/mpeg", ".wav": "audio/wav", ".ogg": "audio/ogg", ".opus": "audio/ogg"}
@@ -23,6 +24,8 @@ const lockedDown = "default-src 'none'; sandbox"
 
 // File answers with a file below a folder: ranges, entity tag, 304. Links in the folder do not lead out of it, and hidden files are not there.
 // Not found is a plain 404 of the route's own form.
+// The client must be allowed to see the folder: that is checked by the caller. The file is sent by fasthttp as a stream and
+// closed when it is sent.
 func (c *Call) File(dir, name string) {
 	f, info, err := openBelow(dir, name)
 	if err != nil {
@@ -36,11 +39,12 @@ func (c *Call) File(dir, name string) {
 		h.Set("Content-Disposition", "attachment")
 	}
 	c.SetContentType(kind)
-	tag := fmt.Sprintf(`"%x-%x"`, info.ModTime().UnixNano(), info.Size())
+	tag := fmt.Sprintf(`"%x-%x"`, info.ModTime().UnixNano(), info.Size()) // changes with every rename over it, which is how results are written
 	h.Set("ETag", tag)
 	h.Set("Last-Modified", info.ModTime().UTC().Format(http.TimeFormat))
 	h.Set("Cache-Control", "no-cache, private")
 	h.Set("Accept-Ranges", "bytes")
+	// Pages bring a policy of their own in the HTML.
 	if !strings.HasPrefix(kind, "text/html") {
 		h.Set("Content-Security-Policy", lockedDown)
 	}
@@ -53,6 +57,7 @@ func (c *Call) File(dir, name string) {
 }
 
 // notModified holds the client's conditions; a tag goes before a date.
+// Without conditions it is false. Dates have whole seconds, so the file's time is cut to that.
 func notModified(c *Call, tag string, info fs.FileInfo) bool {
 	if match := c.Header("If-None-Match"); match != "" {
 		return matches(match, tag)
@@ -62,9 +67,10 @@ func notModified(c *Call, tag string, info fs.FileInfo) bool {
 }
 
 // send answers with a file or the range of it that was asked for. Several ranges are answered by the whole.
+// 206 for one range, 416 for one that is beyond the end. f is closed by fasthttp, or here on an error.
 func (c *Call) send(f *os.File, size int64, tag string) {
 	asked := c.Header("Range")
-	if condition := c.Header("If-Range"); condition != "" && condition != tag {
+	if condition := c.Header("If-Range"); condition != "" && condition != tag { // the file is another by now: all of it
 		asked = ""
 	}
 	if asked == "" || strings.Contains(asked, ",") || !strings.HasPrefix(asked, "bytes=") {
@@ -85,6 +91,7 @@ func (c *Call) send(f *os.File, size int64, tag string) {
 }
 
 // section is a part of a file that closes the file.
+// fasthttp closes what it streams, if that has a Close.
 type section struct {
 	io.Reader
 	io.Closer
@@ -94,6 +101,7 @@ type section struct {
 var errHidden = errors.New("not a file that is shown")
 
 // openBelow opens a regular file below a folder.
+// The root does not let links or ".." out; names that begin with a dot hide the state and files that are being written.
 func openBelow(dir, name string) (*os.File, fs.FileInfo, error) {
 	if !fs.ValidPath(name) || strings.Contains(name, "\\") {
 		return nil, nil, errHidden

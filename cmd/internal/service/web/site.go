@@ -21,9 +21,11 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"github.com/comfyc/comfyc/cmd/internal/service/keys"
+	"github.com/comfyc/comfyc/cmd/internal/service/trace"
 )
 
 // The media types of bodies.
+// YAML has several names; checkBody makes one of them.
 const (
 	JSON      = "application/json"
 	YAML      = "application/yaml"
@@ -31,12 +33,13 @@ const (
 )
 
 // Route is one thing that clients may ask for.
+// Everything that can be refused without a handler is declared here, so that no handler can forget it.
 type Route struct {
-	Method, Path string     // the path as fasthttp/router reads it
-	Scope        keys.Scope // "" means that no key is needed
-	Bodies       []string   // media types of a body; nil means that there is none
-	MaxBody      int        // 0 means the site's
-	Handle       func(*Call)
+	Method, Path string      // the path as fasthttp/router reads it
+	Scope        keys.Scope  // "" means that no key is needed
+	Bodies       []string    // media types of a body; nil means that there is none
+	MaxBody      int         // 0 means the site's
+	Handle       func(*Call) // called once for each request that passed the gates
 	// Plain errors are {"error": "text"}: the compatible faces' form. Others are problems.
 	Plain bool
 	// Lax takes bodies of any type from clients that are no browsers, as ComfyUI does.
@@ -46,6 +49,7 @@ type Route struct {
 }
 
 // Site serves routes.
+// Exported fields are set before the first request and not changed after it.
 type Site struct {
 	Routes  []Route
 	Guard   Guard
@@ -57,23 +61,29 @@ type Site struct {
 	Log        *slog.Logger
 	Metrics    *Metrics
 	Audit      func(k *keys.Key, action, object, detail string)
+	Tracer     *trace.Exporter // nil if requests are not traced
 	Now        func() time.Time
 
 	server *fasthttp.Server
 	ctx    context.Context // ends when Shutdown begins
 	end    context.CancelFunc
 	once   sync.Once
+
+	mu        sync.Mutex // of listeners
+	listeners []net.Listener
 }
 
+// Bodies of strangers are held to smallBody until the key has been seen.
 const (
-	smallBody  = 64 << 10
-	headerSize = 32 << 10
+	smallBody  = 64 << 10 // bytes of a body without a good key
+	headerSize = 32 << 10 // bytes of all header lines together
 	headerTime = 15 * time.Second
-	bodyTime   = 5 * time.Minute
+	bodyTime   = 5 * time.Minute  // for a whole body, which may be 64 MiB on a slow line
 	idleTime   = 15 * time.Minute // the SDKs keep connections for long, and fail when one is closed under them
 )
 
 // start makes the router and the server, once.
+// Calls from several goroutines wait for the first.
 func (s *Site) start() {
 	s.once.Do(func() {
 		if s.MaxBody == 0 {
@@ -82,8 +92,9 @@ func (s *Site) start() {
 		if s.HeaderTime == 0 {
 			s.HeaderTime = headerTime
 		}
-		s.ctx, s.end = context.WithCancel(context.Background())
+		s.ctx, s.end = context.WithCancel(context.Background()) // of all streams and long polls
 		r := router.New()
+		// Clients are told that a path is not there, not led elsewhere.
 		r.RedirectTrailingSlash, r.RedirectFixedPath, r.HandleOPTIONS = false, false, false
 		for i := range s.Routes {
 			r.Handle(s.Routes[i].Method, s.Routes[i].Path, s.handler(&s.Routes[i]))
@@ -91,11 +102,13 @@ func (s *Site) start() {
 		missing := &Route{Path: "*", Handle: func(c *Call) {
 			c.Problem(404, "no_route", "there is nothing at this address; /openapi.json lists what there is")
 		}}
+		// Unknown paths and methods go through the same gates, so a stranger cannot find out by them which routes there are.
 		r.NotFound = s.handler(missing)
 		wrong := &Route{Path: "*", Handle: func(c *Call) {
 			c.Problem(405, "method_not_allowed", "this address knows other methods: see the Allow header")
 		}}
 		r.MethodNotAllowed = s.handler(wrong)
+		// No write time-out: streams of events last for hours. MaxRequestBodySize is lowered for strangers in `received`.
 		s.server = &fasthttp.Server{Handler: s.preflight(r.Handler), Name: "comfyc", ErrorHandler: s.unreadable, HeaderReceived: s.received, ReadBufferSize: headerSize,
 			ReadTimeout: s.HeaderTime, IdleTimeout: idleTime, WriteTimeout: 0, MaxRequestBodySize: s.MaxBody, DisablePreParseMultipartForm: true,
 			NoDefaultServerHeader: false, CloseOnShutdown: true, Concurrency: 256 << 10, ReduceMemoryUsage: true, Logger: quiet{}, StreamRequestBody: false}
@@ -103,14 +116,27 @@ func (s *Site) start() {
 }
 
 // quiet drops fasthttp's remarks about clients that went away.
+// The library logs every broken connection, which clients cause all the time.
 type quiet struct{}
 
 func (quiet) Printf(string, ...any) {}
 
 // Serve answers on a listener until Shutdown.
+// It blocks. After Shutdown it returns nil.
 func (s *Site) Serve(ln net.Listener) error {
 	s.start()
-	return s.server.Serve(ln)
+	s.mu.Lock()
+	s.listeners = append(s.listeners, ln)
+	s.mu.Unlock()
+	if s.ctx.Err() != nil { // Shutdown came before
+		ln.Close()
+		return nil
+	}
+	err := s.server.Serve(ln)
+	if s.ctx.Err() != nil {
+		return nil
+	}
+	return err
 }
 
 // Handler gives the way in, for listeners of the caller's own.
@@ -120,19 +146,29 @@ func (s *Site) Handler() fasthttp.RequestHandler {
 }
 
 // Stopping ends when Shutdown begins, for streams.
+// Handlers get it as Call.Ctx.
 func (s *Site) Stopping() context.Context {
 	s.start()
 	return s.ctx
 }
 
 // Shutdown ends streams and long polls, closes the listeners, and waits for the requests under way until ctx ends.
+// Connections that are idle are closed; when ctx ends first, what is under way is cut off and its error given.
 func (s *Site) Shutdown(ctx context.Context) error {
 	s.start()
 	s.end()
-	return s.server.ShutdownWithContext(ctx)
+	err := s.server.ShutdownWithContext(ctx)
+	// The server knows the listeners that it serves already. One whose Serve was only about to begin would accept for ever.
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, ln := range s.listeners {
+		ln.Close()
+	}
+	return err
 }
 
 // received bounds a body before it is read: strangers may send little.
+// It is called when the header has been read. The key is looked up here and once more at the gate, which is cheap.
 func (s *Site) received(h *fasthttp.RequestHeader) fasthttp.RequestConfig {
 	most := smallBody
 	if s.As != nil || s.Ring.Empty(s.ctx) || s.keyOf(h) != nil {
@@ -144,6 +180,7 @@ func (s *Site) received(h *fasthttp.RequestHeader) fasthttp.RequestConfig {
 }
 
 // unreadable answers what fasthttp could not read.
+// Such requests have no route and no key; the connection is closed after the answer.
 func (s *Site) unreadable(ctx *fasthttp.RequestCtx, err error) {
 	c := &Call{RequestCtx: ctx, ID: newID(), Ctx: s.ctx, site: s}
 	var small *fasthttp.ErrSmallBuffer
@@ -162,6 +199,7 @@ func (s *Site) unreadable(ctx *fasthttp.RequestCtx, err error) {
 }
 
 // newID makes a request's id: 72 random bits.
+// 18 hex digits, enough to find a request in a log.
 func newID() string {
 	b := make([]byte, 9)
 	rand.Read(b)
@@ -169,6 +207,7 @@ func newID() string {
 }
 
 // preflight answers OPTIONS for allowed origins; there are none by default.
+// Without it, browsers would send requests of other sites' pages only in the simple forms that the media types refuse.
 func (s *Site) preflight(next fasthttp.RequestHandler) fasthttp.RequestHandler {
 	return func(ctx *fasthttp.RequestCtx) {
 		origin := string(ctx.Request.Header.Peek("Origin"))
@@ -181,6 +220,7 @@ func (s *Site) preflight(next fasthttp.RequestHandler) fasthttp.RequestHandler {
 		} else {
 			next(ctx)
 		}
+		// The header stands on every answer to an allowed page, errors included, or its script could not read them.
 		if allowed {
 			ctx.Response.Header.Set("Access-Control-Allow-Origin", origin)
 			ctx.Response.Header.Set("Vary", "Origin")
@@ -189,6 +229,7 @@ func (s *Site) preflight(next fasthttp.RequestHandler) fasthttp.RequestHandler {
 }
 
 // handler puts the gates before a route.
+// The order of the deferred calls matters: a panic becomes an answer before that is compressed, counted and logged.
 func (s *Site) handler(route *Route) fasthttp.RequestHandler {
 	return func(ctx *fasthttp.RequestCtx) {
 		began := s.Now()
@@ -196,6 +237,7 @@ func (s *Site) handler(route *Route) fasthttp.RequestHandler {
 		defer s.finished(c, began)
 		defer s.recover(c)
 		h := &ctx.Response.Header
+		// These headers are on every answer; pages have stricter ones besides.
 		h.Set("X-Request-ID", c.ID)
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Referrer-Policy", "no-referrer")
@@ -205,11 +247,47 @@ func (s *Site) handler(route *Route) fasthttp.RequestHandler {
 			c.refuse(no)
 			return
 		}
+		if s.Metrics != nil {
+			defer s.Metrics.begin(route)() // streams of events are not counted: their handler has returned by then
+		}
+		s.trace(c, began)
 		route.Handle(c)
 	}
 }
 
+// trace begins the span of a request that its client traces, or that changes something: looking is too frequent to be told unasked.
+// A traceparent that asks for no sampling gives no span. The route's pattern is the name, never the path.
+func (s *Site) trace(c *Call, began time.Time) {
+	parent := trace.Parse(c.Header("traceparent"))
+	if parent == trace.None && (c.IsGet() || c.IsHead()) {
+		return
+	}
+	c.span = s.Tracer.Start(parent, trace.Server, c.route.Method+" "+c.route.Path, began)
+	c.Ctx = trace.With(c.Ctx, c.span.Where())
+}
+
+// traced ends the span of a request.
+// Only the service's own failures are failures of the span: a 404 is the client's.
+func (c *Call) traced(at time.Time) {
+	if c.span == nil {
+		return
+	}
+	failed, status := "", c.Response.StatusCode()
+	if status >= 500 {
+		failed = fasthttp.StatusMessage(status)
+	}
+	c.span.Set("http.request.method", c.route.Method)
+	c.span.Set("http.route", c.route.Path)
+	c.span.Set("http.response.status_code", status)
+	c.span.Set("comfyc.request", c.ID)
+	if c.Key != nil {
+		c.span.Set("comfyc.key", c.Key.ID)
+	}
+	c.span.End(at, failed)
+}
+
 // refuse answers in the form of the route.
+// Compatible clients know "error" only.
 func (c *Call) refuse(no *refusal) {
 	if c.route != nil && c.route.Plain {
 		c.JSON(no.status, map[string]string{"error": no.detail})
@@ -219,6 +297,7 @@ func (c *Call) refuse(no *refusal) {
 }
 
 // requestID takes the client's own id, if it is a sound one.
+// 8 to 64 letters, digits, - and _: a log line cannot be broken by it.
 func requestID(ctx *fasthttp.RequestCtx) string {
 	id := string(ctx.Request.Header.Peek("X-Request-ID"))
 	sound := len(id) >= 8 && len(id) <= 64 && !strings.ContainsFunc(id, func(r rune) bool {
@@ -231,6 +310,7 @@ func requestID(ctx *fasthttp.RequestCtx) string {
 }
 
 // admit is the gates, in order.
+// Every step may refuse, and nothing of the request has been looked at before the one that is about it.
 func (s *Site) admit(c *Call) *refusal {
 	if no := s.Guard.check(c.RequestCtx); no != nil {
 		return no
@@ -244,6 +324,8 @@ func (s *Site) admit(c *Call) *refusal {
 }
 
 // identify finds who asks, and holds the scope, the CSRF token and the rate.
+// 401 without a good key, 403 for a scope or a CSRF token that is missing, 429 with Retry-After above the key's rate. A key in
+// a header needs no CSRF token: a browser sends none by itself.
 func (s *Site) identify(c *Call) *refusal {
 	switch {
 	case s.As != nil:
@@ -256,7 +338,7 @@ func (s *Site) identify(c *Call) *refusal {
 	default:
 		if c.Key = s.keyOf(&c.Request.Header); c.Key == nil {
 			c.Key, c.CSRF = s.Ring.Session(c.Ctx, string(c.Request.Header.Cookie(keys.Cookie)))
-			unsafe := !c.IsGet() && !c.IsHead()
+			unsafe := !c.IsGet() && !c.IsHead() // only these can change anything
 			if c.Key != nil && unsafe && !keys.SameCSRF(c.Header("X-CSRF-Token"), c.CSRF) {
 				return &refusal{403, "csrf", "a browser's session must send its token as X-CSRF-Token"}
 			}
@@ -277,6 +359,7 @@ func (s *Site) identify(c *Call) *refusal {
 }
 
 // keyOf finds the key in a header: as a bearer token, bare (as some SDKs send it), or as the password of basic authentication.
+// nil if the header is missing or holds no good key. The user name of basic authentication is not looked at.
 func (s *Site) keyOf(h *fasthttp.RequestHeader) *keys.Key {
 	text := string(h.Peek("Authorization"))
 	if text == "" {
@@ -295,6 +378,7 @@ func (s *Site) keyOf(h *fasthttp.RequestHeader) *keys.Key {
 }
 
 // cutFold is strings.CutPrefix that does not look at capital letters.
+// Schemes of authentication are not case-sensitive.
 func cutFold(text, prefix string) (string, bool) {
 	if len(text) < len(prefix) || !strings.EqualFold(text[:len(prefix)], prefix) {
 		return "", false
@@ -303,6 +387,8 @@ func cutFold(text, prefix string) (string, bool) {
 }
 
 // checkBody holds the media type and the size. A body without a type, and one of a type that a form of any web page can send, is refused.
+// 415 for a type or an encoding, 413 for the size. A form's type (urlencoded, text/plain) is what a page of another site could
+// send without asking.
 func (c *Call) checkBody() *refusal {
 	h := &c.Request.Header
 	if encoding := string(h.ContentEncoding()); encoding != "" && encoding != "identity" {
@@ -313,7 +399,7 @@ func (c *Call) checkBody() *refusal {
 		most = c.site.MaxBody
 	}
 	n := len(c.PostBody())
-	if n > most {
+	if n > most { // less than the site's bound, which fasthttp has held
 		return &refusal{413, "too_large", fmt.Sprintf("a body may have %d bytes here", most)}
 	}
 	kind, _, err := mime.ParseMediaType(string(h.ContentType()))
@@ -321,6 +407,7 @@ func (c *Call) checkBody() *refusal {
 		kind = YAML
 	}
 	c.Type = kind
+	// No body is fine where none is needed; some clients name JSON as its type all the same.
 	if c.route.Bodies == nil || n == 0 && kind == "" || n == 0 && kind == JSON || c.IsGet() || c.IsHead() {
 		return nil
 	}
@@ -331,6 +418,7 @@ func (c *Call) checkBody() *refusal {
 }
 
 // recover makes a handler's panic a 500.
+// It only sees panics of this request's goroutine; the process goes on.
 func (s *Site) recover(c *Call) {
 	p := recover()
 	if p == nil {
@@ -342,11 +430,14 @@ func (s *Site) recover(c *Call) {
 }
 
 // minGzip is the size from which an answer is compressed.
+// About one network packet: below it there is nothing to gain.
 const minGzip = 1400
 
+// A writer has buffers of some hundreds of KB, so they are kept.
 var packers = sync.Pool{New: func() any { w, _ := gzip.NewWriterLevel(nil, gzip.BestSpeed); return w }}
 
 // finished compresses, counts and logs.
+// Answers with a CSRF token in them are not compressed, since their length could be made to tell it (BREACH).
 func (s *Site) finished(c *Call, began time.Time) {
 	r := &c.Response
 	if !r.IsBodyStream() && len(r.Body()) >= minGzip && c.CSRF == "" && packable(string(r.Header.ContentType())) && c.Request.Header.HasAcceptEncoding("gzip") {
@@ -360,10 +451,13 @@ func (s *Site) finished(c *Call, began time.Time) {
 		r.Header.SetContentEncoding("gzip")
 		r.Header.Add("Vary", "Accept-Encoding")
 	}
-	took, status := s.Now().Sub(began), r.StatusCode()
+	now, status := s.Now(), r.StatusCode()
+	took := now.Sub(began)
+	c.traced(now) // with the status that is sent
 	if s.Metrics != nil {
 		s.Metrics.request(c.route, status, took)
 	}
+	// Successful looks are left out of the log; the metrics have them.
 	if c.route.Quick && status < 400 {
 		return
 	}
@@ -380,6 +474,7 @@ func (s *Site) finished(c *Call, began time.Time) {
 }
 
 // packable tells the media types that become smaller.
+// Pictures and videos are compressed already.
 func packable(kind string) bool {
 	return strings.HasPrefix(kind, "application/json") || strings.HasPrefix(kind, "application/problem+json") || strings.HasPrefix(kind, "text/")
 }

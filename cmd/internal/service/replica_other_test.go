@@ -1,0 +1,6 @@
+//go:build !unix
+
+package service
+
+// runReplica is there for systems without the signals that its tests send.
+func runReplica() {}
