@@ -7,4 +7,5 @@ import (
 	"github.com/comfyc/comfyc/cmd/internal/cli"
 )
 
+// Exit codes are those of package cli; os.Exit is called here and nowhere else, but for a second Ctrl-C.
 func main() { os.Exit(cli.Main(os.Args[1:], cli.System())) }

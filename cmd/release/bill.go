@@ -15,9 +15,12 @@ import (
 )
 
 // module is a dependency that is in the binary.
+// sum is the module's "h1:" hash of go.sum, by which a reader of the bill could check the module's text.
 type module struct{ path, version, sum string }
 
 // modulesOf reads from a binary which modules it was built of, by path.
+// What the linker took in is what counts, not go.mod: a module that no platform's code needs is not shipped. It fails for files
+// that are no Go binaries.
 func modulesOf(binary string) ([]module, error) {
 	info, err := buildinfo.ReadFile(binary)
 	if err != nil {
@@ -25,7 +28,7 @@ func modulesOf(binary string) ([]module, error) {
 	}
 	var out []module
 	for _, m := range info.Deps {
-		if m.Replace != nil {
+		if m.Replace != nil { // a replaced module is shipped as what replaced it
 			m = m.Replace
 		}
 		out = append(out, module{m.Path, m.Version, m.Sum})
@@ -35,6 +38,8 @@ func modulesOf(binary string) ([]module, error) {
 }
 
 // bill is the software bill of materials, as CycloneDX 1.6 has it.
+// Components are named by package URL, for example pkg:golang/github.com/spf13/cobra@v1.9.1. There is no serial number and no
+// time, so that the same source gives the same bytes.
 func bill(version string, modules []module) ([]byte, error) {
 	type component struct {
 		Type    string `json:"type"`
@@ -45,9 +50,9 @@ func bill(version string, modules []module) ([]byte, error) {
 	}
 	of := func(kind, path, version string) component {
 		purl := "pkg:golang/" + path + "@" + version
-		return component{kind, purl, path, version, purl}
+		return component{kind, purl, path, version, purl} // the reference within the document is the package URL itself
 	}
-	list := []component{}
+	list := []component{} // an empty list, not null, which the specification does not allow
 	for _, m := range modules {
 		list = append(list, of("library", m.path, m.version))
 	}
@@ -59,6 +64,8 @@ func bill(version string, modules []module) ([]byte, error) {
 }
 
 // licences joins the licence files of all modules. A module without one is an error: it must not be shipped.
+// The text goes beside the binaries as LICENSES.txt. Modules come in the order of their paths, each under a line with its
+// version.
 func licences(ctx context.Context, modules []module) ([]byte, error) {
 	var b bytes.Buffer
 	for _, m := range modules {
@@ -83,21 +90,25 @@ func licences(ctx context.Context, modules []module) ([]byte, error) {
 }
 
 // moduleDir is where the module cache has a module.
+// It asks the Go tool, one process for each module; the module must have been downloaded, which the build before has done.
 func moduleDir(ctx context.Context, m module) (string, error) {
 	text, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", m.path).Output()
 	if err != nil {
 		return "", fmt.Errorf("go list -m %s: %w", m.path, err)
 	}
 	dir := strings.TrimSpace(string(text))
-	if dir == "" {
+	if dir == "" { // an empty answer, and exit status 0, is what `go list` gives for that
 		return "", errors.New(m.path + " is not in the module cache")
 	}
 	return dir, nil
 }
 
 // licenceNames begin the names of files with licences.
+// They are compared in lower case: LICENSE, LICENSE.txt, License.md, COPYING, NOTICE. A NOTICE must be passed on by Apache's
+// licence.
 var licenceNames = []string{"license", "licence", "copying", "notice", "unlicense"}
 
+// licenceFiles looks at the top folder only, which is where licences of Go modules stand. `license.go` is code and is left out.
 func licenceFiles(dir string) (texts [][]byte, err error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {

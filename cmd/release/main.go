@@ -22,10 +22,12 @@ import (
 // target is a platform that is released for.
 type target struct{ os, arch string }
 
+// The order is that of the output. The first one is also the binary whose modules go into the bill and the licences.
 var targets = []target{
 	{"linux", "amd64"}, {"linux", "arm64"}, {"darwin", "amd64"}, {"darwin", "arm64"}, {"windows", "amd64"}, {"windows", "arm64"},
 }
 
+// file is the name of the binary, for example comfyc-linux-amd64 and comfyc-windows-arm64.exe.
 func (t target) file() string {
 	name := "comfyc-" + t.os + "-" + t.arch
 	if t.os == "windows" {
@@ -38,7 +40,7 @@ func main() {
 	out := flag.String("out", "dist", "the `folder` to write to")
 	version := flag.String("version", "", "the `version`; git describe if it is not given")
 	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt) // Ctrl-C ends the `go build` under way
 	defer stop()
 	if err := release(ctx, *out, *version); err != nil {
 		fmt.Fprintln(os.Stderr, "release:", err)
@@ -47,6 +49,8 @@ func main() {
 }
 
 // release builds everything and checks it.
+// It stops at the first thing that is wrong and leaves what was built, without SHA256SUMS: a folder without that file is no
+// release.
 func release(ctx context.Context, dir, version string) error {
 	if version == "" {
 		version = describe(ctx)
@@ -56,7 +60,7 @@ func release(ctx context.Context, dir, version string) error {
 	}
 	var files []string
 	for _, t := range targets {
-		path := filepath.Join(dir, t.file())
+		path := filepath.Join(dir, t.file()) // nothing is deleted first: files of the same names are replaced
 		if err := build(ctx, t, version, path); err != nil {
 			return err
 		}
@@ -71,6 +75,7 @@ func release(ctx context.Context, dir, version string) error {
 	if err != nil {
 		return err
 	}
+	// The order of a map does not show: each is a file of its own, and the checksums are sorted.
 	for name, write := range map[string]func() ([]byte, error){
 		"comfyc.cdx.json": func() ([]byte, error) { return bill(version, modules) },
 		"LICENSES.txt":    func() ([]byte, error) { return licences(ctx, modules) },
@@ -91,6 +96,7 @@ func release(ctx context.Context, dir, version string) error {
 }
 
 // describe is the version by git: the tag, or the commit if there is none.
+// "-dirty" is added if the checkout has changes, so such a build cannot pass for a release. "devel" outside of a repository.
 func describe(ctx context.Context) string {
 	text, err := exec.CommandContext(ctx, "git", "describe", "--tags", "--always", "--dirty").Output()
 	if err != nil {
@@ -100,6 +106,8 @@ func describe(ctx context.Context) string {
 }
 
 // build makes one binary. No path, time or machine goes into it.
+// -trimpath takes out the folder, -buildid= the hash of the tools' cache, -buildvcs=false the commit and its time; CGO off
+// makes it static; GOFLAGS of the environment is emptied, so that no setting of this machine gets in.
 func build(ctx context.Context, t target, version, path string) error {
 	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false",
 		"-ldflags", "-s -w -buildid= -X github.com/comfyc/comfyc/cmd/internal/cli.version="+version, "-o", path, "./cmd/comfyc")

@@ -15,7 +15,7 @@ var manDate = time.Date(2026, time.January, 1, 0, 0, 0, 0, time.UTC)
 
 // manuals writes the manual pages of all commands to man/ and the completions of the usual shells to completions/.
 func manuals(dir, version string) error {
-	root := cli.Command(cli.System())
+	root := cli.Command(cli.System()) // the tree of commands; none of them is run
 	man := filepath.Join(dir, "man")
 	if err := os.MkdirAll(man, 0o755); err != nil {
 		return err
@@ -27,6 +27,7 @@ func manuals(dir, version string) error {
 	if err := os.MkdirAll(shells, 0o755); err != nil {
 		return err
 	}
+	// bash and zsh find completions by these names; the others are sourced by the user.
 	for name, write := range map[string]func(string) error{
 		"comfyc.bash": func(p string) error { return root.GenBashCompletionFileV2(p, true) },
 		"_comfyc":     root.GenZshCompletionFile,

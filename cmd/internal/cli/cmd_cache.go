@@ -13,6 +13,7 @@ import (
 	"github.com/comfyc/comfyc/render/cache"
 )
 
+// cmdCache is a family: `cache` alone does nothing and ends with 2. What the subcommands do needs no batch and no endpoint.
 func cmdCache(env *Env) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "cache",
@@ -31,6 +32,7 @@ cache folder. It may be removed at any time: what is not there is rendered again
 }
 
 // mustCache opens the cache for a command that is about nothing else.
+// Where openCache gives nil for "none", these commands end with exit code 1.
 func (e *Env) mustCache(flag string) (*cache.Cache, int64, error) {
 	c, bytes, err := e.openCache(flag)
 	if err == nil && c == nil {
@@ -40,21 +42,24 @@ func (e *Env) mustCache(flag string) (*cache.Cache, int64, error) {
 }
 
 // cachedLine is an entry as `cache ls --json` prints it.
+// The names of its keys are part of the contract with scripts; times are in UTC.
 type cachedLine struct {
-	Key      string    `json:"key"`
-	Render   string    `json:"render"`
-	Batch    string    `json:"batch,omitempty"`
-	Worker   string    `json:"worker"`
-	Models   []string  `json:"models,omitempty"`
+	Key      string    `json:"key"`              // of the cache: render, worker image and models hashed together
+	Render   string    `json:"render"`           // the id of the render: the hash of its canonical graph
+	Batch    string    `json:"batch,omitempty"`  // the name of the batch that paid for it
+	Worker   string    `json:"worker"`           // the worker image, which is part of the key
+	Models   []string  `json:"models,omitempty"` // names of models at that endpoint, where they differ from the graph's
 	Endpoint string    `json:"endpoint"`
-	Files    int       `json:"files"`
-	Bytes    int64     `json:"bytes"`
-	Seconds  float64   `json:"seconds,omitempty"`
-	CostUSD  *float64  `json:"cost_usd,omitempty"`
+	Files    int       `json:"files"`              // how many pictures
+	Bytes    int64     `json:"bytes"`              // all files together
+	Seconds  float64   `json:"seconds,omitempty"`  // that were paid for; 0 if they are not known
+	CostUSD  *float64  `json:"cost_usd,omitempty"` // an estimate; null if the price was not known
 	Rendered time.Time `json:"rendered"`
-	Used     time.Time `json:"used"`
+	Used     time.Time `json:"used"` // what `gc` goes by: when a batch last took it
 }
 
+// cmdCacheList holds all entries in memory to sort them, but reads no picture. Exit code 1 if there is no cache or it cannot be
+// read.
 func cmdCacheList(env *Env) *cobra.Command {
 	var where, batch string
 	var asJSON bool
@@ -76,6 +81,8 @@ func cmdCacheList(env *Env) *cobra.Command {
 					list = append(list, e)
 				}
 			}
+			// Last used first, which is the reverse of the order in which `gc` removes them; the key breaks ties, so that the
+			// output is stable.
 			slices.SortFunc(list, func(a, b cache.Listed) int {
 				if n := b.Used.Compare(a.Used); n != 0 {
 					return n
@@ -92,9 +99,10 @@ func cmdCacheList(env *Env) *cobra.Command {
 }
 
 // listCache prints the entries: lines of JSON, or a table and its sum.
+// Entries go to stdout; the sum for people goes to stderr, so that it does not get between the lines of a script.
 func (e *Env) listCache(c *cache.Cache, list []cache.Listed, asJSON bool) error {
 	if asJSON {
-		out := json.NewEncoder(e.Stdout)
+		out := json.NewEncoder(e.Stdout) // one object a line, as soon as it is encoded
 		for _, x := range list {
 			if err := out.Encode(cachedLine{x.Entry.Key, x.Render, x.Batch, x.Worker, x.Models, x.Endpoint, len(x.Files), x.Size(), x.Seconds, x.CostUSD, x.Rendered, x.Used.UTC()}); err != nil {
 				return err
@@ -113,6 +121,7 @@ func (e *Env) listCache(c *cache.Cache, list []cache.Listed, asJSON bool) error 
 		if x.CostUSD != nil {
 			cost = dollars(*x.CostUSD)
 		}
+		// Twelve hex digits tell renders apart here, and fit a terminal.
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", x.Render[:min(12, len(x.Render))], bytesText(x.Size()), ago(e.Now().Sub(x.Used)), printable(x.Batch), printable(x.Endpoint), cost)
 		files, bytes = files+len(x.Files), bytes+x.Size()
 	}
@@ -124,6 +133,7 @@ func (e *Env) listCache(c *cache.Cache, list []cache.Listed, asJSON bool) error 
 }
 
 // printable takes out what could move a terminal's cursor: names in a shared cache are other people's.
+// Bytes below space, DEL and the C1 controls (0x80 to 0x9f), some of which begin escape sequences too, become spaces.
 func printable(s string) string {
 	return strings.Map(func(r rune) rune {
 		if r < ' ' || r >= 0x7f && r < 0xa0 {
@@ -134,6 +144,7 @@ func printable(s string) string {
 }
 
 // ago says how long something is past.
+// Rounded down: 119 minutes are "1 h ago". A clock that ran backwards says "now".
 func ago(d time.Duration) string {
 	switch {
 	case d < time.Minute:
@@ -146,6 +157,7 @@ func ago(d time.Duration) string {
 	return fmt.Sprintf("%d days ago", int(d.Hours()/24))
 }
 
+// cmdCacheSweep takes no lock against batches that run: a render that it removes under one of them is rendered again, no more.
 func cmdCacheSweep(env *Env) *cobra.Command {
 	var where, size, older string
 	var dry bool
@@ -162,7 +174,7 @@ came.`,
 			if err != nil {
 				return err
 			}
-			opts := cache.SweepOptions{MaxBytes: bytes, DryRun: dry}
+			opts := cache.SweepOptions{MaxBytes: bytes, DryRun: dry} // of the configuration: 20 GiB if that says nothing
 			if size != "" {
 				if opts.MaxBytes, err = parseBytes(size); err != nil {
 					return exitf(exitUsage, "--max-size: %v", err)
@@ -195,10 +207,12 @@ came.`,
 }
 
 // parseAge reads a duration in which days count too.
+// The form is a whole or broken number and one unit, "1.5d" too; a year is "365d". Durations below 0 and above 100,000 days are
+// refused.
 func parseAge(text string) (time.Duration, error) {
 	bad := fmt.Errorf("%q is no time such as 30d, 12h or 90m", text)
 	if days, ok := strings.CutSuffix(text, "d"); ok {
-		d, err := time.ParseDuration(days + "h")
+		d, err := time.ParseDuration(days + "h") // read as hours, then times 24: ParseDuration knows no days
 		if err != nil || d < 0 || d > 100000*time.Hour {
 			return 0, bad
 		}
@@ -211,6 +225,8 @@ func parseAge(text string) (time.Duration, error) {
 	return d, nil
 }
 
+// cmdCacheVerify reads every byte, so it takes as long as the disk or the bucket needs; Ctrl-C leaves the rest unread. Damage
+// is no failure: exit code 0.
 func cmdCacheVerify(env *Env) *cobra.Command {
 	var where string
 	var asJSON bool
@@ -229,6 +245,7 @@ func cmdCacheVerify(env *Env) *cobra.Command {
 				return exitf(exitInput, "the cache %s: %v", c, err)
 			}
 			if asJSON {
+				// The append makes "removed": [] of no damage, where a nil slice would be null.
 				return json.NewEncoder(env.Stdout).Encode(map[string]any{"renders": v.Entries, "files": v.Files, "bytes": v.Bytes, "removed": append([]string{}, v.Damaged...)})
 			}
 			for _, name := range v.Damaged {

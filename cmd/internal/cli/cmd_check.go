@@ -12,6 +12,8 @@ import (
 	"github.com/comfyc/comfyc/compiler/source"
 )
 
+// cmdCheck ends with 1 if any file has an error, after all of them were looked at; warnings alone give 0. A wrong pattern or
+// flag gives 2.
 func cmdCheck(env *Env) *cobra.Command {
 	var f batchFlags
 	var targets, templates []string
@@ -38,10 +40,14 @@ ComfyUI's own validation, with its names of errors. FILE may be a pattern such a
 			for _, name := range files {
 				r := checkFile(cmd, name, opt)
 				failed = failed || !r.Valid
+				// `--json`: one object a line and file, in the order of the arguments: "file", "valid", "good_outputs",
+				// "diagnostics". All severities are in it.
 				if asJSON {
 					fmt.Fprintln(env.Stdout, string(r.ToValue().AppendJSON(nil)))
 					continue
 				}
+				// For people, errors and warnings go to stderr; only the verdict of a valid file is a result and goes to
+				// stdout.
 				env.print(atLeast(map[bool]diag.Severity{true: diag.Info, false: diag.Warning}[verbose], r.Findings))
 				if r.Valid {
 					fmt.Fprintf(env.Stdout, "%s: valid\n", name)
@@ -61,6 +67,8 @@ ComfyUI's own validation, with its names of errors. FILE may be a pattern such a
 	return cmd
 }
 
+// checkOptions reads the catalogue once for all files. The batch's source is taken from the flags; its file is put in by the
+// check.
 func (e *Env) checkOptions(f *batchFlags, targets []string) (compiler.CheckOptions, error) {
 	cat, err := e.catalogue(f.nodes)
 	if err != nil {
@@ -69,6 +77,7 @@ func (e *Env) checkOptions(f *batchFlags, targets []string) (compiler.CheckOptio
 	return compiler.CheckOptions{Catalogue: cat, Targets: targets, Batch: e.source(f)}, nil
 }
 
+// checkFile turns a file that cannot be read into a report with one finding, so that `--json` has a line for every argument.
 func checkFile(cmd *cobra.Command, name string, opt compiler.CheckOptions) compiler.Report {
 	file, err := source.ReadFile(name)
 	if err != nil {
@@ -78,6 +87,8 @@ func checkFile(cmd *cobra.Command, name string, opt compiler.CheckOptions) compi
 }
 
 // globs expands patterns. A name that is no pattern, or that exists as it is, stands for itself.
+// Shells expand patterns themselves, but Windows' does not, and a pattern in quotes never is. One that fits nothing is exit
+// code 1; matches come sorted.
 func globs(args []string) ([]string, error) {
 	var out []string
 	for _, arg := range args {

@@ -13,6 +13,8 @@ import (
 	"github.com/comfyc/comfyc/compiler/source"
 )
 
+// cmdConvert ends with 1 if any file was refused; the others are written all the same. An unknown class is a warning and is let
+// through.
 func cmdConvert(env *Env) *cobra.Command {
 	var nodesFile, out string
 	var templates []string
@@ -35,6 +37,7 @@ node templates are replaced by what the templates make; FILE may be a script tha
 			if out == "-" {
 				out = "" // standard output, as elsewhere
 			}
+			// Decided before the first file is read: nothing is written if the flags cannot mean what they say.
 			folder, err := outFolder(out, len(files))
 			if err != nil {
 				return err
@@ -51,6 +54,8 @@ node templates are replaced by what the templates make; FILE may be a script tha
 					refused = true
 					continue
 				}
+				// nil is a refusal: the file cannot be read, or holds what the frontend itself refuses to export. The findings
+				// say which.
 				prompt, findings := compiler.Expand(cmd.Context(), file, opt)
 				env.print(atLeast(diag.Warning, findings))
 				if prompt == nil {
@@ -74,6 +79,8 @@ node templates are replaced by what the templates make; FILE may be a script tha
 }
 
 // outFolder tells whether -o names a folder, and makes it.
+// A folder is meant if there are several files, if -o ends in a slash, or if it is one already. Without -o, several files are
+// exit code 2.
 func outFolder(out string, files int) (bool, error) {
 	if out == "" {
 		if files > 1 {
@@ -82,7 +89,7 @@ func outFolder(out string, files int) (bool, error) {
 		return false, nil
 	}
 	info, err := os.Stat(out)
-	folder := files > 1 || strings.HasSuffix(out, "/") || err == nil && info.IsDir()
+	folder := files > 1 || strings.HasSuffix(out, "/") || err == nil && info.IsDir() // an error of Stat means that nothing is there yet: a file, then
 	if !folder {
 		return false, nil
 	}
@@ -92,6 +99,8 @@ func outFolder(out string, files int) (bool, error) {
 	return true, nil
 }
 
+// writeConverted indents the JSON for reading. In a folder `a/flow.png` becomes `flow.json`: two inputs of the same base name
+// overwrite each other. The path is printed on stdout.
 func (e *Env) writeConverted(prompt *source.Value, name, out string, folder bool) error {
 	if out == "" {
 		_, err := e.Stdout.Write(prompt.Indent())

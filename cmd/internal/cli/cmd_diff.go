@@ -10,6 +10,8 @@ import (
 	"github.com/comfyc/comfyc/compiler/view"
 )
 
+// cmdDiff compares by meaning: graphs are matched by class, values and neighbours. Its exit codes are those of diff(1), where 2
+// is trouble; here the constants are borrowed for their numbers.
 func cmdDiff(env *Env) *cobra.Command {
 	var nodesFile string
 	var templates []string
@@ -35,7 +37,7 @@ The exit code is that of diff: 0 the same in meaning (and nothing is printed), 1
 			var sides [2]*view.View
 			for i, name := range args {
 				v, findings := viewOf(cmd.Context(), name, how)
-				env.print(atLeast(diag.Error, findings))
+				env.print(atLeast(diag.Error, findings)) // warnings would be the same on both sides mostly, and no difference
 				if v == nil {
 					return silent(exitUsage)
 				}
@@ -48,6 +50,7 @@ The exit code is that of diff: 0 the same in meaning (and nothing is printed), 1
 			} else if err := changes.Print(env.Stdout); err != nil {
 				return err
 			}
+			// Different is 1, which the constant for wrong input happens to be.
 			if !changes.Equal() {
 				return silent(exitInput)
 			}

@@ -25,6 +25,7 @@ import (
 )
 
 // How long one question to an endpoint may take, and how many endpoints are asked at once.
+// Eight are enough to ask a long list in seconds, and few enough not to look like a flood to one platform.
 const (
 	doctorPatience = 15 * time.Second
 	doctorAtOnce   = 8
@@ -36,6 +37,7 @@ const (
 	clockNear  = 30 * time.Second // difference from the endpoint's clock: signed URLs and deadlines depend on it
 )
 
+// cmdDoctor makes read-only calls: health, statistics, and one HEAD for the clock. It never submits a job, so it costs nothing.
 func cmdDoctor(env *Env) *cobra.Command {
 	d := doctor{env: env}
 	cmd := &cobra.Command{
@@ -60,30 +62,34 @@ Exit code 4 if an endpoint cannot be used, 1 if the batch or a configuration is 
 
 // doctor is one run of the command.
 type doctor struct {
-	env   *Env
-	flags batchFlags
+	env   *Env       // the process, for output, clock and environment
+	flags batchFlags // only endpointsFile, endpoints and allowKeys have flags here
 	json  bool
-	worst verdict
+	worst verdict // what was found so far; "" until the first line that is not ok
 }
 
 // verdict of one examination.
+// The words are what is printed, and the value of "verdict" in JSON.
 type verdict string
 
 // The verdicts.
 const (
-	fine    verdict = "ok"
-	warning verdict = "warning"
-	failed  verdict = "FAIL"
+	fine    verdict = "ok"      // nothing to do
+	warning verdict = "warning" // batches run, but not as well or as safely as they could
+	failed  verdict = "FAIL"    // this endpoint, or this disk, cannot be used: exit code 4
 )
 
 // exam is one line of the command.
+// In JSON it is one object a line, in the order of the examinations.
 type exam struct {
 	Verdict verdict `json:"verdict"`
-	Subject string  `json:"subject"` // the endpoint's name, disk, …
-	Message string  `json:"message"`
-	Advice  string  `json:"advice,omitempty"`
+	Subject string  `json:"subject"`          // the endpoint's name, disk, …
+	Message string  `json:"message"`          // what was found, for people; its wording may change
+	Advice  string  `json:"advice,omitempty"` // what to do, "" if nothing is to be done
 }
 
+// run prints the disk first, because it needs no network; then the endpoints in the order of the file, although they are asked
+// side by side. Warnings alone end with 0.
 func (d *doctor) run(ctx context.Context, args []string) error {
 	configs, dir, err := d.configs(ctx, args)
 	if err != nil {
@@ -104,6 +110,8 @@ func (d *doctor) run(ctx context.Context, args []string) error {
 	return nil
 }
 
+// say is called from one goroutine only. A warning never hides a failure in worst. That stdout is closed is no reason to stop:
+// the exit code still counts.
 func (d *doctor) say(x exam) {
 	if x.Verdict == failed || x.Verdict == warning && d.worst != failed {
 		d.worst = x.Verdict
@@ -119,6 +127,8 @@ func (d *doctor) say(x exam) {
 }
 
 // configs gives the endpoints to look at, and the folder whose disk counts.
+// With a batch they are its own, resolved as a run would; without one, all of the endpoints file, or those of --endpoint. A
+// batch that does not compile ends with 1.
 func (d *doctor) configs(ctx context.Context, args []string) ([]compiler.EndpointConfig, string, error) {
 	if len(args) > 0 {
 		plan, err := d.env.compile(ctx, args[0], &d.flags, false)
@@ -130,6 +140,7 @@ func (d *doctor) configs(ctx context.Context, args []string) ([]compiler.Endpoin
 		}
 		return plan.Endpoints(), runDir(args[0], plan), nil
 	}
+	// Without any file there are no endpoints: only the disk of the working directory is looked at.
 	path, fromUser := d.file()
 	if path == "" {
 		return nil, ".", nil
@@ -143,7 +154,7 @@ func (d *doctor) configs(ctx context.Context, args []string) ([]compiler.Endpoin
 		return nil, "", d.env.failed(findings)
 	}
 	d.env.print(findings)
-	chosen := slices.DeleteFunc(list, func(c compiler.EndpointConfig) bool {
+	chosen := slices.DeleteFunc(list, func(c compiler.EndpointConfig) bool { // no --endpoint means all of them
 		return len(d.flags.endpoints) > 0 && !slices.Contains(d.flags.endpoints, c.Name)
 	})
 	if len(chosen) == 0 {
@@ -153,6 +164,8 @@ func (d *doctor) configs(ctx context.Context, args []string) ([]compiler.Endpoin
 }
 
 // file finds the endpoints file as batches find it; "" if there is none.
+// A file beside the batch is not the user's own, so its pairs of key variable and host are checked; one that --endpoints names
+// is taken as the user's word.
 func (d *doctor) file() (path string, fromUser bool) {
 	if d.flags.endpointsFile != "" {
 		return d.flags.endpointsFile, true
@@ -169,12 +182,13 @@ func (d *doctor) file() (path string, fromUser bool) {
 }
 
 // all examines endpoints side by side and gives what was found in their order.
+// Each goroutine writes its own element, so no lock is needed; at most eight run at a time. It returns when all have.
 func (d *doctor) all(ctx context.Context, configs []compiler.EndpointConfig) [][]exam {
 	out := make([][]exam, len(configs))
 	slots := make(chan struct{}, doctorAtOnce)
 	var wait sync.WaitGroup
 	for i, cfg := range configs {
-		slots <- struct{}{}
+		slots <- struct{}{} // waits here, so that no more than eight goroutines exist
 		wait.Go(func() {
 			defer func() { <-slots }()
 			out[i] = d.endpoint(ctx, cfg)
@@ -185,6 +199,7 @@ func (d *doctor) all(ctx context.Context, configs []compiler.EndpointConfig) [][
 }
 
 // endpoint examines one: what is known without asking, then what it says.
+// An endpoint that cannot be opened (no key, a key that must not go to its host) is not called at all.
 func (d *doctor) endpoint(ctx context.Context, cfg compiler.EndpointConfig) (out []exam) {
 	add := func(v verdict, advice, format string, args ...any) {
 		out = append(out, exam{v, cfg.Name, fmt.Sprintf(format, args...), advice})
@@ -194,10 +209,11 @@ func (d *doctor) endpoint(ctx context.Context, cfg compiler.EndpointConfig) (out
 		add(failed, adviceFor(err, cfg), "%v", err)
 		return out
 	}
-	if cfg.Type == "preview" {
+	if cfg.Type == "preview" { // in this process: nothing could be out of order
 		add(fine, "", "built in; pictures of models are drawn, not rendered")
 		return out
 	}
+	// A job's cost is time × price, so a budget with an unknown price would be kept by luck only; a run refuses that.
 	if cfg.Price == nil {
 		add(warning, "give it as price: {usd_per_second: …, as_of: …}", "its price is not known, so a budget cannot be kept")
 	}
@@ -213,13 +229,15 @@ func (d *doctor) endpoint(ctx context.Context, cfg compiler.EndpointConfig) (out
 func noPreview(compiler.EndpointConfig) (http.RoundTripper, error) { return http.DefaultTransport, nil }
 
 // ask makes the cheap calls.
+// All calls of one endpoint share the 15 seconds. The time that is printed is the wall time of the first one, with DNS and TLS
+// in it.
 func (d *doctor) ask(ctx context.Context, cfg compiler.EndpointConfig, end scheduler.Endpoint) (out []exam) {
 	ctx, cancel := context.WithTimeout(ctx, doctorPatience)
 	defer cancel()
 	add := func(v verdict, advice, format string, args ...any) {
 		out = append(out, exam{v, cfg.Name, fmt.Sprintf(format, args...), advice})
 	}
-	checker, ok := end.(scheduler.Checker)
+	checker, ok := end.(scheduler.Checker) // optional: a type whose platform has no cheap call does not have it
 	if !ok {
 		add(warning, "", "endpoints of the type %s cannot be asked without submitting a job", cfg.Type)
 		return out
@@ -238,6 +256,8 @@ func (d *doctor) ask(ctx context.Context, cfg compiler.EndpointConfig, end sched
 }
 
 // workers says what the endpoint tells of its workers and its queue.
+// Nil if it cannot or does not want to tell: it has answered Check already, so that is no finding. A negative number of workers
+// is "not known".
 func workers(ctx context.Context, name string, end scheduler.Stater) []exam {
 	s, err := end.Stats(ctx)
 	switch {
@@ -250,6 +270,8 @@ func workers(ctx context.Context, name string, end scheduler.Stater) []exam {
 }
 
 // clock compares this machine's clock with the endpoint's. The call carries no key.
+// Any failure gives nil. The Date header has whole seconds and is as old as the answer's way here, both far below the 30 s that
+// count.
 func (d *doctor) clock(ctx context.Context, cfg compiler.EndpointConfig) []exam {
 	cfg, err := dialect.WithDefaults(cfg, d.env.Getenv)
 	if err != nil {
@@ -259,6 +281,7 @@ func (d *doctor) clock(ctx context.Context, cfg compiler.EndpointConfig) []exam 
 	if err != nil {
 		return nil
 	}
+	// A redirect is an answer too, and has a date; following it would ask another machine for the time.
 	client := http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	answer, err := client.Do(req)
 	if err != nil {
@@ -276,6 +299,8 @@ func (d *doctor) clock(ctx context.Context, cfg compiler.EndpointConfig) []exam 
 }
 
 // adviceFor says what to do about trouble with an endpoint.
+// The advice follows the kind of the error and not its text. "" for errors that are not a remote's, whose own text says what to
+// do.
 func adviceFor(err error, cfg compiler.EndpointConfig) string {
 	var e *scheduler.Error
 	if !errors.As(err, &e) {
@@ -298,6 +323,8 @@ func adviceFor(err error, cfg compiler.EndpointConfig) string {
 }
 
 // disk says whether there is room where the pictures go. The folder may not be there yet.
+// It goes up to the nearest folder that exists, makes a file there and removes it: permission bits alone do not tell whether
+// one may write (read-only mounts, quotas).
 func disk(dir string) exam {
 	for !exists(dir) && filepath.Dir(dir) != dir {
 		dir = filepath.Dir(dir)
@@ -308,7 +335,7 @@ func disk(dir string) exam {
 	}
 	probe.Close()
 	_ = os.Remove(probe.Name())
-	free, err := freeBytes(dir)
+	free, err := freeBytes(dir) // for this user: what is reserved for root does not count
 	switch {
 	case err != nil:
 		return exam{warning, "disk", fmt.Sprintf("how much room %s has cannot be said: %v", dir, err), ""}

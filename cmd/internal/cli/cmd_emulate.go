@@ -12,6 +12,8 @@ import (
 	"github.com/comfyc/comfyc/scheduler/emulator"
 )
 
+// cmdEmulate runs until Ctrl-C, which is a normal end (0). Its address is the one line on stdout, so that scripts can read a
+// port chosen by the system.
 func cmdEmulate(env *Env) *cobra.Command {
 	var address, config string
 	var webhooks bool
@@ -31,6 +33,7 @@ RunPod's webhook, policy (time-outs, low priority) and long polls work as docume
 			if err != nil {
 				return err
 			}
+			// Either the flag or the file; off by default, since a job may name any address.
 			c.Webhooks = c.Webhooks || webhooks
 			err = emulator.Run(cmd.Context(), c, address, func(base string) { fmt.Fprintln(env.Stdout, base) })
 			if err != nil && !errors.Is(err, context.Canceled) {
@@ -45,6 +48,8 @@ RunPod's webhook, policy (time-outs, low priority) and long polls work as docume
 	return cmd
 }
 
+// emulatorConfig checks every key of the file; any finding, a warning too, ends with 1: a fault that is misspelt would test
+// nothing.
 func (e *Env) emulatorConfig(name string) (emulator.Config, error) {
 	if name == "" {
 		return emulator.Preview(), nil

@@ -9,6 +9,8 @@ import (
 	"github.com/comfyc/comfyc/render"
 )
 
+// cmdGallery needs manifest.json and the pictures, nothing else: no batch file, no state, no network. So it also works on a
+// folder that came from elsewhere. Exit code 1 if there is no manifest.
 func cmdGallery(env *Env) *cobra.Command {
 	var title, theme string
 	cmd := &cobra.Command{

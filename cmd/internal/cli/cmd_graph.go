@@ -14,6 +14,8 @@ import (
 	"github.com/comfyc/comfyc/compiler/view"
 )
 
+// cmdGraph draws what can be read, whatever is wrong with it: the nodes that have findings are marked. Exit code 1 only if
+// there is no workflow at all.
 func cmdGraph(env *Env) *cobra.Command {
 	var nodesFile, format, out string
 	var templates []string
@@ -26,7 +28,7 @@ them; ` + "`comfyc check`" + ` says more about those. Keys and tokens are left o
 		Example: "  comfyc graph --format svg -o flow.svg flow.json\n  comfyc graph flow.json | dot -Tpng -o flow.png",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			write := formatNamed(format)
+			write := formatNamed(format) // before anything is read: a wrong format is wrong usage (2)
 			if write == nil {
 				names := formatNames()
 				hint := diag.Suggest(format, names)
@@ -62,6 +64,7 @@ them; ` + "`comfyc check`" + ` says more about those. Keys and tokens are left o
 	return cmd
 }
 
+// formatNames keeps the order of the table, whose first entry is the default of --format.
 func formatNames() (names []string) {
 	for _, f := range view.Formats {
 		names = append(names, f.Name)
@@ -69,6 +72,7 @@ func formatNames() (names []string) {
 	return names
 }
 
+// formatsHelp pads the names to nine columns. A name of more than nine letters would make Repeat panic at every start.
 func formatsHelp() string {
 	var b strings.Builder
 	for _, f := range view.Formats {
@@ -89,6 +93,7 @@ func formatNamed(name string) func(*view.View) []byte {
 
 // viewOf reads a workflow and makes it ready to be shown, whatever is wrong with its nodes. The findings are those of reading and converting;
 // the view is nil if there is no workflow in the file at all.
+// Errors of the graph's check are not among the findings as long as there is something to draw: the drawing marks them.
 func viewOf(ctx context.Context, name string, opt compiler.ConvertOptions) (*view.View, []diag.Diagnostic) {
 	file, err := source.ReadFile(name)
 	if err != nil {
@@ -99,7 +104,7 @@ func viewOf(ctx context.Context, name string, opt compiler.ConvertOptions) (*vie
 		return nil, findings
 	}
 	g, verdict := graph.Build(prompt, opt.Catalogue, graph.Options{})
-	if len(g.Nodes) == 0 {
+	if len(g.Nodes) == 0 { // nothing to draw: then the errors of the check are the explanation
 		return nil, append(findings, atLeast(diag.Error, verdict.Findings)...)
 	}
 	return view.New(g, verdict, filepath.Base(name)), findings

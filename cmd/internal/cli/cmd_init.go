@@ -22,13 +22,15 @@ import (
 
 // initFlags are the flags of `comfyc init`. What is not given is asked for on a terminal, else the default is taken.
 type initFlags struct {
-	workflow, name, endpoint, id, url, gpu, worker, keyEnv string
-	price                                                  float64
-	set, sweep                                             []string
-	yes                                                    bool
+	workflow, name, endpoint, id, url, gpu, worker, keyEnv string    // --id is the platform's, --url a whole address; one of them is enough
+	price                                                  float64   // USD a second; 0 writes none
+	set, sweep                                             []string  // as in `comfyc render`: ADDRESS=VALUE and ADDRESS=VALUES
+	yes                                                    bool      // --yes: take every default, also on a terminal
 	now                                                    time.Time // the price is as of
 }
 
+// cmdInit ends with 2 if what it needs was neither given nor found, with 1 if the workflow or the batch made of it is wrong.
+// Then nothing was written.
 func cmdInit(env *Env) *cobra.Command {
 	var f initFlags
 	cmd := &cobra.Command{
@@ -64,6 +66,7 @@ The batch sweeps the seed, and lists what else the workflow offers to sweep, wit
 	return cmd
 }
 
+// init asks first, compiles what it would write, and writes last: a batch that does not compile is never left behind.
 func (e *Env) init(ctx context.Context, dir string, f *initFlags) error {
 	f.now = e.Now()
 	q := questions{env: e, in: bufio.NewScanner(e.Stdin), ask: e.Terminal && !f.yes}
@@ -73,6 +76,7 @@ func (e *Env) init(ctx context.Context, dir string, f *initFlags) error {
 	if err := q.endpoint(f); err != nil {
 		return err
 	}
+	// The batch names its workflow relative to itself; where that cannot be (another drive on Windows), as it was given.
 	workflow, err := filepath.Rel(dir, f.workflow)
 	if err != nil {
 		workflow = f.workflow
@@ -85,6 +89,8 @@ func (e *Env) init(ctx context.Context, dir string, f *initFlags) error {
 }
 
 // writeFirst writes all files, or none if one of those with the user's words in it is there.
+// Only batch.yaml holds such words. An endpoints file that is there is kept as it is, even if it lacks the endpoint that the
+// batch names.
 func (e *Env) writeFirst(dir string, f *initFlags, batch string) error {
 	files := []struct {
 		name, text string
@@ -98,7 +104,7 @@ func (e *Env) writeFirst(dir string, f *initFlags, batch string) error {
 	}
 	for _, file := range files {
 		path := filepath.Join(dir, file.name)
-		if file.text == "" || file.keep && exists(path) {
+		if file.text == "" || file.keep && exists(path) { // the preview endpoint has no endpoints file
 			continue
 		}
 		if err := writeFile(path, []byte(file.text)); err != nil {
@@ -110,12 +116,15 @@ func (e *Env) writeFirst(dir string, f *initFlags, batch string) error {
 	return nil
 }
 
+// schema gives "" for a name that is not there, which writeFirst would skip.
 func schema(name string) string {
 	text, _ := schemas.Text(name)
 	return text
 }
 
 // nextSteps says what to do now.
+// It goes to stderr: stdout has the paths of the files that were written, and nothing else. The order is that of growing cost:
+// look, plan, preview, render.
 func (e *Env) nextSteps(batch string, f *initFlags) {
 	if key := f.key(); key != "" && e.Getenv(key) == "" {
 		fmt.Fprintf(e.Stderr, "comfyc: the key is missing: export %s=…\n", key)
@@ -130,6 +139,7 @@ func (e *Env) nextSteps(batch string, f *initFlags) {
 }
 
 // key is the variable of the endpoint's key, "" if it needs none.
+// The two platforms' variables are the ones that need no --allow-key for the platforms' own hosts.
 func (f *initFlags) key() string {
 	if f.keyEnv != "" {
 		return f.keyEnv
@@ -138,6 +148,7 @@ func (f *initFlags) key() string {
 }
 
 // endpointName is the name in the endpoints file: type and GPU.
+// For example "novita-rtx4090", or "comfyui-1" if no GPU is named.
 func (f *initFlags) endpointName() string {
 	if f.gpu == "" {
 		return f.endpoint + "-1"
@@ -146,6 +157,7 @@ func (f *initFlags) endpointName() string {
 }
 
 // endpointsText is the endpoints file; "" for the preview endpoint, which needs none.
+// Keys that are not known are left out, and so take the type's defaults.
 func (f *initFlags) endpointsText() string {
 	if f.endpoint == "preview" {
 		return ""
@@ -161,6 +173,8 @@ func (f *initFlags) endpointsText() string {
 	line("key_env", f.key())
 	line("gpu", f.gpu)
 	line("worker", f.worker)
+	// as_of says later how old the figure is; the month is enough. The figure is written without an exponent, as people read
+	// prices.
 	if f.price > 0 {
 		fmt.Fprintf(&b, "    price: {usd_per_second: %s, as_of: %s}\n", strconv.FormatFloat(f.price, 'f', -1, 64), f.now.Format("2006-01"))
 	}
@@ -168,6 +182,7 @@ func (f *initFlags) endpointsText() string {
 }
 
 // plainOrURL leaves addresses and image names, whose colons are followed by no space, as people write them.
+// "runpod/worker-comfyui:5.5.0" stays bare; what is not plain even without its colons is quoted.
 func plainOrURL(s string) string {
 	if plainText.MatchString(strings.ReplaceAll(s, ":", "")) {
 		return s
@@ -176,6 +191,7 @@ func plainOrURL(s string) string {
 }
 
 // address is the endpoint's URL, made of its id if it is not given.
+// "" if neither is known: `comfyui` and `serverless` have no address that an id could be put into.
 func (f *initFlags) address() string {
 	switch {
 	case f.url != "":
@@ -189,13 +205,15 @@ func (f *initFlags) address() string {
 }
 
 // questions asks on a terminal.
+// Questions go to stderr, answers come from stdin a line at a time (of at most 64 KiB, the scanner's bound).
 type questions struct {
 	env *Env
 	in  *bufio.Scanner
-	ask bool
+	ask bool // stdin is only read if this is true: in a pipe it may belong to another program
 }
 
 // answer asks for one value; what is given already, and the default where nothing is asked or said, is taken.
+// The order is: what a flag gave, what is typed, the default. The end of the input counts as an empty line.
 func (q *questions) answer(given *string, question, otherwise string) {
 	if *given != "" {
 		return
@@ -217,6 +235,7 @@ func (q *questions) answer(given *string, question, otherwise string) {
 }
 
 // workflow finds out which workflow it is: the only one in the folder needs no question.
+// With several and no terminal it is exit code 2, with their names in the message: guessing would sweep the wrong picture.
 func (q *questions) workflow(dir string, f *initFlags) error {
 	candidates := workflowsIn(dir)
 	otherwise := ""
@@ -238,9 +257,11 @@ func (q *questions) workflow(dir string, f *initFlags) error {
 }
 
 // maxLooked bounds the files of a folder that are opened to see whether they are workflows, and maxLookedBytes the size of one.
+// A home folder can hold anything; a workflow of more than 4 MiB is no first batch.
 const maxLooked, maxLookedBytes = 200, 4 << 20
 
 // workflowsIn lists the files of a folder that hold workflows, by name.
+// A folder that cannot be read gives none. The order is by name, as ReadDir sorts.
 func workflowsIn(dir string) (out []string) {
 	entries, _ := os.ReadDir(dir)
 	for i, entry := range entries {
@@ -256,7 +277,7 @@ func workflowsIn(dir string) (out []string) {
 		if err != nil {
 			continue
 		}
-		if prompt, _ := compiler.Convert(file, nil); hasNodes(prompt) {
+		if prompt, _ := compiler.Convert(file, nil); hasNodes(prompt) { // UI form, API form and pictures alike: whatever converts
 			out = append(out, path)
 		}
 	}
@@ -264,11 +285,15 @@ func workflowsIn(dir string) (out []string) {
 }
 
 // hasNodes tells a prompt from any other object, which conversion lets through.
+// Conversion passes API form through without a look at its nodes, so any JSON object would count; a workflow has at least one
+// class_type.
 func hasNodes(prompt *source.Value) bool {
 	return prompt != nil && slices.ContainsFunc(prompt.Members, func(m source.Member) bool { return m.Value.Get("class_type") != nil })
 }
 
 // endpoint finds out where to render.
+// The two serverless platforms are known by id; the others need a URL. The worker image may be unknown: then models and nodes
+// are not checked.
 func (q *questions) endpoint(f *initFlags) error {
 	q.answer(&f.endpoint, "Endpoint type ("+strings.Join(dialect.Types(), ", ")+")", "preview")
 	if !slices.Contains(dialect.Types(), f.endpoint) {

@@ -13,6 +13,8 @@ import (
 	"github.com/comfyc/comfyc/cmd/internal/service/ledger"
 )
 
+// cmdKeys changes the ledger and asks no service: it works while a service runs, on the same folder or database, and while none
+// does.
 func cmdKeys(env *Env) *cobra.Command {
 	var data string
 	cmd := &cobra.Command{
@@ -27,6 +29,7 @@ names; a running service takes changes up within two seconds.`,
 }
 
 // withLedger opens the ledger for one command.
+// The ledger is closed again even if do fails. Its error comes back as it is, so do gives it an exit code.
 func (e *Env) withLedger(data string, do func(*ledger.Ledger) error) error {
 	l, err := service.OpenLedger(data, e.Getenv(postgresVariable))
 	if err != nil {
@@ -36,6 +39,8 @@ func (e *Env) withLedger(data string, do func(*ledger.Ledger) error) error {
 	return do(l)
 }
 
+// keysAdd makes the key here, of 32 random bytes, and stores its SHA-256; the text is on stdout alone, so that `comfyc keys add
+// ci > key` keeps it out of the terminal.
 func keysAdd(env *Env, data *string) *cobra.Command {
 	var limits keys.Limits
 	var scopes []string
@@ -50,7 +55,7 @@ func keysAdd(env *Env, data *string) *cobra.Command {
 				limits.Scopes = append(limits.Scopes, keys.Scope(s))
 			}
 			if retention != "" {
-				if limits.Retention = service.Duration(retention); limits.Retention == 0 {
+				if limits.Retention = service.Duration(retention); limits.Retention == 0 { // 0 is what it gives for a text that is none
 					return exitf(exitUsage, "--retention %s: write a duration such as 12h or 30d", retention)
 				}
 			}
@@ -60,7 +65,7 @@ func keysAdd(env *Env, data *string) *cobra.Command {
 			}
 			return env.withLedger(*data, func(l *ledger.Ledger) error {
 				if err := l.AddKey(cmd.Context(), row); err != nil {
-					return exitf(exitInput, "%v", err)
+					return exitf(exitInput, "%v", err) // the database cannot be written
 				}
 				env.auditKey(cmd, l, "keys add", row.ID, row.Name)
 				fmt.Fprintf(env.Stderr, "comfyc: key %s (%s); keep it now, only its hash is stored\n", row.ID, row.Name)
@@ -82,12 +87,14 @@ func keysAdd(env *Env, data *string) *cobra.Command {
 }
 
 // auditKey notes what was done to a key.
+// The log is append-only. That it cannot be written is told, and does not undo what was done. It never holds the key itself.
 func (e *Env) auditKey(cmd *cobra.Command, l *ledger.Ledger, action, object, detail string) {
 	if err := l.AddAudit(cmd.Context(), ledger.Audit{Time: e.Now(), Actor: "command line", Action: action, Object: object, Detail: detail}); err != nil {
 		fmt.Fprintf(e.Stderr, "comfyc: the audit log cannot be written: %v\n", err)
 	}
 }
 
+// keysList shows revoked keys too: what they did stands in the log under their ids.
 func keysList(env *Env, data *string) *cobra.Command {
 	return &cobra.Command{
 		Use:   "ls",
@@ -115,6 +122,7 @@ func keysList(env *Env, data *string) *cobra.Command {
 	}
 }
 
+// scopeList keeps the order in which they were given at `keys add`.
 func scopeList(scopes []keys.Scope) string {
 	var out []string
 	for _, s := range scopes {
@@ -124,6 +132,7 @@ func scopeList(scopes []keys.Scope) string {
 }
 
 // limitList prints the limits that are set.
+// A limit of 0 is no limit and is left out; so is the weight 1, which is everybody's.
 func limitList(l keys.Limits) string {
 	var out []string
 	add := func(set bool, format string, v any) {
@@ -142,6 +151,7 @@ func limitList(l keys.Limits) string {
 }
 
 // day prints a date, "never" for none.
+// The day is that of the time's own zone; the ledger stores UTC.
 func day(t time.Time) string {
 	if t.IsZero() {
 		return "never"
@@ -149,6 +159,8 @@ func day(t time.Time) string {
 	return t.Format("2006-01-02")
 }
 
+// keysRevoke writes to the ledger only; running services notice it at their next look, within two seconds. A key that is
+// revoked already counts as not there (1).
 func keysRevoke(env *Env, data *string) *cobra.Command {
 	return &cobra.Command{
 		Use:   "revoke ID or NAME",

@@ -21,6 +21,8 @@ import (
 // maxObjectInfo bounds an /object_info answer: 256 MiB. The largest installations known answer with about 20 MB.
 const maxObjectInfo = 256 << 20
 
+// cmdNodes is a family with one flag for all: --nodes names the catalogue that ls, show and types read instead of the built-in
+// one. import makes such a file.
 func cmdNodes(env *Env) *cobra.Command {
 	cmd := &cobra.Command{Use: "nodes", Short: "the node classes known: list, show, import from a ComfyUI server"}
 	file := cmd.PersistentFlags().String("nodes", "", "an /object_info `file` instead of the built-in catalogue")
@@ -29,6 +31,7 @@ func cmdNodes(env *Env) *cobra.Command {
 }
 
 // catalogue loads the snapshot that a --nodes flag names, or gives the built-in one.
+// Built-in or not, the catalogue is read-only from here on and is shared by all goroutines of the command.
 func (e *Env) catalogue(file string) (*nodes.Catalogue, error) {
 	if file == "" {
 		return nodes.BuiltIn(), nil
@@ -37,6 +40,7 @@ func (e *Env) catalogue(file string) (*nodes.Catalogue, error) {
 	if err != nil {
 		return nil, e.failed([]diag.Diagnostic{diag.FromError(err, file)})
 	}
+	// Warnings of a snapshot that can be used are not printed; an error leaves no catalogue, and ends with 1.
 	c, findings := nodes.LoadFile(f)
 	if c == nil {
 		return nil, e.failed(findings)
@@ -45,15 +49,18 @@ func (e *Env) catalogue(file string) (*nodes.Catalogue, error) {
 }
 
 // failed prints findings and ends the command with exit code 1.
+// The return value is for `return e.failed(…)`: Main prints nothing more.
 func (e *Env) failed(findings []diag.Diagnostic) error {
 	e.print(findings)
 	return silent(exitInput)
 }
 
+// print ignores that stderr may be closed: the exit code still says what happened.
 func (e *Env) print(findings []diag.Diagnostic) {
 	_ = diag.Print(e.Stderr, findings, diag.Options{Color: e.color()})
 }
 
+// nodesList prints in the catalogue's order, one name a line. Nothing that fits is no error: exit code 0 and no output.
 func nodesList(env *Env, file *string) *cobra.Command {
 	return &cobra.Command{
 		Use:   "ls [PATTERN]",
@@ -66,6 +73,8 @@ func nodesList(env *Env, file *string) *cobra.Command {
 			}
 			for _, name := range c.Names() {
 				if len(args) == 1 {
+					// path.Match, not filepath.Match: class names may hold slashes and backslashes, and must read alike on all
+					// systems.
 					if ok, err := path.Match(args[0], name); err != nil {
 						return exitf(exitUsage, "%q is no pattern: %v", args[0], err)
 					} else if !ok {
@@ -79,6 +88,7 @@ func nodesList(env *Env, file *string) *cobra.Command {
 	}
 }
 
+// nodesShow is for reading, not for parsing; a class that is not there gives the nearest name, and exit code 1.
 func nodesShow(env *Env, file *string) *cobra.Command {
 	return &cobra.Command{
 		Use:   "show CLASS",
@@ -100,6 +110,8 @@ func nodesShow(env *Env, file *string) *cobra.Command {
 	}
 }
 
+// showClass prints inputs in the order of their definition, which is also that of widgets in the UI, and outputs with the index
+// that links use.
 func showClass(w io.Writer, c *nodes.Class) {
 	fmt.Fprintf(w, "%s\n", c.Name)
 	if c.DisplayName != "" && c.DisplayName != c.Name {
@@ -119,10 +131,11 @@ func showClass(w io.Writer, c *nodes.Class) {
 }
 
 // describeInput prints an input's type with what bounds it.
+// Long defaults (prompts) are cut to about 60 bytes and lists to twelve options, so that a class fits a screen.
 func describeInput(in *nodes.Input) string {
 	var b strings.Builder
 	b.WriteString(in.Type)
-	for _, key := range []string{"default", "min", "max", "step"} {
+	for _, key := range []string{"default", "min", "max", "step"} { // the keys of /object_info, in the order people ask for them
 		if v := in.Spec.Get(key); v != nil {
 			text := string(v.AppendJSON(nil))
 			if len(text) > 60 {
@@ -143,6 +156,8 @@ func describeInput(in *nodes.Input) string {
 	return b.String()
 }
 
+// nodesImport ends with 1 if the server does not answer, answers with something else, or the file cannot be written; a file
+// that was there is replaced whole.
 func nodesImport(env *Env) *cobra.Command {
 	var out string
 	var literal bool
@@ -158,7 +173,7 @@ options) and is given to other commands by --nodes. Lists of models that were em
 			if err != nil {
 				return exitf(exitInput, "%v", err)
 			}
-			v, err := source.ParseJSON(f, source.Limits{})
+			v, err := source.ParseJSON(f, source.Limits{}) // strictly JSON, unlike other files: no server answers in YAML
 			if err != nil {
 				return env.failed([]diag.Diagnostic{diag.FromError(err, args[0])})
 			}
@@ -179,6 +194,7 @@ options) and is given to other commands by --nodes. Lists of models that were em
 }
 
 // objectInfo reads a file, or asks a server; the address may be the server's or that of /object_info itself.
+// One minute in all and 256 MiB bound the answer. No key is sent; redirects are followed as a browser would.
 func objectInfo(ctx context.Context, where string) (*source.File, error) {
 	if !strings.HasPrefix(where, "http://") && !strings.HasPrefix(where, "https://") {
 		return source.ReadFile(where)
@@ -188,6 +204,7 @@ func objectInfo(ctx context.Context, where string) (*source.File, error) {
 		url += "/object_info"
 	}
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	// The minute covers the body too: a server that trickles bytes does not hold the command.
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
@@ -201,6 +218,7 @@ func objectInfo(ctx context.Context, where string) (*source.File, error) {
 	if resp.StatusCode != http.StatusOK {
 		return nil, fmt.Errorf("%s answered %s, the class definitions were expected", url, resp.Status)
 	}
+	// One byte more than allowed is read, to tell an answer of exactly the limit from one that goes on.
 	data, err := io.ReadAll(io.LimitReader(resp.Body, maxObjectInfo+1))
 	if err != nil {
 		return nil, err
@@ -212,18 +230,20 @@ func objectInfo(ctx context.Context, where string) (*source.File, error) {
 }
 
 // writeFile writes under a temporary name, syncs and renames, so that a file is there whole or not at all.
+// The temporary file lies in the same folder, because a rename across file systems would copy. Two writers at a time both
+// succeed, and one of them wins.
 func writeFile(name string, data []byte) error {
 	f, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+".*")
 	if err != nil {
 		return err
 	}
-	defer os.Remove(f.Name())
+	defer os.Remove(f.Name()) // after the rename the name is gone, and this does nothing
 	_, err = f.Write(data)
 	if err == nil {
-		err = f.Chmod(0o644)
+		err = f.Chmod(0o644) // CreateTemp gives 0600; what is written here is for others too
 	}
 	if err == nil {
-		err = f.Sync()
+		err = f.Sync() // before the rename: a crash must not leave the name on an empty file
 	}
 	if closed := f.Close(); err == nil {
 		err = closed

@@ -11,6 +11,7 @@ import (
 	"github.com/comfyc/comfyc/nodes/script"
 )
 
+// nodesTypes starts the scripts' process only if templates are given, since declaring built-in classes runs nothing.
 func nodesTypes(env *Env, file *string) *cobra.Command {
 	var out string
 	cmd := &cobra.Command{
@@ -32,13 +33,13 @@ template (.js with // @ts-check, or .ts) completes names and finds mistakes whil
 				}
 				files = append(files, f)
 			}
-			var set *script.Set
+			var set *script.Set // nil without templates: then only classes are declared
 			if len(files) > 0 {
 				var findings []diag.Diagnostic
 				if set, findings = script.Load(cmd.Context(), files, cat, env.scripts()); set == nil {
 					return env.failed(findings)
 				}
-				defer set.Close()
+				defer set.Close() // ends the child process
 			}
 			var b bytes.Buffer
 			if err := script.Types(&b, cat, set); err != nil {

@@ -10,6 +10,8 @@ import (
 	"github.com/comfyc/comfyc/render/run"
 )
 
+// cmdPlan reads: batch, workflow, endpoints, state of earlier runs, cache. It writes nothing, calls no endpoint and needs no
+// key. Exit code 1 if the batch has errors.
 func cmdPlan(env *Env) *cobra.Command {
 	var f batchFlags
 	var asJSON bool
@@ -28,12 +30,16 @@ func cmdPlan(env *Env) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			r := plan.Report(compiler.ReportOptions{Supports: supportsByName(plan), Done: done, Cached: cached})
+			// The report is the compiler's: counts, duplicates, what is already there, what no endpoint can take. The forecast
+			// is the scheduler's.
+			r := plan.Report(compiler.ReportOptions{Supports: run.Supports(plan), Done: done, Cached: cached})
 			forecast, err := env.forecast(plan, r.Renders-r.Reused-r.Cached)
 			if err != nil {
 				return err
 			}
 			if asJSON {
+				// The forecast becomes one more member of the report's object, so that `--json` stays one object; the two
+				// packages do not know each other.
 				text := bytes.TrimSuffix(r.ToValue().AppendJSON(nil), []byte("}"))
 				fmt.Fprintf(env.Stdout, "%s,\"forecast\":%s}\n", text, forecastJSON(forecast))
 				return nil
@@ -50,21 +56,8 @@ func cmdPlan(env *Env) *cobra.Command {
 	return cmd
 }
 
-// supportsByName is run.CannotRun for the endpoints of a plan.
-func supportsByName(plan *compiler.Plan) func(endpoint, class string) string {
-	checks := map[string]func(string) string{}
-	for _, cfg := range plan.Endpoints() {
-		checks[cfg.Name] = run.CannotRun(cfg)
-	}
-	return func(endpoint, class string) string {
-		if check := checks[endpoint]; check != nil {
-			return check(class)
-		}
-		return ""
-	}
-}
-
 // previews tells whether a plan runs on preview endpoints.
+// A batch runs either on preview endpoints or on real ones, never on both, so the first tells.
 func previews(plan *compiler.Plan) bool {
 	ends := plan.Endpoints()
 	return len(ends) > 0 && ends[0].Type == "preview"

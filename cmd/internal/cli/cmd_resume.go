@@ -8,6 +8,8 @@ import (
 	"github.com/spf13/cobra"
 )
 
+// cmdResume starts from run.json, not from the command line: endpoints, seed and overrides are those of the last `render`. Its
+// exit codes are those of `render`.
 func cmdResume(env *Env) *cobra.Command {
 	var again goOn
 	cmd := &cobra.Command{
@@ -23,6 +25,8 @@ The run is named by its directory, or by its id or the beginning of it, from any
 	return cmd
 }
 
+// cmdRetry is resume plus one promise: failed renders get all their attempts again. --failed is required, so that the words say
+// what will be paid for again.
 func cmdRetry(env *Env) *cobra.Command {
 	var again goOn
 	cmd := &cobra.Command{
@@ -44,8 +48,8 @@ func cmdRetry(env *Env) *cobra.Command {
 
 // goOn is how a batch is gone on with, besides what its record says.
 type goOn struct {
-	failed, resubmit, json, verbose bool
-	maxCost                         float64
+	failed, resubmit, json, verbose bool    // not kept in run.json: they hold for this run only
+	maxCost                         float64 // USD; 0 keeps what was said at the start. A new sum is kept for the next resume
 }
 
 func (g *goOn) register(cmd *cobra.Command) {
@@ -56,6 +60,8 @@ func (g *goOn) register(cmd *cobra.Command) {
 }
 
 // goOn renders the batch of a run directory as it was started.
+// The batch is compiled anew, so an edited batch goes on with what still fits it: finished renders whose resolved graph is
+// unchanged stay.
 func (e *Env) goOn(ctx context.Context, arg string, g goOn) error {
 	dir, err := e.find(arg)
 	if err != nil {
@@ -65,9 +71,13 @@ func (e *Env) goOn(ctx context.Context, arg string, g goOn) error {
 	if err != nil {
 		return err
 	}
+	if !exists(file) {
+		return exitf(exitInput, "%s was started from %s, which is not there any more", dir, file)
+	}
 	f.retryFailed, f.resubmit, f.json, f.verbose = g.failed, g.resubmit, g.json, g.verbose
 	if g.maxCost > 0 {
 		f.maxCost = g.maxCost
+		// As if --max-cost had stood on the first command line: run.json takes it over.
 		if err := f.flags.Set("max-cost", fmt.Sprint(g.maxCost)); err != nil {
 			return exitf(exitUsage, "--max-cost: %v", err)
 		}
@@ -76,8 +86,10 @@ func (e *Env) goOn(ctx context.Context, arg string, g goOn) error {
 }
 
 // restore reads how the batch of a run directory was started.
+// The file it gives need not exist any more; cancel can do without it, resume cannot.
 func (e *Env) restore(dir string) (file string, f *renderFlags, err error) {
 	r, err := readRecord(dir)
+	// Without a record the batch can still be rendered by its file.
 	if errors.Is(err, errNoRecord) {
 		return "", nil, exitf(exitInput, "%s: %v; run comfyc render with the batch's file", dir, err)
 	} else if err != nil {
@@ -86,9 +98,6 @@ func (e *Env) restore(dir string) (file string, f *renderFlags, err error) {
 	if file, f, err = r.restore(dir); err != nil {
 		return "", nil, exitf(exitInput, "%s: what it says of its start cannot be used: %v", dir, err)
 	}
-	if !exists(file) {
-		return "", nil, exitf(exitInput, "%s was started from %s, which is not there any more", dir, file)
-	}
-	f.dir = dir
+	f.dir = dir // the directory as it is named now; it may have moved since
 	return file, f, nil
 }

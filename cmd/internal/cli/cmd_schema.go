@@ -10,6 +10,8 @@ import (
 	"github.com/comfyc/comfyc/schemas"
 )
 
+// cmdSchema prints what is built into the program, byte for byte, so that an editor checks with the same schema as the
+// compiler. An unknown name is exit code 2.
 func cmdSchema(env *Env) *cobra.Command {
 	return &cobra.Command{
 		Use:       "schema NAME",

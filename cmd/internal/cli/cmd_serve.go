@@ -15,15 +15,19 @@ import (
 )
 
 // serveFlags are the flags of `comfyc serve`.
+// What is not a flag stands in --config (pools, limits) or in the environment (secrets).
 type serveFlags struct {
-	addr, data, endpoints, config, nodes string
-	native                               []string
+	addr, data, endpoints, config, nodes string   // --nodes also becomes what the native face answers to /object_info
+	native                               []string // POOL=ADDR, one listener each
 	logText                              bool
 }
 
 // postgresVariable holds the address of the ledger that replicas share. It holds a password, so there is no flag for it.
+// Flags stand in the list of processes, where every user of the machine can read them.
 const postgresVariable = "COMFYC_POSTGRES"
 
+// cmdServe ends with 0 after SIGTERM or Ctrl-C: for a server that is the normal end. 1 is a configuration that does not hold,
+// or an address that is taken.
 func cmdServe(env *Env) *cobra.Command {
 	var f serveFlags
 	cmd := &cobra.Command{
@@ -53,6 +57,8 @@ secrets that clients send with their jobs; COMFYC_POSTGRES is the address of the
 	return cmd
 }
 
+// serve returns when the drain is over. What is still on endpoints is left there, and the next start goes on with it by the
+// stored ids.
 func (e *Env) serve(cmd *cobra.Command, f *serveFlags) error {
 	o, err := e.serviceOptions(f)
 	if err != nil {
@@ -69,6 +75,8 @@ func (e *Env) serve(cmd *cobra.Command, f *serveFlags) error {
 }
 
 // serviceOptions reads what the flags name.
+// Everything is read and checked before a socket is opened, so that a service with a wrong configuration never says that it is
+// ready.
 func (e *Env) serviceOptions(f *serveFlags) (o service.Options, err error) {
 	if o.Config, err = e.serviceConfig(f); err != nil {
 		return o, err
@@ -76,6 +84,8 @@ func (e *Env) serviceOptions(f *serveFlags) (o service.Options, err error) {
 	if o.Catalogue, err = e.catalogue(f.nodes); err != nil {
 		return o, err
 	}
+	// The native face gives clients the snapshot's bytes as they are: parsed and written anew, they would lose what we do not
+	// model.
 	if f.nodes != "" {
 		text, err := source.ReadFile(f.nodes)
 		if err != nil {
@@ -83,6 +93,7 @@ func (e *Env) serviceOptions(f *serveFlags) (o service.Options, err error) {
 		}
 		o.ObjectInfo = text.Data
 	}
+	// Only the user's own file counts here: a service has no batch beside which another could lie.
 	o.EndpointsFile = f.endpoints
 	if user := filepath.Join(e.ConfigDir, "comfyc", compiler.EndpointsFileName); o.EndpointsFile == "" && e.ConfigDir != "" && exists(user) {
 		o.EndpointsFile = user
@@ -92,12 +103,13 @@ func (e *Env) serviceOptions(f *serveFlags) (o service.Options, err error) {
 		if err != nil {
 			return o, e.failed([]diag.Diagnostic{diag.FromError(err, o.EndpointsFile)})
 		}
-		ends, findings := compiler.LoadEndpoints(text, true, e.lookup)
+		ends, findings := compiler.LoadEndpoints(text, true, e.lookup) // true: a server's own file may name any pair of key variable and host
 		if hasErrors(findings) {
 			return o, e.failed(findings)
 		}
 		o.Endpoints = ends
 	}
+	// Logs go to stderr, the address goes to stdout once the service can be called: scripts wait for that line.
 	handler := slog.Handler(slog.NewJSONHandler(e.Stderr, nil))
 	if f.logText {
 		handler = slog.NewTextHandler(e.Stderr, nil)
@@ -108,6 +120,7 @@ func (e *Env) serviceOptions(f *serveFlags) (o service.Options, err error) {
 }
 
 // serviceConfig reads --config and --native.
+// Flags add to the file's list of native addresses and do not replace it. Findings print with their places.
 func (e *Env) serviceConfig(f *serveFlags) (c service.Config, err error) {
 	if f.config != "" {
 		text, err := source.ReadFile(f.config)
@@ -130,6 +143,7 @@ func (e *Env) serviceConfig(f *serveFlags) (c service.Config, err error) {
 }
 
 // hasErrors tells whether findings stop a command.
+// Warnings and remarks stop nothing.
 func hasErrors(findings []diag.Diagnostic) bool {
 	for _, d := range findings {
 		if d.Severity == diag.Error {

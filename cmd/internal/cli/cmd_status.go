@@ -15,6 +15,8 @@ import (
 	"github.com/comfyc/comfyc/scheduler/store"
 )
 
+// cmdStatus looks and never locks, so it works beside a running batch and on a directory that is mounted read-only. Exit code 0
+// however the batch stands; 1 if there is no state.
 func cmdStatus(env *Env) *cobra.Command {
 	var asJSON, all bool
 	cmd := &cobra.Command{
@@ -42,6 +44,7 @@ func cmdStatus(env *Env) *cobra.Command {
 }
 
 // readStatus reads how far a run directory is. It locks nothing.
+// One pass over the records, so memory holds the troubles only. What it says may be some milliseconds old when a batch runs.
 func readStatus(ctx context.Context, dir string) (s batchStatus, err error) {
 	st, err := store.OpenRead(dir)
 	if errors.Is(err, os.ErrNotExist) {
@@ -55,7 +58,8 @@ func readStatus(ctx context.Context, dir string) (s batchStatus, err error) {
 		return s, exitf(exitInput, "%v", err)
 	}
 	s = batchStatus{Name: meta.Name, Dir: dir, Renders: meta.Renders, Started: meta.Started, Updated: meta.Updated, SpentUSD: meta.SpentUSD, Counts: map[string]int{},
-		Holder: holderOf(dir)}
+		Holder: holderOf(dir)} // from the lock file, which is read and not locked
+	// A directory without a readable record has no id, and is shown without one.
 	if r, err := readRecord(dir); err == nil {
 		s.ID = r.ID
 	}
@@ -69,6 +73,7 @@ func readStatus(ctx context.Context, dir string) (s batchStatus, err error) {
 }
 
 // show prints a status.
+// JSON is one line; text is what people read, with troubles cut off at ten.
 func (s *batchStatus) show(env *Env, asJSON bool) error {
 	if asJSON {
 		return json.NewEncoder(env.Stdout).Encode(s)
@@ -78,22 +83,24 @@ func (s *batchStatus) show(env *Env, asJSON bool) error {
 }
 
 // batchStatus is what `comfyc status` says.
+// It is an object of the contract with scripts: names and units of its members stay. Times are as the state has them.
 type batchStatus struct {
-	ID       string         `json:"id,omitempty"`
+	ID       string         `json:"id,omitempty"` // eight letters; "" if the directory has no run.json
 	Name     string         `json:"name"`
 	Dir      string         `json:"dir"`
 	Holder   *holder        `json:"holder,omitempty"` // the process that runs it, nil if none does
-	Renders  int            `json:"renders"`
-	Counts   map[string]int `json:"counts"` // by state; waiting ones are the rest
+	Renders  int            `json:"renders"`          // of the plan that ran last
+	Counts   map[string]int `json:"counts"`           // by state; waiting ones are the rest
 	Started  time.Time      `json:"started"`
-	Updated  time.Time      `json:"updated"`
-	SpentUSD float64        `json:"spent_usd"` // an estimate
-	Troubles []statusLine   `json:"troubles,omitempty"`
-	Reused   int            `json:"reused,omitempty"` // done ones that were taken from the cache
-	Former   int            `json:"former,omitempty"` // renders of earlier forms of the batch, kept for when they come back
+	Updated  time.Time      `json:"updated"`            // when a state last changed, which a stuck run shows by
+	SpentUSD float64        `json:"spent_usd"`          // an estimate
+	Troubles []statusLine   `json:"troubles,omitempty"` // failed and held ones, in the order of the plan
+	Reused   int            `json:"reused,omitempty"`   // done ones that were taken from the cache
+	Former   int            `json:"former,omitempty"`   // renders of earlier forms of the batch, kept for when they come back
 }
 
 // statusLine is a render that failed or is held.
+// A held one has the remote id, if there is one, by which it can be looked up in the platform's console.
 type statusLine struct {
 	Render   int    `json:"render"`
 	State    string `json:"state"`
@@ -102,6 +109,8 @@ type statusLine struct {
 	Reason   string `json:"reason"`
 }
 
+// add counts one record in. Records below 0 belong to no render of the present plan. Of a reused render every file came from
+// the cache, so the first one tells.
 func (s *batchStatus) add(r scheduler.Record) {
 	if r.Render < 0 {
 		s.Former++
@@ -117,6 +126,7 @@ func (s *batchStatus) add(r scheduler.Record) {
 }
 
 // waiting counts the renders that nothing is known of yet.
+// The state has rows only for what has left "waiting"; the rest is the difference.
 func (s *batchStatus) waiting() int {
 	left := s.Renders
 	for _, n := range s.Counts {
@@ -125,6 +135,7 @@ func (s *batchStatus) waiting() int {
 	return left
 }
 
+// print leaves out the states that no render is in. Money is an estimate.
 func (s *batchStatus) print(w io.Writer) {
 	fmt.Fprintf(w, "%s: %d of %s done", s.Name, s.Counts["done"], count(s.Renders, "render"))
 	if s.Reused > 0 {

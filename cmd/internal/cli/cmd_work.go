@@ -25,13 +25,16 @@ import (
 )
 
 // workFlags are those of `comfyc work` and of the commands below it.
+// Endpoints and keys never travel through the database: each machine has its own file, and a slice runs only where its
+// endpoints are known.
 type workFlags struct {
 	batchFlags
-	db, dir, name string
-	slots, slices int
+	db, dir, name string // --db or COMFYC_DB; --dir; --name
+	slots, slices int    // --slots: slices at a time here; --slices: parts of a batch that is submitted
 	json          bool
 }
 
+// cmdWork runs until it is stopped and ends with 0 then. Several may run on one machine, given different names.
 func cmdWork(env *Env) *cobra.Command {
 	var f workFlags
 	cmd := &cobra.Command{
@@ -41,7 +44,8 @@ func cmdWork(env *Env) *cobra.Command {
 that dies is noticed within 30 seconds; another one goes on with its remote jobs, and submits none of them again.
 
 Endpoints and keys are this machine's own: --endpoints, or comfyc-endpoints.yaml in the user's configuration. Pictures and gallery of a
-batch go to DIR/ID, so DIR is a folder that all machines share.
+batch go to DIR/ID, so DIR is a folder that all machines share. Batches of ` + "`comfyc serve`" + ` on the same database are worked on too: DIR is then
+the folder works in its data folder.
 
 The database's URL may hold a password: then give it as COMFYC_DB instead of --db.
 
@@ -62,6 +66,8 @@ Ctrl-C submits nothing more and hands the work over at once; remote jobs go on, 
 	return cmd
 }
 
+// cmdWorkSubmit needs no key and calls no endpoint: it compiles, packs the files and stores both. The id is the one line on
+// stdout.
 func cmdWorkSubmit(env *Env, f *workFlags) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "submit BATCH",
@@ -73,6 +79,7 @@ func cmdWorkSubmit(env *Env, f *workFlags) *cobra.Command {
 	return cmd
 }
 
+// cmdWorkStatus reads rows and asks no machine; a heartbeat that is old is how a dead one shows.
 func cmdWorkStatus(env *Env, f *workFlags) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status ID",
@@ -84,6 +91,8 @@ func cmdWorkStatus(env *Env, f *workFlags) *cobra.Command {
 	return cmd
 }
 
+// cmdWorkCancel notes the wish and returns; the machines that have the slices see it at their next heartbeat and cancel the
+// remote jobs.
 func cmdWorkCancel(env *Env, f *workFlags) *cobra.Command {
 	return &cobra.Command{
 		Use:   "cancel ID",
@@ -96,6 +105,7 @@ func cmdWorkCancel(env *Env, f *workFlags) *cobra.Command {
 }
 
 // withQueue opens the database for a command.
+// A database that cannot be reached, or an id that it does not know, is exit code 1.
 func (e *Env) withQueue(ctx context.Context, f *workFlags, do func(*lease.Queue) error) error {
 	url := orElse(f.db, e.Getenv("COMFYC_DB"))
 	if url == "" {
@@ -107,61 +117,73 @@ func (e *Env) withQueue(ctx context.Context, f *workFlags, do func(*lease.Queue)
 	}
 	defer q.Close()
 	err = do(q)
-	if errors.Is(err, lease.ErrNoBatch) {
+	var coded *exit
+	if err != nil && !errors.As(err, &coded) { // no such batch, or trouble with the database: not the command line
 		return exitf(exitInput, "%v", err)
 	}
 	return err
 }
 
 // work runs slices until ctx ends.
+// ctx ends with Ctrl-C. Slots bounds how many slices run at a time here, not how many jobs: that is what endpoints' limits are
+// for.
 func (e *Env) work(ctx context.Context, f *workFlags) error {
 	if f.dir == "" {
 		return exitf(exitUsage, "say where pictures go: --dir, a folder that all machines share")
 	}
 	return e.withQueue(ctx, f, func(q *lease.Queue) error {
-		w := &lease.Worker{Queue: q, Host: &workHost{e, f}, Slots: f.slots, Name: f.name, Log: slog.New(slog.NewTextHandler(e.Stderr, nil))}
+		w := &lease.Worker{Queue: q, Host: &workHost{e, f, q}, Slots: f.slots, Name: f.name, Log: slog.New(slog.NewTextHandler(e.Stderr, nil))}
 		return w.Run(ctx)
 	})
 }
 
 // workHost opens batches of the database on this machine.
+// It is called by the worker's goroutines, for several batches at a time, and keeps nothing that changes.
 type workHost struct {
 	env *Env
-	f   *workFlags
+	f   *workFlags   // shared by all batches: copied before it is changed
+	q   *lease.Queue // of the worker; a connection of its own for each batch would cost a second of round trips
 }
 
 // Open implements lease.Host: the same plan from the same files, with this machine's endpoints and keys.
+// Memory holds the bundle's files as long as the batch is open here. An error counts as a failed try of the slice, which other
+// machines may still run.
 func (h *workHost) Open(ctx context.Context, b lease.Batch) (*lease.Opened, error) {
 	files, err := b.Bundle.FS()
 	if err != nil {
 		return nil, err
 	}
-	plan, err := h.env.compileShared(ctx, b.Bundle.File, b.Bundle.Files[b.Bundle.File], files, h.f, true)
-	if err != nil {
+	f := *h.f
+	f.endpoints, f.maxCost = b.Endpoints, b.MaxUSD
+	// The id and folder come from the database, which other machines write: neither may lead out of --dir.
+	if !filepath.IsLocal(b.ID) || b.Dir != "" && !filepath.IsLocal(b.Dir) {
+		return nil, fmt.Errorf("the batch's folder %q is none", filepath.Join(b.ID, b.Dir))
+	}
+	plan, err := h.env.compileShared(ctx, b.Bundle.File, b.Bundle.Files[b.Bundle.File], files, &f, true)
+	if err != nil && err.Error() == "" { // the findings were printed
+		return nil, errors.New("the batch does not compile on this machine; what is wrong stands in its log")
+	} else if err != nil {
 		return nil, err
 	}
 	allow := allowedKeys(h.f.allowKeys)
-	q, err := lease.Open(ctx, orElse(h.f.db, h.env.Getenv("COMFYC_DB")))
-	if err != nil {
-		return nil, err
-	}
-	batch, err := run.Open(plan, run.Options{Dir: filepath.Join(h.f.dir, b.ID), FS: files, Shared: true, Store: q.Store(b.ID), Now: h.env.Now,
+	batch, err := run.Open(plan, run.Options{Dir: filepath.Join(h.f.dir, b.ID, b.Dir), FS: files, Shared: true, Store: h.q.Store(b.ID), Now: h.env.Now,
 		Bucket: run.OwnBucket(h.env.Getenv, allow), Dialect: dialect.Deps{Getenv: h.env.Getenv, AllowKeys: allow, ReadFile: h.read(b)}})
 	if err != nil {
-		q.Close()
 		return nil, err
 	}
 	sink, opts, err := batch.Share(ctx)
 	if err != nil {
-		q.Close()
-		return nil, errors.Join(err, batch.Close())
+		return nil, errors.Join(err, batch.Close()) // the error of closing is added, never hides the first one
 	}
 	return &lease.Opened{Work: plan, Endpoints: batch.Endpoints(), Sink: sink, Options: opts,
+		// By the machine that ends the batch's last slice.
 		Ended: func(ctx context.Context) error { return batch.WriteGallery(ctx, render.GalleryOptions{}) },
-		Close: func() error { defer q.Close(); return batch.Close() }}, nil
+		Close: batch.Close}, nil
 }
 
 // read opens the batch's inputs in its bundle, and key files on this machine.
+// What is asked for is first looked up in the bundle. So a batch never reads this machine's files, but for the absolute paths
+// of its own endpoints file.
 func (h *workHost) read(b lease.Batch) func(string) ([]byte, error) {
 	return func(path string) ([]byte, error) {
 		if data, ok := b.Bundle.Files[filepath.ToSlash(path)]; ok {
@@ -170,11 +192,13 @@ func (h *workHost) read(b lease.Batch) func(string) ([]byte, error) {
 		if filepath.IsAbs(path) { // of the endpoints file; a bundle has no such paths
 			return os.ReadFile(path)
 		}
-		return nil, &fs.PathError{Op: "open", Path: path, Err: fs.ErrNotExist}
+		return nil, &fs.PathError{Op: "open", Path: path, Err: fs.ErrNotExist} // as os.ReadFile would say it
 	}
 }
 
 // compileShared compiles a batch that reads its files from nowhere but files.
+// The seed is the batch's own: a --seed here would give another plan than where the batch was submitted. Findings that are no
+// errors are not printed.
 func (e *Env) compileShared(ctx context.Context, name string, text []byte, files fs.FS, f *workFlags, run bool) (*compiler.Plan, error) {
 	cat, err := e.catalogue(f.nodes)
 	if err != nil {
@@ -190,10 +214,12 @@ func (e *Env) compileShared(ctx context.Context, name string, text []byte, files
 }
 
 // recorder notes which files are opened.
+// It wraps the folder of the batch while that is compiled: what the compiler opened is what other machines need. Globs open
+// folders too; those are not noted.
 type recorder struct {
 	fs.FS
-	mu    sync.Mutex
-	names map[string]bool
+	mu    sync.Mutex      // an fs.FS may be used from any goroutine
+	names map[string]bool // relative to the batch, with slashes
 }
 
 // Open implements fs.FS.
@@ -211,6 +237,8 @@ func (r *recorder) Open(name string) (fs.File, error) {
 }
 
 // workSubmit compiles a batch here, and stores it with the files that the compiler opened.
+// Only what lies below the batch's folder can be opened (os.Root), so `../` in a batch fails here and not on another machine.
+// --endpoints is not sent: every machine has its own.
 func (e *Env) workSubmit(ctx context.Context, file string, f *workFlags) error {
 	f.seed = -1
 	text, err := os.ReadFile(file)
@@ -229,12 +257,13 @@ func (e *Env) workSubmit(ctx context.Context, file string, f *workFlags) error {
 		return err
 	}
 	b := lease.Batch{Name: plan.Name(), Plan: plan.Hash(), Renders: plan.Len(), Slices: f.slices, MaxParallel: plan.Batch().Schedule.MaxParallel,
+		// Pictures are marked then, and nothing is kept in the cache.
 		Preview: slices.ContainsFunc(plan.Endpoints(), func(c compiler.EndpointConfig) bool { return c.Type == "preview" }),
 		Bundle:  lease.Bundle{File: name, Files: map[string][]byte{name: text}}}
 	if usd := plan.Batch().Schedule.BudgetUSD; usd > 0 {
-		b.Budget = &usd
+		b.Budget = &usd // a pointer: no budget and a budget of nothing differ
 	}
-	for path := range seen.names {
+	for path := range seen.names { // each file is read twice, here and by the compiler; the plan's hash shows if one changed between
 		if b.Bundle.Files[path], err = readOf(seen.FS, path); err != nil {
 			return exitf(exitInput, "%v", err)
 		}
@@ -248,6 +277,8 @@ func (e *Env) workSubmit(ctx context.Context, file string, f *workFlags) error {
 	})
 }
 
+// readOf reads one byte more than a bundle may hold, so that the queue can refuse what is too big instead of storing half of
+// it.
 func readOf(files fs.FS, path string) ([]byte, error) {
 	f, err := files.Open(path)
 	if err != nil {
@@ -258,6 +289,7 @@ func readOf(files fs.FS, path string) ([]byte, error) {
 }
 
 // workStatus prints how a batch stands.
+// An id that is not there is exit code 1.
 func (e *Env) workStatus(ctx context.Context, id string, f *workFlags) error {
 	return e.withQueue(ctx, f, func(q *lease.Queue) error {
 		s, err := q.Status(ctx, id)
@@ -272,6 +304,7 @@ func (e *Env) workStatus(ctx context.Context, id string, f *workFlags) error {
 	})
 }
 
+// printShared is for people: --json has more. A slice without an owner waits for a machine.
 func (e *Env) printShared(s lease.Status) {
 	t := s.Totals
 	fmt.Fprintf(e.Stdout, "%s: %d renders: %d done, %d active, %d waiting, %d failed, %d held, %d cancelled\n", s.Name, s.Renders, t.Done, t.Active, t.Waiting, t.Failed, t.Held, t.Cancelled)
@@ -280,13 +313,15 @@ func (e *Env) printShared(s lease.Status) {
 	}
 	if !s.Ended.IsZero() {
 		fmt.Fprintf(e.Stdout, "ended %s\n", s.Ended.Format(time.RFC3339))
-		if s.Asked != "" {
+		if s.Asked != "" { // cancel, budget, deadline or fail-fast
 			fmt.Fprintf(e.Stdout, "stopped: %s\n", s.Asked)
 		}
 	}
 	for _, slice := range s.Slices {
+		// Past is exclusive in the row, "to" is inclusive for readers.
 		line := fmt.Sprintf("renders %d to %d: %s", slice.First, slice.Past-1, slice.State)
 		if slice.Owner != "" {
+			// Ages are by the database's clock, since machines' clocks differ.
 			line += fmt.Sprintf(" by %s, heard of %v ago", slice.Owner, s.Now.Sub(slice.Heartbeat).Round(time.Second))
 		}
 		if slice.Stopped != "" {

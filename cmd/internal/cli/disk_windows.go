@@ -3,6 +3,7 @@ package cli
 import "golang.org/x/sys/windows"
 
 // freeBytes is what the disk of a folder has left for us.
+// It counts the quota of this user, where one is set.
 func freeBytes(dir string) (uint64, error) {
 	path, err := windows.UTF16PtrFromString(dir)
 	if err != nil {

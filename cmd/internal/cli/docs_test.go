@@ -218,7 +218,7 @@ func report(findings []diag.Diagnostic, fail func(string, ...any)) {
 var endless = []string{"serve", "work", "emulate", "doctor"}
 
 // maxDocCommand bounds one command of a document.
-const maxDocCommand = 2 * time.Minute
+const maxDocCommand = 5 * time.Minute
 
 // shell runs the lines of a block. The commands of comfyc are run; go and make are known to be run elsewhere.
 func (d *document) shell(b block, fail func(string, ...any)) {

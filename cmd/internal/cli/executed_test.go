@@ -62,13 +62,13 @@ func damage(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 }
 
-// until REGEXP ARGS… runs comfyc again and again until its stdout matches, for 30 seconds at most.
+// until REGEXP ARGS… runs comfyc again and again until its stdout matches, for three minutes at most.
 func until(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: until REGEXP ARGS…")
 	}
 	want := regexp.MustCompile(args[0])
-	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+	for end := time.Now().Add(3 * time.Minute); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
 		_ = ts.Exec("comfyc", args[1:]...)
 		if want.MatchString(ts.ReadFile("stdout")) {
 			return

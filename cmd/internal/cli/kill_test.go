@@ -134,6 +134,7 @@ schedule: {max-parallel: 16}
     type: novita
     url: %s/v1/crash
     gpu: rtx4090
+    workers: {min: 8, max: 8}
     price: {usd_per_second: 0.0003, as_of: 2026-08}
 `, base),
 	} {
@@ -146,7 +147,7 @@ schedule: {max-parallel: 16}
 // runAndKill starts a render and kills it after some lines of events. It tells whether there was anything left to kill.
 func runAndKill(t *testing.T, binary, dir string, lines int) bool {
 	t.Helper()
-	cmd := exec.Command(binary, "render", "--json", filepath.Join(dir, "batch.yaml"))
+	cmd := exec.Command(binary, "render", "--json", "--no-reuse", filepath.Join(dir, "batch.yaml"))
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.StdoutPipe()
@@ -173,7 +174,7 @@ func finishAndListUncertain(t *testing.T, binary, dir string) map[string]bool {
 	t.Helper()
 	uncertain := map[string]bool{}
 	for _, flags := range [][]string{nil, {"--resubmit-uncertain"}} {
-		args := append([]string{"render", "--json", filepath.Join(dir, "batch.yaml")}, flags...)
+		args := append([]string{"render", "--json", "--no-reuse", filepath.Join(dir, "batch.yaml")}, flags...)
 		cmd := exec.Command(binary, args...)
 		var stderr bytes.Buffer
 		cmd.Stderr = &stderr

@@ -6,49 +6,20 @@ import (
 	"io"
 
 	"github.com/comfyc/comfyc/compiler"
+	"github.com/comfyc/comfyc/render/run"
 	"github.com/comfyc/comfyc/scheduler"
-	"github.com/comfyc/comfyc/scheduler/dialect"
 )
 
-// forecast says what a run of what is left of a plan would do, by what was published and what earlier runs learned. Nothing is asked of anyone.
+// forecast says what a run of what is left of a plan would do, by what was published and what earlier runs learned.
+// left is the number of renders that are neither done nor in the cache.
 func (e *Env) forecast(plan *compiler.Plan, left int) (scheduler.Forecast, error) {
 	var opts scheduler.Options
-	s := plan.Batch().Schedule
-	opts.Objective, opts.Deadline, opts.MaxParallel, opts.Fuse = scheduler.Objective(s.Objective), s.Deadline, s.MaxParallel, s.Fuse
-	memory := map[string]string{}
-	for _, r := range plan.Report(compiler.ReportOptions{Supports: supportsByName(plan)}).Endpoints {
-		if r.Memory.TooSmall() {
-			memory[r.Name] = r.Memory.Verdict()
-		}
-	}
-	opts.Fits = func(p scheduler.Properties, _ *compiler.Job) string { return memory[p.Name] }
 	e.speeds(&opts)
-	var ends []scheduler.Properties
-	for _, cfg := range plan.Endpoints() {
-		ends = append(ends, forecastProperties(cfg))
-	}
-	return scheduler.ForecastRun(plan, left, ends, opts)
-}
-
-// forecastPlaces is how many jobs an endpoint is thought to run at once of which nothing is said.
-const forecastPlaces = 20
-
-func forecastProperties(cfg compiler.EndpointConfig) scheduler.Properties {
-	p := scheduler.Properties{Name: cfg.Name, Type: cfg.Type, GPU: cfg.GPU, Worker: cfg.Worker, Preview: cfg.Type == "preview", Price: cfg.Price,
-		Limits: cfg.Limits, Workers: cfg.Workers, TakesPriority: cfg.Type == "runpod"}
-	if p.Limits.InFlight <= 0 {
-		p.Limits.InFlight = dialect.Limits(cfg.Type).InFlight
-	}
-	if p.Limits.InFlight <= 0 {
-		p.Limits.InFlight = forecastPlaces
-	}
-	if cfg.Type == "comfyui" && p.Workers.Max == 0 {
-		p.Workers.Max = 1 // a server runs one prompt at a time
-	}
-	return p
+	return run.Forecast(plan, left, opts.Speeds)
 }
 
 // printForecast prints it for people.
+// Nothing is printed if no endpoint was forecast. Ranges are low to high: "40 to 60 s".
 func printForecast(w io.Writer, f scheduler.Forecast) {
 	if len(f.Endpoints) == 0 {
 		return
@@ -73,13 +44,14 @@ func printForecast(w io.Writer, f scheduler.Forecast) {
 			fmt.Fprintf(w, ", %s", money2(e.USD))
 		}
 		fmt.Fprintln(w)
-		for _, why := range e.Why {
+		for _, why := range e.Why { // what limits it, or why it gets nothing
 			fmt.Fprintf(w, "    %s\n", why)
 		}
 	}
 }
 
 // between prints a range, or one number where both ends print alike.
+// unit divides the value: 60 prints seconds as minutes. format has one verb, for a float.
 func between(r compiler.Range, format string, unit float64) string {
 	low, high := fmt.Sprintf(format, r.Low/unit), fmt.Sprintf(format, r.High/unit)
 	if low == high {
@@ -97,6 +69,7 @@ func counted(r compiler.Range, word string) string {
 	return text + " " + word + "s"
 }
 
+// span chooses the unit by the high end: below 2 s tenths, below 10 min seconds, below 4 h minutes, else hours.
 func span(r compiler.Range) string {
 	switch {
 	case r.High < 2:
@@ -109,16 +82,18 @@ func span(r compiler.Range) string {
 	return between(r, "%.1f", 3600) + " h"
 }
 
+// money2 prints cents, which a forecast is not better than.
 func money2(r compiler.Range) string { return between(r, "$%.2f", 1) }
 
 // forecastJSON is the same as a JSON value.
+// Every range is a pair [low, high]; seconds and USD. "deadline_met" is true if there is no deadline.
 func forecastJSON(f scheduler.Forecast) json.RawMessage {
 	pair := func(r compiler.Range) []float64 { return []float64{r.Low, r.High} }
 	type line struct {
 		Name    string    `json:"name"`
 		Renders []float64 `json:"renders"`
-		Workers []float64 `json:"workers"`
-		Seconds []float64 `json:"seconds"`
+		Workers []float64 `json:"workers"` // that are started
+		Seconds []float64 `json:"seconds"` // of workers' time, not of the clock
 		USD     []float64 `json:"usd"`
 		Why     []string  `json:"why"`
 	}

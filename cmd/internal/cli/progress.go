@@ -14,6 +14,7 @@ import (
 )
 
 // progress shows a run while it goes on. Event is called from one goroutine.
+// The scheduler calls Event while the batch's loop waits for it, so an implementation must be quick.
 type progress interface {
 	Event(scheduler.Event)
 	// Close ends the display; nothing is shown after it.
@@ -21,6 +22,7 @@ type progress interface {
 }
 
 // newProgress chooses the form: JSON lines on stdout, bars on a terminal, plain lines elsewhere.
+// The log of a CI run is no terminal: it gets a line of totals at most every five seconds.
 func newProgress(env *Env, asJSON bool, renders int) progress {
 	switch {
 	case asJSON:
@@ -32,6 +34,7 @@ func newProgress(env *Env, asJSON bool, renders int) progress {
 }
 
 // jsonLines prints each event as a line.
+// The names in it are the scheduler's; a consumer that is gone (a closed pipe) does not stop the run.
 type jsonLines struct{ enc *json.Encoder }
 
 func (p *jsonLines) Event(e scheduler.Event) { _ = p.enc.Encode(e) }
@@ -40,14 +43,15 @@ func (p *jsonLines) Close()                  {}
 // plainLines prints the totals every few seconds, and trouble at once.
 type plainLines struct {
 	w    io.Writer
-	now  func() time.Time
-	last time.Time
-	said string
+	now  func() time.Time // the clock of Env, which tests set
+	last time.Time        // when totals were printed last
+	said string           // the last line of totals, which is not printed twice
 }
 
 // plainEvery is the pause between two lines of totals.
 const plainEvery = 5 * time.Second
 
+// Event prints trouble at once, however often it comes.
 func (p *plainLines) Event(e scheduler.Event) {
 	if text := trouble(e); text != "" {
 		fmt.Fprintln(p.w, "comfyc: "+text)
@@ -65,6 +69,8 @@ func (p *plainLines) Event(e scheduler.Event) {
 func (p *plainLines) Close() {}
 
 // trouble puts an event that a person should see at once into words; "" for all others.
+// These are notices, endpoints that fell out, and renders that failed or are held; the code in brackets is one for `comfyc
+// explain`.
 func trouble(e scheduler.Event) string {
 	switch {
 	case e.Notice != nil:
@@ -78,6 +84,7 @@ func trouble(e scheduler.Event) string {
 }
 
 // totalsLine is the one-line form of where a run stands.
+// For example: 40 of 200 done, 8 in flight, $0.0312 of $5.00, 3m20s to go. Parts that are 0 are left out.
 func totalsLine(t scheduler.Totals) string {
 	all := t.Waiting + t.Active + t.Done + t.Failed + t.Cancelled + t.Held
 	line := fmt.Sprintf("%d of %d done", t.Done, all)
@@ -99,6 +106,7 @@ func totalsLine(t scheduler.Totals) string {
 }
 
 // money is the meter: what was spent, and the cap if there is one. All sums are estimates.
+// Reserved money is not added: it is what jobs under way may cost, and comes back in part.
 func money(t scheduler.Totals) string {
 	s := dollars(t.SpentUSD)
 	if t.BudgetUSD != nil {
@@ -111,6 +119,7 @@ func money(t scheduler.Totals) string {
 }
 
 // dollars prints a sum with as many digits as it needs to say something.
+// Two digits from one dollar, four from a tenth of a cent, else two significant ones: a render on a cheap GPU costs $0.0004.
 func dollars(usd float64) string {
 	switch {
 	case usd >= 1:
@@ -122,6 +131,7 @@ func dollars(usd float64) string {
 }
 
 // bars draws one bar for the batch with the counts, the money and the time to go.
+// mpb draws from a goroutine of its own; trouble is printed above the bar through the pool, or it would tear it.
 type bars struct {
 	pool *mpb.Progress
 	bar  *mpb.Bar
@@ -135,7 +145,7 @@ func newBars(w io.Writer, renders int) *bars {
 	b.bar = b.pool.AddBar(int64(renders),
 		mpb.PrependDecorators(decor.Name("render "), decor.CountersNoUnit("%d/%d")),
 		mpb.AppendDecorators(decor.Any(func(decor.Statistics) string {
-			b.mu.Lock()
+			b.mu.Lock() // called at each redraw, in mpb's goroutine
 			defer b.mu.Unlock()
 			return " " + totalsLine(b.totals)
 		})))
@@ -155,6 +165,7 @@ func (b *bars) Event(e scheduler.Event) {
 	b.bar.SetCurrent(int64(e.Totals.Done))
 }
 
+// Close leaves the bar as it stands: an interrupted run shows how far it came.
 func (b *bars) Close() {
 	b.bar.Abort(false)
 	b.pool.Wait()

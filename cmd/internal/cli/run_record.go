@@ -22,29 +22,35 @@ import (
 
 // runRecord says how the batch of a run directory was started, so that `resume`, `retry` and `cancel` can go on with it. It lies in .comfyc/run.json.
 // Its paths are relative to the run directory, so that both can move together, also to another machine.
+// It is written whole at every start of `render`. Flags keep their command-line form, so that they go through the same parser
+// when they are read back.
 type runRecord struct {
 	Version int                 `json:"version"` // 1
-	ID      string              `json:"id"`
+	ID      string              `json:"id"`      // 8 letters of a-z2-7
 	Name    string              `json:"name"`
-	Batch   string              `json:"batch"` // path of the batch file, or of the workflow where there is no batch
-	Flags   map[string][]string `json:"flags,omitempty"`
-	Started time.Time           `json:"started"` // of the first run with these words
+	Batch   string              `json:"batch"`           // path of the batch file, or of the workflow where there is no batch
+	Flags   map[string][]string `json:"flags,omitempty"` // those that were given, by name; several values for flags that may be repeated
+	Started time.Time           `json:"started"`         // of the first run with these words
 }
 
 const (
 	recordVersion = 1
 	recordFile    = "run.json"
 	maxRecord     = 1 << 20 // bytes
-	idLetters     = 8
+	idLetters     = 8       // of 5 bits each
 )
 
 // notKept are flags that are for one run, or for the display.
+// resume and retry have flags of their own for the ones that matter.
 var notKept = []string{"json", "verbose", "resubmit-uncertain", "retry-failed", "write", "help", "watch"}
 
 // pathFlags name files or folders.
+// "cache" may also be "off" or a URL, which isPath tells apart.
 var pathFlags = []string{"nodes", "endpoints", "cache"}
 
 // recordOf notes what a command line said about a batch that goes to dir.
+// Called before the run, with the flag set that was parsed; only flags that were given are kept, so that defaults may change
+// between versions.
 func recordOf(dir, file, name string, f *renderFlags, flags *pflag.FlagSet) runRecord {
 	r := runRecord{Version: recordVersion, Name: name, Flags: map[string][]string{}}
 	made := f.write != "" // then the flags that made the batch are in it
@@ -72,6 +78,7 @@ func recordOf(dir, file, name string, f *renderFlags, flags *pflag.FlagSet) runR
 func isPath(s string) bool { return s != "off" && !strings.Contains(s, "://") }
 
 // relativeTo gives a path as it is seen from a folder, with slashes; as it is from the root, where there is no way (another drive).
+// Slashes are written on every system, so that a directory that moves from Windows to Linux still reads.
 func relativeTo(dir, path string) string {
 	from, err1 := filepath.Abs(dir)
 	to, err2 := filepath.Abs(path)
@@ -86,6 +93,7 @@ func relativeTo(dir, path string) string {
 }
 
 // from gives a path of the record as it is seen from the working directory.
+// The shorter of the relative and the absolute form is given, since it is what people see in messages.
 func (r *runRecord) from(dir, path string) string {
 	path = filepath.FromSlash(path)
 	if !filepath.IsAbs(path) {
@@ -106,6 +114,8 @@ func (r *runRecord) from(dir, path string) string {
 }
 
 // restore gives the batch file and the flags that a record says.
+// Every value goes through cobra's parser again, into a fresh set of flags: a flag that is not known any more, or a value that
+// it refuses, is an error.
 func (r *runRecord) restore(dir string) (file string, f *renderFlags, err error) {
 	f = &renderFlags{}
 	cmd := &cobra.Command{}
@@ -125,9 +135,11 @@ func (r *runRecord) restore(dir string) (file string, f *renderFlags, err error)
 }
 
 // errNoRecord says that a directory does not tell how its batch was started.
+// It covers a missing and a damaged file: both leave the batch file as the way to go on.
 var errNoRecord = errors.New("it does not say how its batch was started")
 
 // readRecord reads the record of a run directory.
+// At most 1 MiB is read. The file lies in a folder that may come from elsewhere, so version, id and batch are checked.
 func readRecord(dir string) (r runRecord, err error) {
 	f, err := os.Open(filepath.Join(dir, store.Dir, recordFile))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -149,14 +161,17 @@ func readRecord(dir string) (r runRecord, err error) {
 }
 
 // newRunID draws an id that nobody else has, likely: 40 bits.
+// Among the 1000 runs that are listed, two alike have a chance of about one in two million.
 func newRunID() string { return strings.ToLower(rand.Text()[:idLetters]) }
 
 // isRunID tells whether a text can be an id of a run.
+// The id becomes a file's name, so this also keeps "../" out.
 func isRunID(s string) bool {
 	return len(s) == idLetters && strings.Trim(s, "abcdefghijklmnopqrstuvwxyz234567") == ""
 }
 
 // remember writes the record of a run, and makes the run known to this user. Trouble with either does not stop a run: it is told.
+// A copied directory gets a new id; the same directory keeps its id and the time of its first start.
 func (e *Env) remember(dir string, r runRecord) (id string) {
 	index := e.runs()
 	old, err := readRecord(dir)

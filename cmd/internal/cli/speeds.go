@@ -10,6 +10,7 @@ import (
 
 // speeds lets a run begin with what earlier runs learned of the endpoints; what it gives keeps what this one learns. Without a cache folder
 // nothing is remembered. Trouble is told, and is no reason not to render.
+// The file is one for all batches of the user, by endpoint, and it is replaced whole.
 func (e *Env) speeds(opts *scheduler.Options) (learned func()) {
 	if e.CacheDir == "" {
 		return func() {}

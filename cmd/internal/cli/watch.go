@@ -21,16 +21,19 @@ import (
 )
 
 // galleryFlags say how the page looks and whether it is to be seen while the batch runs.
+// --theme is kept in run.json, --watch is not: a run that is gone on with need not be watched.
 type galleryFlags struct {
-	theme string
+	theme string // "" is the default look
 	watch bool
 }
 
+// register is called by every command that can write a page while it renders.
 func (f *galleryFlags) register(cmd *cobra.Command) {
 	registerTheme(cmd, &f.theme)
 	cmd.Flags().BoolVar(&f.watch, "watch", false, "serve the gallery on a loopback address while the batch runs; the page follows it")
 }
 
+// registerTheme makes a flag that is shared with `comfyc gallery`, which writes the page anew without rendering.
 func registerTheme(cmd *cobra.Command, theme *string) {
 	cmd.Flags().StringVar(theme, "theme", "", "a built-in `THEME` ("+strings.Join(render.Themes(), ", ")+") or a folder with an extra.css, page.css, page.js or page.html of your own")
 }
@@ -41,6 +44,7 @@ func themeFolder(name string) (fs.FS, error) {
 	if name == "" || slices.Contains(render.Themes(), name) {
 		return render.BuiltInTheme(name)
 	}
+	// Neither a built-in name nor a folder: wrong usage (2). What is in the folder is read when the page is written.
 	if info, err := os.Stat(name); err != nil || !info.IsDir() {
 		return nil, exitf(exitUsage, "there is no theme %q: it is none of %s, and no folder", name, strings.Join(render.Themes(), ", "))
 	}
@@ -48,17 +52,21 @@ func themeFolder(name string) (fs.FS, error) {
 }
 
 // options are those of the page at the end. The command line beats the batch.
+// A batch can name a built-in theme only through its schema; a folder comes from the command line.
 func (f *galleryFlags) options(plan *compiler.Plan) (render.GalleryOptions, error) {
 	theme, err := themeFolder(orElse(f.theme, plan.Batch().Gallery.Theme))
 	return render.GalleryOptions{Theme: theme}, err
 }
 
+// The page polls the manifest, so the two depend on each other: a page that asks every 2 s sees the end within 3.
 const (
 	watchEvery = 2 * time.Second // how often the page is written and asks, at least
 	watchAfter = 3 * time.Second // how long the server stays for a page that is open to see the end
 )
 
 // watch writes the gallery again and again while a batch runs, and serves it. The caller calls stop after the last gallery is written.
+// pause stops the writing and waits for a page that is being written; stop ends the server. Both do nothing without --watch. A
+// port that cannot be opened is exit code 5, since loopback always has one.
 func (e *Env) watch(ctx context.Context, b *run.Batch, f *galleryFlags, o render.GalleryOptions) (pause, stop func(), err error) {
 	if !f.watch {
 		return func() {}, func() {}, nil
@@ -67,10 +75,11 @@ func (e *Env) watch(ctx context.Context, b *run.Batch, f *galleryFlags, o render
 	if err != nil {
 		return nil, nil, exitf(exitInternal, "watch: %v", err)
 	}
-	o.Live = int(watchEvery / time.Second)
+	o.Live = int(watchEvery / time.Second) // in seconds, in the page's own script
+	// Two goroutines from here on: one writes pages until pause, one serves until stop.
 	ctx, cancel := context.WithCancel(ctx)
 	idle := make(chan struct{})
-	if err := b.WriteGallery(ctx, o); err != nil {
+	if err := b.WriteGallery(ctx, o); err != nil { // the first page is there before the address is printed
 		cancel()
 		l.Close()
 		return nil, nil, err
@@ -79,7 +88,9 @@ func (e *Env) watch(ctx context.Context, b *run.Batch, f *galleryFlags, o render
 		defer close(idle)
 		rewrite(ctx, b, o)
 	}()
+	// Both spellings of loopback are names that the browser may have asked for; all others are refused.
 	page := &liveFiles{dir: b.Dir(), hosts: []string{l.Addr().String(), strings.Replace(l.Addr().String(), "127.0.0.1", "localhost", 1)}}
+	// A slow or idle client is cut off; the bodies of requests are never read.
 	server := &http.Server{Handler: page, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 64 << 10}
 	go func() { _ = server.Serve(l) }()
 	fmt.Fprintf(e.Stderr, "comfyc: watch it at http://%s/\n", l.Addr())
@@ -92,6 +103,7 @@ func (e *Env) watch(ctx context.Context, b *run.Batch, f *galleryFlags, o render
 }
 
 // rewrite makes the page anew until the context ends, a large one less often: it takes a tenth of the time at most.
+// After a page that took 3 s to write, the next is begun 30 s later.
 func rewrite(ctx context.Context, b *run.Batch, o render.GalleryOptions) {
 	for wait := watchEvery; ; {
 		select {
@@ -108,18 +120,21 @@ func rewrite(ctx context.Context, b *run.Batch, o render.GalleryOptions) {
 // liveFiles serves the part of a run directory that a gallery shows, to this machine's browser only: the name that a request is for is
 // checked, so that no other web page can read it by a name of its own.
 type liveFiles struct {
-	dir   string
-	hosts []string
+	dir   string       // the run directory; nothing outside of it is served, symbolic links included
+	hosts []string     // Host headers that are let in, "127.0.0.1:PORT" and "localhost:PORT"
 	asked atomic.Int64 // when the manifest was last asked for, in Unix nanoseconds
 }
 
 // ServeHTTP implements http.Handler.
+// ServeHTTP answers 403 for another Host (DNS rebinding), 405 for other methods than GET and HEAD, and 404 for all that is not
+// part of the page: state and lock in .comfyc are never served.
 func (s *liveFiles) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	name := strings.TrimPrefix(path.Clean("/"+r.URL.Path), "/")
 	if name == "" {
 		name = "index.html"
 	}
 	folder, _, inside := strings.Cut(name, "/")
+	// Only whole names from a list, and what lies in the folders of pictures.
 	shown := slices.Contains(render.PagePaths, name) || name == render.ManifestPath ||
 		inside && slices.Contains([]string{render.ImagesDir, render.ThumbsDir, render.OriginalsDir}, folder)
 	switch {
@@ -133,9 +148,10 @@ func (s *liveFiles) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.NotFound(w, r)
 		return
 	}
-	if name == render.ManifestPath {
+	if name == render.ManifestPath { // an open page asks for this all the time, which is how linger knows of it
 		s.asked.Store(time.Now().UnixNano())
 	}
+	// OpenInRoot refuses a path or a link that leads out of the directory.
 	f, err := os.OpenInRoot(s.dir, name)
 	if err != nil {
 		http.NotFound(w, r)
@@ -147,13 +163,15 @@ func (s *liveFiles) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.NotFound(w, r)
 		return
 	}
+	// "no-cache" lets the browser keep pictures but ask each time; with the ETag an unchanged one costs a 304.
 	w.Header().Set("Cache-Control", "no-cache")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.Header().Set("ETag", fmt.Sprintf(`"%x-%x"`, info.ModTime().UnixNano(), info.Size()))
-	http.ServeContent(w, r, path.Base(name), time.Time{}, f)
+	http.ServeContent(w, r, path.Base(name), time.Time{}, f) // no time: the ETag alone decides, since files may change twice a second
 }
 
 // linger waits until an open page has seen the end, if there is one.
+// No page that asked within the last 20 s, no waiting. It blocks for at most about 3.2 s in all.
 func (s *liveFiles) linger(most time.Duration) {
 	last := s.asked.Load()
 	if last == 0 || time.Since(time.Unix(0, last)) > 10*watchEvery {
@@ -166,6 +184,8 @@ func (s *liveFiles) linger(most time.Duration) {
 }
 
 // publish brings the gallery into the batch's bucket and says so.
+// A batch without output.s3 has nothing to publish: nil. Trouble is exit code 3: the pictures are there, only not where they
+// should be too. Files that the bucket has already are not sent again.
 func (e *Env) publish(ctx context.Context, b *run.Batch) error {
 	report, ok, err := b.Publish(ctx)
 	switch {
