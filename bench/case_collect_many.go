@@ -25,9 +25,11 @@ import (
 )
 
 // pillowPictures is how many pictures each side makes safe in one pass.
+// Enough that starting Pillow's processes does not matter, and few enough for a small disk.
 const pillowPictures = 24
 
 // findPillow names a Python that has Pillow.
+// No python3 of the path is tried: a Pillow that is there by chance would be an unknown version.
 func findPillow() (string, error) {
 	if python := os.Getenv("COMFYC_PILLOW"); python != "" {
 		return exec.LookPath(python)
@@ -35,6 +37,7 @@ func findPillow() (string, error) {
 	return "", errors.New("no Python with Pillow is named in COMFYC_PILLOW")
 }
 
+// noPillow skips the case, and says why.
 func noPillow(*Env) error {
 	_, err := findPillow()
 	return err
@@ -60,7 +63,7 @@ func collectMany(e *Env, b *testing.B) error {
 	}
 	text := base64.StdEncoding.EncodeToString(data)
 	var ours, theirs []time.Duration
-	for i := 0; b.Loop(); i++ {
+	for i := 0; b.Loop(); i++ { // a new folder each time: overwriting would be cheaper than writing
 		took, err := twoGoroutines(b.Context(), filepath.Join(dir, "ours"+strconv.Itoa(i)), text)
 		if err != nil {
 			return err
@@ -70,6 +73,7 @@ func collectMany(e *Env, b *testing.B) error {
 		if err := os.Mkdir(out, 0o755); err != nil {
 			return err
 		}
+		// It prints its seconds on the clock, without Python's own start.
 		said, err := exec.Command(python, filepath.Join(e.Root, "bench", "peer_pillow.py"), file, strconv.Itoa(pillowPictures), out).Output()
 		if err != nil {
 			return fmt.Errorf("run Pillow: %w", err)
@@ -80,7 +84,7 @@ func collectMany(e *Env, b *testing.B) error {
 		}
 		theirs = append(theirs, seconds(s))
 	}
-	rate := func(d time.Duration) float64 { return pillowPictures / d.Seconds() }
+	rate := func(d time.Duration) float64 { return pillowPictures / d.Seconds() } // d is the time of all pictures
 	b.ReportMetric(rate(middle(ours)), "pictures/s")
 	b.ReportMetric(rate(middle(theirs)), "pillow-pictures/s")
 	b.ReportMetric(float64(middle(theirs))/float64(middle(ours)), "of-pillow")
@@ -89,8 +93,11 @@ func collectMany(e *Env, b *testing.B) error {
 }
 
 // twoGoroutines collects the pictures and writes the manifest.
+// Two goroutines because the peer has two processes, whatever the machine has.
 func twoGoroutines(ctx context.Context, dir, text string) (time.Duration, error) {
+	// Shared by both goroutines, as in a run.
 	col := &render.Collector{Dir: dir, Name: func(r int, f render.FileInfo) (string, error) { return fmt.Sprint(r), nil }}
+	// Cells are filled at their own index, so no lock is needed for them.
 	m := &render.Manifest{Version: render.ManifestVersion, Cells: make([]render.Cell, pillowPictures)}
 	var mu sync.Mutex
 	var failed error
@@ -101,7 +108,7 @@ func twoGoroutines(ctx context.Context, dir, text string) (time.Duration, error)
 		wg.Go(func() {
 			for {
 				mu.Lock()
-				i := next
+				i := next // the next picture, whoever comes first
 				next++
 				mu.Unlock()
 				if i >= pillowPictures {
@@ -114,7 +121,7 @@ func twoGoroutines(ctx context.Context, dir, text string) (time.Duration, error)
 					mu.Unlock()
 					return
 				}
-				f := got.Done[0].Files[0]
+				f := got.Done[0].Files[0] // each job owes one file
 				m.Cells[i] = render.Cell{ID: fmt.Sprint(i), Index: i, State: render.StateDone, Files: []render.File{{Path: f.Path, Thumb: f.Thumb, SHA256: f.SHA256, Bytes: f.Bytes, Type: f.Type}}}
 			}
 		})
@@ -123,17 +130,21 @@ func twoGoroutines(ctx context.Context, dir, text string) (time.Duration, error)
 	if failed != nil {
 		return 0, failed
 	}
+	// The manifest is part of the time on both sides.
 	err := m.WriteFile(filepath.Join(dir, "manifest.json"))
 	return time.Since(start), err
 }
 
 // resultOf is the result of a job that owes one file.
+// class decides what the file may be: a latent is bytes of any kind, a video has to look like one.
 func resultOf(i int, o scheduler.Output, class string) scheduler.Result {
 	return scheduler.Result{Outputs: []scheduler.Output{o},
 		Job: &compiler.Job{Renders: []int{i}, Owed: []compiler.Owed{{Render: i, Node: "9", Class: class, Prefix: "p", Images: 1}}}}
 }
 
 // allocated runs f and gives how much it allocated, in bytes.
+// It counts what the whole process allocates, so nothing else may run meanwhile. TotalAlloc only grows: garbage that is
+// collected counts too.
 func allocated(f func() error) (uint64, error) {
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
@@ -145,18 +156,21 @@ func allocated(f func() error) (uint64, error) {
 // collectBase64 counts how often the text of a 3 MB answer is copied on its way to the file: the body that was read, and what is allocated
 // to take it apart and to write it.
 func collectBase64(e *Env, b *testing.B) error {
-	data := make([]byte, 3<<20)
+	data := make([]byte, 3<<20) // 3 MiB: about 4 MiB of text, which is what platforms take in one answer
 	r := rand.NewChaCha8([32]byte{1})
+	// ChaCha8 bytes cannot be compressed, so no buffer is saved by luck.
 	_, _ = r.Read(data) // never fails
 	text := base64.StdEncoding.EncodeToString(data)
 	dir, err := os.MkdirTemp(e.Temp, "base64")
 	if err != nil {
 		return err
 	}
+	// The form of worker-comfyui's answers.
 	body := []byte(`{"id":"1","status":"COMPLETED","output":{"images":[{"filename":"p_1.latent","type":"base64","data":"` + text + `"}]}}`)
 	col := &render.Collector{Dir: dir, Name: func(r int, f render.FileInfo) (string, error) { return fmt.Sprint(r), nil }}
 	most := uint64(0)
 	for i := 0; b.Loop(); i++ {
+		// The path is that of a dialect: the body, its output, the outputs, the file. The body itself counts as one copy.
 		n, err := allocated(func() error {
 			var answer struct{ Output json.RawMessage }
 			if err := json.Unmarshal(body, &answer); err != nil {
@@ -175,7 +189,7 @@ func collectBase64(e *Env, b *testing.B) error {
 		if err != nil {
 			return err
 		}
-		most = max(most, n+uint64(len(body)))
+		most = max(most, n+uint64(len(body))) // the worst turn counts: a pool that is filled once would hide in a mean
 	}
 	b.ReportMetric(float64(most)/float64(len(text)), "copies")
 	b.ReportMetric(float64(most)/1e6, "MB-allocated")
@@ -183,6 +197,7 @@ func collectBase64(e *Env, b *testing.B) error {
 }
 
 // collectVideo downloads 100 MB.
+// The remote is a reader in this process, so network buffers are not in the figure.
 func collectVideo(e *Env, b *testing.B) error {
 	const size = 100 << 20
 	dir, err := os.MkdirTemp(e.Temp, "video")
@@ -194,6 +209,7 @@ func collectVideo(e *Env, b *testing.B) error {
 	for b.Loop() {
 		n, err := allocated(func() error {
 			r := resultOf(0, scheduler.Output{Filename: "p_1.mp4", URL: "https://worker.example/p_1.mp4"}, "SaveVideo")
+			// The head of an MP4, then zeros: content is looked at before it is kept.
 			r.Fetch = func(context.Context, scheduler.Output) (io.ReadCloser, error) {
 				return io.NopCloser(io.MultiReader(strings.NewReader("\x00\x00\x00\x20ftypisom\x00\x00\x02\x00isomiso2avc1mp41"), io.LimitReader(zeros{}, size-32))), nil
 			}

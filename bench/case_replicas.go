@@ -20,24 +20,29 @@ import (
 	"github.com/comfyc/comfyc/scheduler/store/pgtest"
 )
 
+// Real processes over a real database, with a delay on every connection: what replicas lose by talking is in the figure.
 var replicaCases = []Case{
-	{Name: "ThreeMachines", What: "a batch of 600 renders by one and by three processes of `comfyc work` over one Postgres, with 20 ms to the database and to the endpoint; in turn",
+	{Name: "ThreeMachines", What: "a batch of 450 renders by one and by three processes of `comfyc work` over one Postgres, with 20 ms to the database and to the endpoint; in turn",
 		Skip: needPostgres, Run: threeMachines, Goals: []Goal{{Unit: "cpu-ratio", Most: 1.25, Meaning: "three take at most 1.25 times one's processor time a render"},
 			{Unit: "speed-up", Least: 2.5, Meaning: "three are at least 2.5 times as fast as one"}}},
 }
 
+// Every machine gets a share of each slice, so there are more slices than machines.
 const (
-	sharedRenders = 600
+	sharedRenders = 450                   // of 2 s each on the platform
+	sharedSlices  = "18"                  // 25 renders in each
 	oneWay        = 10 * time.Millisecond // half of what a round trip takes longer
 )
 
 // threeMachines runs a batch of its own for each measurement.
+// One machine and three alternate within a turn, each with a database and folders of its own, so that neither finds what the
+// other has warmed up.
 func threeMachines(e *Env, b *testing.B) error {
 	program, err := e.comfyc()
 	if err != nil {
 		return err
 	}
-	var wall, cpu [2]time.Duration
+	var wall, cpu [2]time.Duration // [0] by one machine, [1] by three
 	for b.Loop() {
 		for i, machines := range []int{1, 3} {
 			w, c, err := sharedBatch(b.Context(), e, program, machines)
@@ -60,12 +65,13 @@ func threeMachines(e *Env, b *testing.B) error {
 }
 
 // sharedBatch measures one batch: from its submission to its end, with machines that wait for it. The time of starting a process is taken off.
+// It polls the database by the short way, so that looking does not slow the machines down.
 func sharedBatch(ctx context.Context, e *Env, program string, machines int) (wall, cpu time.Duration, err error) {
 	dir, err := os.MkdirTemp(e.Temp, "machines")
 	if err != nil {
 		return 0, 0, err
 	}
-	db, err := pgtest.Synced()
+	db, err := pgtest.Synced() // fsync on, as in production
 	if err != nil {
 		return 0, 0, err
 	}
@@ -83,13 +89,13 @@ func sharedBatch(ctx context.Context, e *Env, program string, machines int) (wal
 		return 0, 0, err
 	}
 	defer stop()
-	idle, err := runMachines(program, dir, far, 1, func() error { return nil })
+	idle, err := runMachines(program, dir, far, 1, func() error { return nil }) // a machine with nothing to do: the price of a start
 	if err != nil {
 		return 0, 0, err
 	}
-	cpu, err = runMachines(program, dir, far, machines, func() error {
+	cpu, err = runMachines(program, dir, far, machines, func() error { // all machines are connected before the batch is submitted
 		start := time.Now()
-		submit := exec.Command(program, "work", "submit", filepath.Join(dir, "batch.yaml"), "--slices", "12", "--endpoints", filepath.Join(dir, "endpoints.yaml"))
+		submit := exec.Command(program, "work", "submit", filepath.Join(dir, "batch.yaml"), "--slices", sharedSlices, "--endpoints", filepath.Join(dir, "endpoints.yaml"))
 		submit.Env = append(os.Environ(), "COMFYC_DB="+db)
 		id, err := submit.Output()
 		if err != nil {
@@ -113,16 +119,19 @@ func sharedBatch(ctx context.Context, e *Env, program string, machines int) (wal
 			time.Sleep(20 * time.Millisecond)
 		}
 	})
-	return wall, cpu - time.Duration(machines)*idle, err
+	return wall, cpu - time.Duration(machines)*idle, err // cpu is of all machines, without their starts
 }
 
-// sharedFiles writes the batch and its endpoint, and starts the platform.
+// sharedFiles writes the batch and its endpoint, and starts the platform. It has a worker for whatever all machines send, and says that they are always
+// on: for workers that have to be started, the cheapest way is to use few of them, and the measurement would be of that thrift.
+// stop ends the platform; it must be called also after an error of the caller. Files are readable by this user only.
 func sharedFiles(program, dir string) (stop func(), err error) {
+	// Order does not matter: all files are there before the first is read.
 	for name, text := range map[string]string{
 		"workflow.json": `{"1": {"class_type": "EmptyImage", "inputs": {"width": 16, "height": 16, "batch_size": 1, "color": 0}},
  "2": {"class_type": "SaveImage", "inputs": {"images": ["1", 0], "filename_prefix": "x"}}}`,
 		"batch.yaml":    fmt.Sprintf("version: 1\nworkflow: workflow.json\nsweep: {matrix: {EmptyImage.color: {from: 1, count: %d}}}\nendpoints: [far]\nschedule: {fuse: off}\n", sharedRenders),
-		"emulator.yaml": "endpoints:\n  far: {worker: 'runpod/worker-comfyui:5.5.0-base', workers: {min: 12, max: 12}, execution: 250ms}\n",
+		"emulator.yaml": "endpoints:\n  far: {worker: 'runpod/worker-comfyui:5.5.0-base', workers: {min: 160, max: 160}, execution: 2s}\n",
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			return nil, err
@@ -139,10 +148,10 @@ func sharedFiles(program, dir string) (stop func(), err error) {
 	stop = func() { _ = cmd.Process.Kill(); _ = cmd.Wait() }
 	line, err := bufio.NewReader(out).ReadString('\n')
 	if err == nil {
-		line, err = delayedURL(strings.TrimSpace(line))
+		line, err = delayedURL(strings.TrimSpace(line)) // the machines reach the platform by the long way too
 	}
 	if err == nil {
-		err = os.WriteFile(filepath.Join(dir, "endpoints.yaml"), fmt.Appendf(nil, "endpoints:\n  far: {type: novita, url: %s/v1/far, gpu: rtx4090, price: {usd_per_second: 0.0003, as_of: 2026-08}}\n", line), 0o600)
+		err = os.WriteFile(filepath.Join(dir, "endpoints.yaml"), fmt.Appendf(nil, "endpoints:\n  far: {type: novita, url: %s/v1/far, gpu: rtx4090, limits: {in_flight: 160}, workers: {min: 160, max: 160}, price: {usd_per_second: 0.0003, as_of: 2026-08}}\n", line), 0o600)
 	}
 	if err != nil {
 		stop()
@@ -151,11 +160,13 @@ func sharedFiles(program, dir string) (stop func(), err error) {
 }
 
 // runMachines starts processes, waits until they are ready, lets do happen, and gives their processor time.
+// Each process says "working" on stderr when it is connected. Interrupt ends them as a user would; their processor time is read
+// when they have ended.
 func runMachines(program, dir, db string, n int, do func() error) (cpu time.Duration, err error) {
 	var list []*exec.Cmd
 	for range n {
 		cmd := exec.Command(program, "work", "--dir", filepath.Join(dir, "out"), "--slots", "2", "--endpoints", filepath.Join(dir, "endpoints.yaml"))
-		cmd.Env = append(os.Environ(), "COMFYC_DB="+db)
+		cmd.Env = append(os.Environ(), "COMFYC_DB="+db, "XDG_CACHE_HOME="+filepath.Join(dir, "cache")) // nothing that the user's runs have learned
 		log, err := cmd.StderrPipe()
 		if err == nil {
 			err = cmd.Start()
@@ -165,7 +176,7 @@ func runMachines(program, dir, db string, n int, do func() error) (cpu time.Dura
 		}
 		list = append(list, cmd)
 		in := bufio.NewReader(log)
-		line, err := in.ReadString('\n')
+		line, err := in.ReadString('\n') // the first log line is the sign
 		if err != nil || !strings.Contains(line, "working") {
 			return 0, fmt.Errorf("a machine does not start: %s %w", line, err)
 		}
@@ -181,6 +192,7 @@ func runMachines(program, dir, db string, n int, do func() error) (cpu time.Dura
 }
 
 // delayedURL gives a URL by which the same server is reached with a longer way.
+// It accepts as long as this process lives. The URL keeps user, path and parameters.
 func delayedURL(near string) (string, error) {
 	u, err := url.Parse(near)
 	if err != nil {
@@ -211,12 +223,13 @@ func delayedURL(near string) (string, error) {
 }
 
 // delayed copies what comes, a while later, in order.
+// Pieces leave in the order in which they came, each oneWay after its arrival, so throughput is not bounded by the delay.
 func delayed(to, from net.Conn) {
 	type piece struct {
 		at   time.Time
 		data []byte
 	}
-	pieces := make(chan piece, 1024)
+	pieces := make(chan piece, 1024) // a bound for a peer that does not read
 	go func() {
 		defer close(pieces)
 		buf := make([]byte, 64<<10)
@@ -231,7 +244,7 @@ func delayed(to, from net.Conn) {
 		}
 	}()
 	for p := range pieces {
-		time.Sleep(time.Until(p.at))
+		time.Sleep(time.Until(p.at)) // no wait if it is late already
 		if _, err := to.Write(p.data); err != nil {
 			from.Close()
 		}

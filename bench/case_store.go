@@ -19,6 +19,7 @@ import (
 	"github.com/comfyc/comfyc/scheduler/store/pgtest"
 )
 
+// Every commit must be on the disk before a job counts as submitted: this is the price of surviving a crash.
 var storeCases = []Case{
 	{Name: "DurableSQLite", What: "one render a commit and 64 renders a commit to SQLite, each commit synced, against bare writes of 4 KiB with fsync to the same disk; in turn",
 		Run: durableSQLite, Goals: []Goal{{Unit: "share-of-fsync", Least: 0.3, Meaning: "single commits at 30 % of the bare fsync rate at least"}}},
@@ -28,6 +29,7 @@ var storeCases = []Case{
 		Run: resumeLarge, Goals: []Goal{{Unit: "s-to-submit", Most: 2, Meaning: "the first submit within 2 s"}}},
 }
 
+// needPostgres starts a server of its own where Postgres is installed.
 func needPostgres(*Env) error {
 	_, err := pgtest.Synced()
 	return err
@@ -37,6 +39,7 @@ func needPostgres(*Env) error {
 const grouped = 64
 
 // ended makes the rows of a render that has ended: its attempt and its record.
+// It looks like a real row, with all fields filled, because the size of a row is what a commit writes.
 func ended(i int) []scheduler.Change {
 	id := compiler.RenderID(sha256.Sum256(fmt.Append(nil, i)))
 	at := time.Unix(1_790_000_000, 0)
@@ -51,6 +54,7 @@ func ended(i int) []scheduler.Change {
 }
 
 // fsyncs writes 4 KiB and syncs, n times.
+// It is the least that a durable commit can cost on this disk.
 func fsyncs(f *os.File, n int) error {
 	page := make([]byte, 4096)
 	for range n {
@@ -65,15 +69,16 @@ func fsyncs(f *os.File, n int) error {
 }
 
 // durable measures a store: commits of one render, and of many.
+// Bare syncs, single commits and grouped ones follow each other within a turn, since the speed of disks wanders.
 func durable(e *Env, b *testing.B, s scheduler.Store) error {
 	f, err := os.Create(filepath.Join(e.Temp, "fsync"))
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	const commits = 100
+	const commits = 100 // of each kind in each turn
 	var bare, single, many time.Duration
-	next := 0
+	next := 0 // every render is a new row, as in a run
 	apply := func(renders int) error {
 		var changes []scheduler.Change
 		for range renders {
@@ -124,6 +129,7 @@ func durableSQLite(e *Env, b *testing.B) error {
 	return durable(e, b, s)
 }
 
+// durablePostgres goes through a fenced slice: each commit also checks the epoch, as replicas do.
 func durablePostgres(e *Env, b *testing.B) error {
 	url, err := pgtest.Synced()
 	if err != nil {
@@ -142,12 +148,14 @@ func durablePostgres(e *Env, b *testing.B) error {
 }
 
 // The batch that is resumed.
+// What is left is one render in a hundred.
 const (
 	resumeAll  = 100_000
 	resumeDone = 99_000
 )
 
 // numbered is a plan of renders that are only numbers.
+// The plan's own cost is left out: only state and scheduler are measured.
 type numbered int
 
 func (n numbered) Hash() string { return "numbered" }
@@ -161,6 +169,7 @@ func (n numbered) Job(renders ...int) (*compiler.Job, error) {
 }
 
 // first is an endpoint that notes when the first job came, and ends the run.
+// Only its Submit is ever reached.
 type first struct {
 	at  atomic.Int64
 	end context.CancelFunc
@@ -171,6 +180,7 @@ func (f *first) Properties() scheduler.Properties {
 	return scheduler.Properties{Name: "novita-4090", Type: "novita", GPU: "rtx4090", Price: &price, Limits: compiler.Limits{InFlight: 20, JobBytes: 4 << 20, OutputBytes: 4 << 20, Retention: time.Hour}}
 }
 
+// The first call stops the clock and the run; the error keeps anything from being counted as paid.
 func (f *first) Submit(context.Context, *compiler.Job, scheduler.Terms) (string, error) {
 	f.at.CompareAndSwap(0, time.Now().UnixNano())
 	f.end()
@@ -186,6 +196,8 @@ func (f *first) Fetch(context.Context, scheduler.Output) (io.ReadCloser, error) 
 }
 
 // resumeLarge makes the state once and opens copies of it.
+// Making the state takes longer than reading it and is not in the figure. Opening again is safe, as the run that is measured
+// changes one render at most.
 func resumeLarge(e *Env, b *testing.B) error {
 	dir, err := os.MkdirTemp(e.Temp, "resume")
 	if err != nil {
@@ -196,7 +208,7 @@ func resumeLarge(e *Env, b *testing.B) error {
 		return err
 	}
 	changes := []scheduler.Change{{Meta: &scheduler.Meta{Name: "large", Plan: numbered(resumeAll).Hash(), Renders: resumeAll, Started: time.Now()}}}
-	for i := range resumeDone {
+	for i := range resumeDone { // 4000 changes a commit, or the making would be all syncs
 		if changes = append(changes, ended(i)...); len(changes) >= 4000 || i == resumeDone-1 {
 			if err := s.Apply(b.Context(), changes); err != nil {
 				return err
@@ -220,6 +232,7 @@ func resumeLarge(e *Env, b *testing.B) error {
 	return nil
 }
 
+// resumeOnce fails if the run did not find the 99,000 done, or never came to a submit.
 func resumeOnce(ctx context.Context, dir string) (time.Duration, error) {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
@@ -232,7 +245,7 @@ func resumeOnce(ctx context.Context, dir string) (time.Duration, error) {
 	end := &first{end: cancel}
 	sum, err := scheduler.Run(ctx, numbered(resumeAll), []scheduler.Endpoint{end}, s, counted{}, scheduler.Options{Fuse: 1, Grace: time.Second})
 	if err != nil || sum.Kept != resumeDone || end.at.Load() == 0 {
-		return 0, fmt.Errorf("the batch was not gone on with: %+v, %w", sum, err)
+		return 0, fmt.Errorf("the batch was not gone on with: %+v, %w", sum, err) // Kept says that they were recognized by their ids
 	}
 	return time.Duration(end.at.Load() - start.UnixNano()), nil
 }

@@ -6,12 +6,14 @@ import (
 )
 
 // promptOf writes an API prompt of about n nodes: samplers, decoders and savers over shared loaders, as merged renders are.
+// Ids are short and values alike on purpose: text per node is then close to that of real prompts, about 150 bytes. The loaders
+// are shared by all samplers, so checks that walk links without remembering would take quadratic time here.
 func promptOf(n int) string {
 	var b strings.Builder
 	b.WriteString(`{"c":{"class_type":"CheckpointLoaderSimple","inputs":{"ckpt_name":"a.safetensors"}},
 "p":{"class_type":"CLIPTextEncode","inputs":{"text":"a red fox in the snow","clip":["c",1]}},
 "l":{"class_type":"EmptyLatentImage","inputs":{"width":512,"height":512,"batch_size":1}}`)
-	for i := 3; i+2 < n; i += 3 {
+	for i := 3; i+2 < n; i += 3 { // three nodes each round; the last ones are left out if they do not fit
 		fmt.Fprintf(&b, `,
 "k%d":{"class_type":"KSampler","inputs":{"seed":%d,"steps":20,"cfg":7.5,"sampler_name":"euler","scheduler":"normal","denoise":1,"model":["c",0],"positive":["p",0],"negative":["p",0],"latent_image":["l",0]}},
 "v%d":{"class_type":"VAEDecode","inputs":{"samples":["k%d",0],"vae":["c",2]}},
@@ -21,6 +23,8 @@ func promptOf(n int) string {
 }
 
 // flow is a prompt of 12 nodes, as most text-to-image graphs are.
+// It has loaders, links in both directions of the ids, floats, integers and texts; nothing of it is missing in the built-in
+// catalogue.
 const flow = `{"1":{"class_type":"CheckpointLoaderSimple","inputs":{"ckpt_name":"a.safetensors"}},
 "2":{"class_type":"LoraLoader","inputs":{"model":["1",0],"clip":["1",1],"lora_name":"b.safetensors","strength_model":1,"strength_clip":1}},
 "5":{"class_type":"EmptyLatentImage","inputs":{"width":512,"height":512,"batch_size":1}},
@@ -35,9 +39,11 @@ const flow = `{"1":{"class_type":"CheckpointLoaderSimple","inputs":{"ckpt_name":
 "9":{"class_type":"SaveImage","inputs":{"filename_prefix":"fox","images":["13",0]}}}`
 
 // sweepOf writes a batch of four axes over flow.
+// The number of renders is the product of the four. samplers is at most 10, the length of names.
 func sweepOf(workflow string, prompts, seeds, cfgs, samplers int) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "workflow: %s\nsweep:\n  matrix:\n    prompt: [", workflow)
+	// The list ends in a comma, which YAML allows.
 	for i := range prompts {
 		fmt.Fprintf(&b, "a red fox number %d in a snowy forest at golden hour, ", i)
 	}

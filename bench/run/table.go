@@ -13,6 +13,7 @@ import (
 )
 
 // row is what came out of one case.
+// Exactly one of result, skipped and err means something.
 type row struct {
 	c       bench.Case
 	result  testing.BenchmarkResult
@@ -21,6 +22,7 @@ type row struct {
 }
 
 // line is the row in Go's benchmark format; what was not measured is a comment.
+// It ends without a line break. Allocations are shown for Check* only, whose figures are of the whole process anyhow.
 func (r row) line() string {
 	switch {
 	case r.skipped != nil:
@@ -36,6 +38,7 @@ func (r row) line() string {
 }
 
 // figure gives one figure of a row by its unit.
+// 0 stands for a figure that was not reported, and so misses a goal with a Least.
 func (r row) figure(unit string) float64 {
 	if f, ok := r.result.Extra[unit]; ok {
 		return f
@@ -46,25 +49,29 @@ func (r row) figure(unit string) float64 {
 	return 0
 }
 
-// table prints what was measured against the goals.
-func table(w io.Writer, rows []row) {
-	fmt.Fprintln(w, "\n# what, figures, goal")
+// table prints what was measured against the goals, and what the figures of the goals were in an earlier run.
+// Every line begins with #, so that the same file reads as benchmark output. What was skipped is "not measured", and no goal of
+// it is called missed.
+func table(w io.Writer, rows []row, was results) {
+	fmt.Fprintln(w, "\n# what, figures, goal (and what "+was.from()+" had)")
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, r := range rows {
 		if r.skipped != nil || r.err != nil {
 			fmt.Fprintf(t, "# %s\tnot measured\t\n", r.c.Name)
 			continue
 		}
-		fmt.Fprintf(t, "# %s\t%s\t%s\n", r.c.Name, r.figures(), r.verdicts())
+		fmt.Fprintf(t, "# %s\t%s\t%s\n", r.c.Name, r.figures(), r.verdicts(was))
 	}
 	t.Flush()
 	fmt.Fprintln(w)
+	// The explanations stand below the table, where their length does not matter.
 	for _, r := range rows {
 		fmt.Fprintf(w, "# %s: %s\n", r.c.Name, r.c.What)
 	}
 }
 
 // figures lists all figures of a row, sorted by unit; a zero ns/op says that it means nothing.
+// The order is that of the text, figures first, since it is sorted as printed.
 func (r row) figures() string {
 	var out []string
 	if f := r.figure("ns/op"); f > 0 {
@@ -79,19 +86,26 @@ func (r row) figures() string {
 	return strings.Join(out, ", ")
 }
 
-func (r row) verdicts() string {
+// verdicts holds the goals' figures against them.
+// Each goal is "met" or "MISSED" with its own words; the earlier figure is added only where there is one.
+func (r row) verdicts(was results) string {
 	var out []string
 	for _, g := range r.c.Goals {
 		word := "MISSED: "
 		if g.Met(r.figure(g.Unit)) {
 			word = "met: "
 		}
-		out = append(out, word+g.Meaning)
+		text := word + g.Meaning
+		if f, ok := was.figures[r.c.Name+" "+g.Unit]; ok { // same case, same unit
+			text += " (was " + plain(f) + ", is " + plain(r.figure(g.Unit)) + " " + g.Unit + ")"
+		}
+		out = append(out, text)
 	}
 	return strings.Join(out, "; ")
 }
 
 // plain prints a figure with three digits that count.
+// From 100 on it is rounded to whole numbers: 1234.5 is "1234" or "1235", 0.01234 is "0.0123".
 func plain(f float64) string {
 	if f >= 100 {
 		return strconv.FormatFloat(f, 'f', 0, 64)
