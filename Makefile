@@ -39,6 +39,12 @@ sdk: ## the platforms' own clients against the emulator: COMFYC_SDK_PYTHON (with
 	@test -n "$$COMFYC_SDK_PYTHON$$COMFYC_SDK_NODE" || { echo "set COMFYC_SDK_PYTHON or COMFYC_SDK_NODE"; exit 2; }
 	go test -count=1 -v -run SDKReal ./scheduler/emulator
 
+schemathesis: ## schemathesis over /openapi.json of a running service; minutes
+	COMFYC_SCHEMATHESIS=1 go test -count=1 -v -timeout 40m -run TestSchemathesis ./cmd/internal/service
+
+comfy-cli: ## comfy-cli on a pool's native face: COMFYC_PEER_VENV is a virtual environment that has it
+	go test -count=1 -v -run TestComfyCLI ./cmd/internal/service
+
 release: ## binaries for six platforms in dist/, with checksums, bill of materials and licences
 	go run ./cmd/release -out dist
 
@@ -46,7 +52,7 @@ fuzz: ## each fuzz target for FUZZTIME (default 30s)
 	@for p in $$(go list ./...); do for f in $$(go test -list '^Fuzz' $$p | grep ^Fuzz); do \
 		echo "$$p $$f"; go test -run '^$$' -fuzz "^$$f$$" -fuzztime $${FUZZTIME:-30s} $$p || exit 1; done; done
 
-sizes: ## file and function sizes against the house rules
-	@find . -name '*.go' ! -name '*_test.go' -print0 | xargs -0 wc -l | sort -n | awk '$$2!="total"{n[NR]=$$1;f[NR]=$$2} END{print "files", NR-1, "median", n[int(NR/2)], "p90", n[int(NR*0.9)], "max", n[NR-1], f[NR-1]}'
+sizes: ## file and function sizes and comments, by package, against the house rules
+	go run ./bench/sizes
 
-.PHONY: help build test race lint example bench crash comfyui sdk release fuzz sizes
+.PHONY: help build test race lint example bench crash comfyui sdk schemathesis comfy-cli release fuzz sizes
