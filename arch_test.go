@@ -34,7 +34,8 @@ var allowed = map[string][]string{
 		"nodes/script", "schemas"},
 
 	"scheduler":                    {"compiler"},
-	"scheduler/store":              {"compiler", "scheduler"},
+	"scheduler/durable":            {},
+	"scheduler/store":              {"compiler", "scheduler", "scheduler/durable"},
 	"scheduler/store/pgtest":       {},
 	"scheduler/lease":              {"compiler", "scheduler", "scheduler/store"},
 	"scheduler/dialect/call":       {"scheduler"},
@@ -46,15 +47,15 @@ var allowed = map[string][]string{
 	"scheduler/dialect/serverless": {"compiler", "scheduler", "scheduler/dialect/call", "scheduler/dialect/comfyui", "scheduler/dialect/jobs", "scheduler/dialect/worker"},
 	"scheduler/dialect": {"compiler", "scheduler", "scheduler/dialect/call", "scheduler/dialect/comfyui", "scheduler/dialect/jobs",
 		"scheduler/dialect/novita", "scheduler/dialect/runpod", "scheduler/dialect/serverless", "scheduler/dialect/worker"},
-	"scheduler/chat":            {"compiler", "scheduler", "scheduler/dialect", "scheduler/dialect/call"},
+	"scheduler/chat":            {"compiler", "scheduler", "scheduler/dialect", "scheduler/dialect/call", "scheduler/durable"},
 	"scheduler/emulator/worker": {},
 	"scheduler/emulator":        {"compiler/diag", "compiler/source", "nodes", "scheduler/emulator/worker"},
 
 	"render/post": {},
-	"render":      {"compiler", "compiler/filename", "compiler/source", "render/post", "scheduler"},
+	"render":      {"compiler", "compiler/filename", "compiler/source", "render/post", "scheduler", "scheduler/durable"},
 	"render/s3":   {"render", "render/cache", "scheduler"},
 
-	"render/cache": {"compiler"},
+	"render/cache": {"compiler", "scheduler/durable"},
 	"render/run":   {"compiler", "compiler/diag", "compiler/source", "render", "render/cache", "render/post", "render/s3", "scheduler", "scheduler/dialect", "scheduler/emulator", "scheduler/emulator/worker", "scheduler/store"},
 
 	"bench": {"compiler", "compiler/source", "nodes", "nodes/script", "render", "render/post", "scheduler", "scheduler/dialect", "scheduler/dialect/worker", "scheduler/emulator",

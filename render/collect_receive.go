@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 
 	"github.com/comfyc/comfyc/render/post"
+	"github.com/comfyc/comfyc/scheduler/durable"
 )
 
 // received is an output in a temporary file, which drop removes unless keep renamed it.
@@ -45,7 +46,7 @@ func (r *received) keep(name string) error {
 		return err
 	}
 	r.file = nil
-	return syncDir(dir)
+	return durable.SyncDir(dir)
 }
 
 // drop removes the temporary file if it is still there.

@@ -7,6 +7,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+
+	"github.com/comfyc/comfyc/scheduler/durable"
 )
 
 // A crash between any two steps here leaves the old file or the new one, and at most a .tmp- file beside
@@ -46,7 +48,7 @@ func writeFile(name string, fill func(io.Writer) error) (err error) {
 	if err := os.Rename(f.Name(), name); err != nil {
 		return err
 	}
-	return syncDir(dir)
+	return durable.SyncDir(dir)
 }
 
 // writeHashed is writeFile, and tells the SHA-256 in hex and the length of what was written.
@@ -67,15 +69,4 @@ func (c *counter) Write(p []byte) (int, error) {
 	n, err := c.w.Write(p)
 	c.n += int64(n)
 	return n, err
-}
-
-// syncDir makes a rename in dir last. Systems that cannot sync a directory say so with
-// an error that means nothing for the data, so only opening it may fail.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	_ = d.Sync()
-	return d.Close()
 }

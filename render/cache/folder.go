@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/comfyc/comfyc/scheduler/durable"
 )
 
 // Folder is a cache on this machine's disk, or on one that several machines share. Its folder is made with the first object.
@@ -142,17 +144,12 @@ func makeDir(dir string) error {
 	return syncDir(above)
 }
 
-// syncDir makes the names in a folder last. Systems that cannot sync a folder say so with an error that means nothing for the data, and in a folder
-// that may be written but not read there is nothing to be done.
+// syncDir makes the names in a folder last. In a folder that may be written but not read there is nothing to be done.
 func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if os.IsPermission(err) {
-		return nil
-	} else if err != nil {
+	if err := durable.SyncDir(dir); !os.IsPermission(err) {
 		return err
 	}
-	_ = d.Sync()
-	return d.Close()
+	return nil
 }
 
 // Open implements Blobs.

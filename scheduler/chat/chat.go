@@ -32,6 +32,7 @@ import (
 	"github.com/comfyc/comfyc/scheduler"
 	"github.com/comfyc/comfyc/scheduler/dialect"
 	"github.com/comfyc/comfyc/scheduler/dialect/call"
+	"github.com/comfyc/comfyc/scheduler/durable"
 )
 
 // Asker implements compiler.Asker.
@@ -213,16 +214,5 @@ func (a *Asker) Keep(name string, data []byte) error {
 		_ = os.Remove(f.Name())
 		return err
 	}
-	return syncDir(a.Dir)
-}
-
-// syncDir makes the names in a folder durable, as far as the system can.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	_ = d.Sync() // not every file system can
-	return nil
+	return durable.SyncDir(a.Dir)
 }

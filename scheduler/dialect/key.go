@@ -27,7 +27,7 @@ func readKey(cfg compiler.EndpointConfig, l *language, deps Deps) (key, name str
 	if name == "" {
 		name = cfg.KeyFile
 	}
-	if err := mayGo(cfg, l, name, deps.AllowKeys); err != nil {
+	if err := mayGo(cfg, name, deps.AllowKeys); err != nil {
 		return "", "", err
 	}
 	if cfg.KeyEnv != "" {
@@ -96,7 +96,7 @@ func noKey(cfg compiler.EndpointConfig, format string, args ...any) *scheduler.E
 // mayGo is the last gate before a key is read: a configuration that came with somebody's batch must not be able to send the user's
 // keys to a host of its choice. A platform's usual variable goes to that platform, encrypted; any other pair must be the user's own
 // or allowed.
-func mayGo(cfg compiler.EndpointConfig, l *language, name string, allowed map[string][]string) error {
+func mayGo(cfg compiler.EndpointConfig, name string, allowed map[string][]string) error {
 	u, err := url.Parse(cfg.URL)
 	if err != nil || u.Hostname() == "" {
 		return refuse(cfg, "the url is no http or https address")

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/comfyc/comfyc/scheduler"
+	"github.com/comfyc/comfyc/scheduler/durable"
 	_ "modernc.org/sqlite" // the driver "sqlite"
 )
 
@@ -147,7 +148,7 @@ func (s *SQLite) openWrite() error {
 	}
 	s.read = open(s.path, "mode=ro")
 	// The file's content is SQLite's matter; that its name is in the folder after a power cut is ours.
-	return syncDir(filepath.Dir(s.path))
+	return durable.SyncDir(filepath.Dir(s.path))
 }
 
 // check looks for damage, before anything is written.
@@ -160,17 +161,6 @@ func (s *SQLite) check(ctx context.Context) error {
 	if verdict != "ok" {
 		return damaged(s.path, errors.New(verdict))
 	}
-	return nil
-}
-
-// syncDir makes the names in a folder durable, as far as the system can.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	_ = d.Sync() // not every file system can
 	return nil
 }
 

@@ -102,7 +102,7 @@ func (e *Env) cancelLeft(ctx context.Context, dir string, asJSON bool, wait time
 	if err := s.show(e, asJSON); err != nil {
 		return err
 	}
-	listTrouble(e.Stderr, "left", sum.Left, "")
+	listTrouble(e.Stderr, "left", sum.Left)
 	if len(sum.Left) > 0 || s.Counts["held"] > 0 {
 		return silent(exitIncomplete)
 	}

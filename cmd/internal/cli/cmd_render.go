@@ -223,8 +223,8 @@ func troubleLines(b *run.Batch, list []scheduler.Trouble) []map[string]any {
 func (e *Env) report(file string, b *run.Batch, sum scheduler.Summary) {
 	w := e.Stderr
 	fmt.Fprintf(w, "comfyc: %s\n", sentence(b, sum))
-	listTrouble(w, "failed", sum.Failures, "")
-	listTrouble(w, "held", sum.Held, "")
+	listTrouble(w, "failed", sum.Failures)
+	listTrouble(w, "held", sum.Held)
 	if n := len(sum.Held); n > 0 {
 		fmt.Fprintf(w, "comfyc: the answer to %s was lost, so %s may have been paid for (%s). Look at the endpoint's list of jobs; to send %s again: comfyc render %s --resubmit-uncertain\n",
 			count(n, "submission"), map[bool]string{true: "it", false: "they"}[n == 1], stake(sum), map[bool]string{true: "it", false: "them"}[n == 1], file)
@@ -280,13 +280,13 @@ func stake(sum scheduler.Summary) string {
 const maxListed = 10
 
 // listTrouble prints one line a render; word is its state. An empty list prints nothing.
-func listTrouble(w io.Writer, word string, list []scheduler.Trouble, indent string) {
+func listTrouble(w io.Writer, word string, list []scheduler.Trouble) {
 	for i, t := range list {
 		if i == maxListed {
-			fmt.Fprintf(w, "%s  … and %d more; manifest.json has all of them\n", indent, len(list)-maxListed)
+			fmt.Fprintf(w, "  … and %d more; manifest.json has all of them\n", len(list)-maxListed)
 			return
 		}
-		fmt.Fprintf(w, "%s  render %d %s on %s: %s [%s]\n", indent, t.Render, word, orElse(t.Endpoint, "no endpoint"), t.Reason, t.Kind.Code())
+		fmt.Fprintf(w, "  render %d %s on %s: %s [%s]\n", t.Render, word, orElse(t.Endpoint, "no endpoint"), t.Reason, t.Kind.Code())
 	}
 }
 

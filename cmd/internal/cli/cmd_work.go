@@ -240,7 +240,6 @@ func (r *recorder) Open(name string) (fs.File, error) {
 // Only what lies below the batch's folder can be opened (os.Root), so `../` in a batch fails here and not on another machine.
 // --endpoints is not sent: every machine has its own.
 func (e *Env) workSubmit(ctx context.Context, file string, f *workFlags) error {
-	f.seed = -1
 	text, err := os.ReadFile(file)
 	if err != nil {
 		return exitf(exitInput, "%v", err)

@@ -30,6 +30,15 @@ var (
 	seedFlag    = flag.Uint64("kill-seed", 0, "of the moments of the kills; 0 takes the clock's")
 )
 
+// crashEndpoint is the emulated endpoint of the tests that end a process at any moment.
+const crashEndpoint = `
+endpoints:
+  crash:
+    worker: runpod/worker-comfyui:5.5.0-base
+    workers: {min: 8, max: 8}
+    execution: 60ms
+`
+
 // A batch is killed again and again at random moments over an emulated endpoint, then run to the end. Every picture is there once, and
 // what was rendered twice was reported as uncertain.
 func TestKillNine(t *testing.T) {
@@ -37,13 +46,7 @@ func TestKillNine(t *testing.T) {
 		t.Skip("builds and kills real processes; run without -short")
 	}
 	binary := buildBinary(t)
-	base := startEmulator(t, binary, `
-endpoints:
-  crash:
-    worker: runpod/worker-comfyui:5.5.0-base
-    workers: {min: 8, max: 8}
-    execution: 60ms
-`)
+	base := startEmulator(t, binary, crashEndpoint)
 	dir := t.TempDir()
 	writeCrashBatch(t, dir, base, *rendersFlag)
 	seed := *seedFlag

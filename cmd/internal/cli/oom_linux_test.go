@@ -23,13 +23,7 @@ func TestOutOfMemory(t *testing.T) {
 	}
 	const n = 16
 	binary := buildBinary(t)
-	base := startEmulator(t, binary, `
-endpoints:
-  crash:
-    worker: runpod/worker-comfyui:5.5.0-base
-    workers: {min: 8, max: 8}
-    execution: 60ms
-`)
+	base := startEmulator(t, binary, crashEndpoint)
 	dir := t.TempDir()
 	writeCrashBatch(t, dir, base, n)
 	large := `{"1": {"class_type": "EmptyImage", "inputs": {"width": 900, "height": 900, "batch_size": 1, "color": 0}},
