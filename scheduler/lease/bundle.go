@@ -87,6 +87,8 @@ func (b Bundle) save(ctx context.Context, tx pgx.Tx, batch string) error {
 		sums[path] = sha256.Sum256(data)
 	}
 	out := &pgx.Batch{}
+	// Until the commit: a content that is there and belongs to no batch must stay until this one's row names it.
+	out.Queue("SELECT pg_advisory_xact_lock_shared($1)", blobsLock)
 	for _, path := range slices.SortedFunc(maps.Keys(sums), func(p, q string) int {
 		a, b := sums[p], sums[q]
 		return cmp.Or(bytes.Compare(a[:], b[:]), cmp.Compare(p, q))

@@ -25,6 +25,7 @@ type hold struct {
 	mu    sync.Mutex
 	alive time.Time // when the last answered heartbeat was sent: both clocks
 
+	told   orders    // with the claim
 	hungry time.Time // since when it can do nothing; only the trader's
 	// yielded tells a run that made room from one that was interrupted; both give their slice back unharmed.
 	yielded atomic.Bool
@@ -50,13 +51,14 @@ func (h *hold) guard(b *pgx.Batch) {
 // claimants of one epoch one finds the row free, and raises the epoch, so that the job can never be used again.
 func (q *Queue) claim(ctx context.Context, a args, owner string) (*hold, error) {
 	h := &hold{q: q, Lease: store.Lease{Batch: a.Batch, Slice: a.Slice}, alive: time.Now()}
-	rows, err := q.db.Pool.Query(ctx, `UPDATE slices SET state = 'held', owner = $4, epoch = epoch + 1, heartbeat = clock_timestamp()
-		WHERE batch = $1 AND slice = $2 AND epoch = $3 AND state = 'free' RETURNING epoch, first, past`, a.Batch, a.Slice, a.Epoch, owner)
+	rows, err := q.db.Pool.Query(ctx, `UPDATE slices s SET state = 'held', owner = $4, epoch = s.epoch + 1, heartbeat = clock_timestamp() FROM batches b
+		WHERE s.batch = $1 AND s.slice = $2 AND s.epoch = $3 AND s.state = 'free' AND b.id = s.batch RETURNING s.epoch, s.first, s.past, b.asked, s.again_failed, s.again_held`,
+		a.Batch, a.Slice, a.Epoch, owner)
 	if err != nil {
 		return nil, err
 	}
 	n := 0
-	_, err = pgx.ForEachRow(rows, []any{&h.Epoch, &h.First, &h.Past}, func() error { n++; return nil })
+	_, err = pgx.ForEachRow(rows, []any{&h.Epoch, &h.First, &h.Past, &h.told.asked, &h.told.againFailed, &h.told.againHeld}, func() error { n++; return nil })
 	if err != nil || n == 0 {
 		return nil, err
 	}
@@ -133,6 +135,18 @@ func (h *hold) beat(ctx context.Context) (o orders, lost bool, err error) {
 	return o, false, nil
 }
 
+// begin gives the orders that a run begins with: those that came with the claim, or, since opening the batch may have taken minutes, those of a beat,
+// which also tells whether the slice is still ours.
+func (h *hold) begin(ctx context.Context) (o orders, lost bool, err error) {
+	h.mu.Lock()
+	fresh := time.Since(h.alive) < time.Second
+	h.mu.Unlock()
+	if fresh && !h.lost.Load() {
+		return h.told, false, nil
+	}
+	return h.beat(ctx)
+}
+
 // keep beats until ctx ends, and calls ordered with what the database says, and lost when the lease is.
 func (h *hold) keep(ctx context.Context, ordered func(orders), lost func()) {
 	t := time.NewTicker(Beat)
@@ -158,7 +172,7 @@ func (h *hold) keep(ctx context.Context, ordered func(orders), lost func()) {
 // for the next epoch change in one transaction: a machine that dies within it has released nothing, and is found silent 30 s later. That no row
 // is touched means that the slice was taken over; that is no error.
 func (h *hold) release(ctx context.Context, failed bool, wait time.Duration, reason string) error {
-	return h.db().Tx(ctx, func(tx pgx.Tx) error {
+	return h.insist(ctx, func(tx pgx.Tx) error {
 		tag, err := tx.Exec(ctx, `UPDATE slices SET state = 'free', owner = '', epoch = epoch + 1, heartbeat = clock_timestamp(), tries = CASE WHEN $4 THEN tries + 1 ELSE 0 END, reason = $5
 			WHERE batch = $1 AND slice = $2 AND epoch = $3 AND state = 'held'`, h.Batch, h.Slice, h.Epoch, failed, reason)
 		if err != nil || tag.RowsAffected() == 0 {
@@ -171,16 +185,36 @@ func (h *hold) release(ctx context.Context, failed bool, wait time.Duration, rea
 	})
 }
 
+// insist does something in a transaction, again and again while the database is away, until ctx ends: else the slice would be found silent only 30 s
+// after it was done with. f must bear it that an earlier try was done and only its answer was lost.
+func (h *hold) insist(ctx context.Context, f func(pgx.Tx) error) error {
+	for wait := 50 * time.Millisecond; ; wait = min(2*wait, time.Second) {
+		err := h.db().Tx(ctx, f)
+		if err == nil || !store.Unreachable(err) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(wait):
+		}
+	}
+}
+
 // end notes that the slice has nothing left to do, and the batch if it was its last one. last tells that it was.
 func (h *hold) end(ctx context.Context, stop, reason, totals string) (last bool, err error) {
-	err = h.db().Tx(ctx, func(tx pgx.Tx) error {
+	err = h.insist(ctx, func(tx pgx.Tx) error {
 		// The batch's row is locked first, so that of two last slices one sees the other.
 		if _, err := tx.Exec(ctx, `SELECT 1 FROM batches WHERE id = $1 FOR UPDATE`, h.Batch); err != nil {
 			return err
 		}
 		tag, err := tx.Exec(ctx, `UPDATE slices SET state = 'ended', owner = '', epoch = epoch + 1, tries = 0, again_failed = FALSE, again_held = FALSE, stopped = $4, reason = $5, totals = $6
 			WHERE batch = $1 AND slice = $2 AND epoch = $3 AND state = 'held'`, h.Batch, h.Slice, h.Epoch, stop, reason, totals)
-		if err != nil || tag.RowsAffected() == 0 {
+		if err != nil {
+			return err
+		}
+		if tag.RowsAffected() == 0 {
+			last, err = h.endedBefore(ctx, tx)
 			return err
 		}
 		if err := freeGrants(ctx, tx, h.Batch, h.Slice); err != nil {
@@ -196,6 +230,18 @@ func (h *hold) end(ctx context.Context, stop, reason, totals string) (last bool,
 		last = tag.RowsAffected() > 0
 		return err
 	})
+	return last, err
+}
+
+// endedBefore tells whether this very lease ended the slice, by a try whose answer was lost, and the batch has ended since. Nobody else makes an
+// ended slice of the next epoch: who takes one over raises it by one, and by one more with each claim. Then the machine that ends another slice
+// at that moment may believe that it was the last, too: what is done then is done twice, and not never.
+func (h *hold) endedBefore(ctx context.Context, tx pgx.Tx) (last bool, err error) {
+	err = tx.QueryRow(ctx, `SELECT b.ended IS NOT NULL FROM slices s JOIN batches b ON b.id = s.batch WHERE s.batch = $1 AND s.slice = $2 AND s.epoch = $3 + 1 AND s.state = 'ended'`,
+		h.Batch, h.Slice, h.Epoch).Scan(&last)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return false, nil
+	}
 	return last, err
 }
 

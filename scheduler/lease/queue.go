@@ -102,6 +102,9 @@ func (q *Queue) prepare(ctx context.Context) error {
 // migrateLock is "cmfy" in ASCII, plus one: the store's own migrations lock the number before it.
 const migrateLock = 0x636d6679 + 1
 
+// blobsLock is held by submits together while they store files, and by one that deletes them alone.
+const blobsLock = migrateLock + 1
+
 // Close ends all connections. Workers must have ended.
 func (q *Queue) Close() { q.db.Close() }
 
@@ -261,10 +264,22 @@ func (q *Queue) Remove(ctx context.Context, id string) error {
 	if err == nil && tag.RowsAffected() == 0 {
 		return ErrNoBatch
 	}
-	if err == nil { // files that no batch names any more
-		_, err = q.db.Pool.Exec(ctx, "DELETE FROM blobs WHERE NOT EXISTS (SELECT 1 FROM files WHERE files.hash = blobs.hash)")
+	if err != nil {
+		return err
 	}
-	return err
+	return q.dropUnnamed(ctx)
+}
+
+// dropUnnamed deletes contents that no batch names any more. It waits for submits that are storing theirs, since such a content may be there already
+// and be named in a moment; submits that begin later wait for it. If it fails, the next one does it.
+func (q *Queue) dropUnnamed(ctx context.Context) error {
+	return q.db.Tx(ctx, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, "SELECT pg_advisory_xact_lock($1)", blobsLock); err != nil {
+			return err
+		}
+		_, err := tx.Exec(ctx, "DELETE FROM blobs WHERE NOT EXISTS (SELECT 1 FROM files WHERE files.hash = blobs.hash)")
+		return err
+	})
 }
 
 // args is a River job: the right to try for one epoch of a slice.

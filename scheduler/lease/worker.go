@@ -49,6 +49,9 @@ type Worker struct {
 	// Others tells whether other machines work too. Then one that has a slice of a batch leaves the batch's other slices to them for a moment, so
 	// that all of them get some. It must not wait. nil means that it is first come, first served.
 	Others func() bool
+	// Speeds is what this machine's runs know of the endpoints: each slice begins with what those before it have learned, and adds to it. nil begins
+	// with nothing.
+	Speeds *scheduler.Speeds
 
 	log  *slog.Logger
 	mu   sync.Mutex
@@ -111,6 +114,9 @@ func (w *Worker) fill() {
 			host = "machine"
 		}
 		w.Name = fmt.Sprintf("%.40s-%d-%s", host, os.Getpid(), rand.Text()[:6])
+	}
+	if w.Speeds == nil {
+		w.Speeds = &scheduler.Speeds{}
 	}
 	w.open, w.jobs = map[string]*opening{}, map[string]int{}
 }
@@ -190,8 +196,7 @@ func (w *Worker) run(ctx context.Context, h *hold) error {
 		end()
 		return w.giveUp(ctx, h, fmt.Errorf("open the batch: %w", err))
 	}
-	// Opening may have taken minutes: the first beat tells whether the slice is still ours, and brings orders that came meanwhile.
-	o, gone, err := h.beat(running)
+	o, gone, err := h.begin(running)
 	if gone {
 		return errors.New("it was taken over before it began")
 	}
@@ -217,6 +222,9 @@ func (w *Worker) options(op *opening, h *hold, control *scheduler.Control, o ord
 	// The batch's budget, not a part of it: how much of it this slice may use is for Shares to say.
 	opts.Budget = op.batch.Budget
 	opts.Seed += uint64(h.Slice) // so that slices do not retry in step
+	if opts.Speeds == nil {
+		opts.Speeds = w.Speeds
+	}
 	// Previews cost nothing and run on this machine: there is nothing to share.
 	if !op.batch.Preview {
 		opts.Shares = &trader{h: h, batchPlaces: op.batch.MaxParallel, parallel: op.got.Parallel, budget: op.batch.Budget}

@@ -53,7 +53,7 @@ func (s *PostgresSlice) Apply(ctx context.Context, changes []scheduler.Change) e
 	end := time.Now().Add(applyTime)
 	for wait := 50 * time.Millisecond; ; wait = min(2*wait, time.Second) {
 		err := s.applyOnce(ctx, f)
-		if err == nil || !unreachable(err) || time.Now().After(end) {
+		if err == nil || !Unreachable(err) || time.Now().After(end) {
 			return err
 		}
 		select {
@@ -64,8 +64,9 @@ func (s *PostgresSlice) Apply(ctx context.Context, changes []scheduler.Change) e
 	}
 }
 
-// unreachable tells whether trouble is the connection's or the server's, and not the statement's.
-func unreachable(err error) bool {
+// Unreachable tells whether trouble is the connection's or the server's, and not the statement's: then the same may work a moment later. Whether
+// it was done is not known.
+func Unreachable(err error) bool {
 	var server *pgconn.PgError
 	if errors.As(err, &server) {
 		// The class of an SQLSTATE is its first two characters. A proxy in between may send an error without any.

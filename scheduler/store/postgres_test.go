@@ -232,7 +232,7 @@ func tables(t *testing.T, url string) (n int) {
 // What a server says decides whether Apply tries again; a proxy that gives no SQLSTATE, or half of one, is an error like another.
 func TestUnreachable(t *testing.T) {
 	for code, want := range map[string]bool{"": false, "4": false, "40": true, "08006": true, "57P01": true, "53300": true, "40P01": true, "23505": false} {
-		if got := unreachable(fmt.Errorf("x: %w", &pgconn.PgError{Code: code, Message: "no"})); got != want {
+		if got := Unreachable(fmt.Errorf("x: %w", &pgconn.PgError{Code: code, Message: "no"})); got != want {
 			t.Errorf("%q: %v", code, got)
 		}
 	}

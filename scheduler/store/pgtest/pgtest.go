@@ -1,5 +1,6 @@
 // Package pgtest gives tests a Postgres of their own: one server for each test process, on a loopback port, in a temporary folder, and
-// in it a new database for each call of [New]. It ends with the process, also when that is killed.
+// in it a new database for each call of [New]. It ends with the process, also when that is killed. A [Cluster] is a server of one test's own, which
+// the test may kill and start again.
 //
 // The server's programs are looked for in $COMFYC_PG_BIN, in $PATH and where Debian puts them. Without them the tests that ask are skipped,
 // and say so. Run as root, the server runs as the user postgres.
@@ -104,33 +105,45 @@ func bin() (string, error) {
 
 // run makes a cluster and starts its server, under a shell that ends it when this process has ended.
 func run(durable bool) (*server, error) {
+	dir, as, err := makeCluster()
+	if err != nil {
+		return nil, err
+	}
+	return startServer(dir, as, durable)
+}
+
+// makeCluster makes the folder of a server. as are the words of its command, without settings.
+func makeCluster() (dir string, as []string, err error) {
 	programs, err := bin()
 	if err != nil {
-		return nil, err
+		return "", nil, err
 	}
-	dir, err := os.MkdirTemp("", "pgtest")
-	if err != nil {
-		return nil, err
+	if dir, err = os.MkdirTemp("", "pgtest"); err != nil {
+		return "", nil, err
 	}
-	as, err := account(dir)
-	if err != nil {
-		return nil, err
+	if as, err = account(dir); err != nil {
+		return "", nil, err
 	}
 	init := exec.Command(as[0], append(as[1:], filepath.Join(programs, "initdb"), "-D", filepath.Join(dir, "data"), "-U", "test", "-A", "trust", "--no-sync", "-E", "UTF8", "--locale", "C")...)
 	if out, err := init.CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("initdb: %w\n%s", err, out)
+		return "", nil, fmt.Errorf("initdb: %w\n%s", err, out)
 	}
+	return dir, append(as, filepath.Join(programs, "postgres")), nil
+}
+
+// startServer starts the server of a folder on a port that is free now, and waits until it answers.
+func startServer(dir string, as []string, durable bool) (*server, error) {
 	port, err := freePort()
 	if err != nil {
 		return nil, err
 	}
-	// fsync=off and full_page_writes=off make commits quicker; what a power cut would break is thrown away anyway.
 	settings := []string{"-D", filepath.Join(dir, "data"), "-k", dir, "-p", strconv.Itoa(port), "-c", "listen_addresses=127.0.0.1", "-c", "shared_buffers=64MB"}
+	// fsync=off and full_page_writes=off make commits quicker; what a power cut would break is thrown away anyway.
 	if !durable {
 		settings = append(settings, "-c", "fsync=off", "-c", "full_page_writes=off")
 	}
 	s := &server{base: fmt.Sprintf("postgres://test@127.0.0.1:%d/", port)}
-	if err := s.launch(dir, append(append(as, filepath.Join(programs, "postgres")), settings...)); err != nil {
+	if err := s.launch(dir, append(as[:len(as):len(as)], settings...)); err != nil {
 		return nil, err
 	}
 	return s, s.wait(dir)
@@ -174,8 +187,8 @@ func (s *server) launch(dir string, server []string) error {
 // wait waits until the server takes connections.
 func (s *server) wait(dir string) error {
 	var last error
-	// 15 s and more: a busy machine needs seconds for the first start.
-	for range 300 {
+	// A busy machine needs seconds for the first start, and for the one after a crash.
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); {
 		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 		conn, err := pgx.Connect(ctx, s.base+"postgres")
 		if err == nil {
