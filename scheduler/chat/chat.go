@@ -18,8 +18,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
-	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -197,22 +197,10 @@ func failed(err error) error {
 	return out
 }
 
-// Keep implements compiler.Asker: the file is written whole under another name, synced, and renamed, and then the folder is synced: the answer was
-// paid for, and without its name in the folder a power cut would lose it.
+// Keep implements compiler.Asker. The answer was paid for: when it returns, a power cut does not lose it.
 func (a *Asker) Keep(name string, data []byte) error {
-	// In the same folder, as a rename is atomic within one file system only. The dot hides it from patterns such as *.json.
-	f, err := os.CreateTemp(a.Dir, "."+name+"-*")
-	if err != nil {
+	return durable.WriteFile(filepath.Join(a.Dir, filepath.Base(name)), 0o644, func(w io.Writer) error {
+		_, err := w.Write(data)
 		return err
-	}
-	_, err = f.Write(data)
-	err = errors.Join(err, f.Sync(), f.Chmod(0o644), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), filepath.Join(a.Dir, filepath.Base(name)))
-	}
-	if err != nil {
-		_ = os.Remove(f.Name())
-		return err
-	}
-	return durable.SyncDir(a.Dir)
+	})
 }

@@ -178,14 +178,19 @@ func previewTransport(cfg compiler.EndpointConfig, deps Deps) (http.RoundTripper
 
 // properties are what the rest of the program sees of a configuration.
 func properties(cfg compiler.EndpointConfig, deps Deps) scheduler.Properties {
-	// A native server gives back the files of all output nodes whatever image it runs in, so cfg.Worker says nothing about it.
 	p := scheduler.Properties{Name: cfg.Name, Type: cfg.Type, GPU: cfg.GPU, Worker: cfg.Worker,
-		Preview: cfg.Type == "preview", Price: cfg.Price, Limits: cfg.Limits, OneOutput: cfg.Type != "comfyui" && worker.Find(cfg.Worker).OneOutput,
+		Preview: cfg.Type == "preview", Price: cfg.Price, Limits: cfg.Limits, OneOutput: OneOutput(cfg),
 		Workers: cfg.Workers, Terms: cfg.Terms, Execution: cfg.Terms.Execution}
 	if deps.Supports != nil {
 		p.Supports = deps.Supports(cfg)
 	}
 	return p
+}
+
+// OneOutput tells whether an endpoint gives back the files of one node only. A native server gives those of all whatever image it runs in, so there
+// cfg.Worker says nothing.
+func OneOutput(cfg compiler.EndpointConfig) bool {
+	return cfg.Type != "comfyui" && worker.Find(cfg.Worker).OneOutput
 }
 
 // WithDefaults fills in what a configuration leaves out: the URL, the variable of the key, the limits of the type. getenv is asked

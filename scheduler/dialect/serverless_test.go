@@ -220,9 +220,10 @@ func TestHealth(t *testing.T) {
 }
 
 func TestSyncCancel(t *testing.T) {
-	gone := make(chan struct{})
+	began, gone := make(chan struct{}), make(chan struct{})
 	ep := openSync(t, func(w http.ResponseWriter, r *http.Request) {
 		io.Copy(io.Discard, r.Body)
+		close(began)
 		<-r.Context().Done()
 		close(gone)
 	})
@@ -230,6 +231,7 @@ func TestSyncCancel(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	<-began // before that the server would not hear of the job at all
 	for range 2 {
 		if err := ep.Cancel(deadline(t), id); err != nil {
 			t.Error(err)

@@ -1,17 +1,13 @@
 package emulator
 
 import (
-	"context"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
-	"time"
+
+	"github.com/comfyc/comfyc/scheduler/emulator/s3test"
 )
 
 // store is a bucket: what is PUT with a signature can be fetched with one.
@@ -28,8 +24,8 @@ func (s store) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func s3Config(id, url string) string {
-	return `"s3Config":{"accessId":"` + id + `","accessSecret":"SECRET","bucketName":"out","endpointUrl":"` + url + `"}`
+func s3Config(id, secret, url string) string {
+	return `"s3Config":{"accessId":"` + id + `","accessSecret":"` + secret + `","bucketName":"out","endpointUrl":"` + url + `"}`
 }
 
 // TestJobBucket: a worker that heeds the job's bucket puts the images there, and the job says where.
@@ -45,9 +41,9 @@ func TestJobBucket(t *testing.T) {
 	}{
 		"without one":   {true, ``, "base64", ""},
 		"with gaps":     {true, `,"s3Config":{"accessId":"ID"}`, "base64", ""},
-		"elsewhere":     {true, "," + s3Config("ID", s3.URL), "s3_url", s3.URL + "/out/"},
-		"wrong key":     {true, "," + s3Config("OTHER", s3.URL), "", ""},
-		"in the memory": {false, "," + s3Config("ID", "https://s3.example"), "s3_url", "http://emulator.test/files/"},
+		"elsewhere":     {true, "," + s3Config("ID", "SECRET", s3.URL), "s3_url", s3.URL + "/out/"},
+		"wrong key":     {true, "," + s3Config("OTHER", "SECRET", s3.URL), "", ""},
+		"in the memory": {false, "," + s3Config("ID", "SECRET", "https://s3.example"), "s3_url", "http://emulator.test/files/"},
 	} {
 		e := start(t, Config{Webhooks: c.webhooks, Endpoints: []Endpoint{{Name: "ep", Outputs: JobBucket}}})
 		r := direct1(t, e).do("POST", "/v2/ep/runsync", `{"input":`+input(1, "a")+c.sibling+`}`)
@@ -83,40 +79,9 @@ func checkImage(t *testing.T, address string) {
 
 // TestJobBucketReal uploads to an S3 server that verifies signatures, if one is installed.
 func TestJobBucketReal(t *testing.T) {
-	gateway, err := exec.LookPath("versitygw")
-	if err != nil || testing.Short() {
-		t.Skip("needs versitygw on the PATH: go install github.com/versity/versitygw/cmd/versitygw@v1.8.0")
-	}
-	dir := t.TempDir()
-	if err := os.Mkdir(filepath.Join(dir, "out"), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := l.Addr().String()
-	l.Close()
-	ctx, cancel := context.WithCancel(t.Context())
-	server := exec.CommandContext(ctx, gateway, "--port", address, "posix", dir)
-	server.Env = append(os.Environ(), "ROOT_ACCESS_KEY=ID", "ROOT_SECRET_KEY=SECRET")
-	if err := server.Start(); err != nil {
-		t.Fatal(err)
-	}
-	defer func() { cancel(); server.Wait() }()
-	for {
-		if c, err := net.Dial("tcp", address); err == nil {
-			c.Close()
-			break
-		}
-		select {
-		case <-t.Context().Done():
-			t.Fatal("the S3 server did not start")
-		case <-time.After(20 * time.Millisecond):
-		}
-	}
+	server := s3test.Start(t, []string{"out"})
 	e := start(t, Config{Webhooks: true, Endpoints: []Endpoint{{Name: "ep", Outputs: JobBucket}}})
-	r := direct1(t, e).do("POST", "/v2/ep/runsync", `{"input":`+input(1, "a")+","+s3Config("ID", "http://"+address)+`}`)
+	r := direct1(t, e).do("POST", "/v2/ep/runsync", `{"input":`+input(1, "a")+","+s3Config(s3test.Key, s3test.Secret, "http://"+server.Address)+`}`)
 	image := r.value(t).Get("output").Get("images").Index(0)
 	if image.Get("type").Str() != "s3_url" {
 		t.Fatal(r.text)

@@ -226,6 +226,9 @@ func (f *Fault) spoil(c *call, r *Response) *Response {
 
 // sleep waits, or until the client or the emulator ends.
 func (c *call) sleep(d time.Duration) {
+	if d <= 0 {
+		return
+	}
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {

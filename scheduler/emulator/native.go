@@ -183,9 +183,16 @@ func (s *server) failure(j *job) map[string]any {
 		"exception_type": "RuntimeError", "traceback": []string{}, "current_inputs": map[string]any{}, "current_outputs": j.native.outputs, "timestamp": stamp()}
 }
 
-// forget drops a prompt from the history.
+// forget drops a prompt from the history: at once if it is the oldest, which most are, else by a look at all of them.
 func (s *server) forget(j *job) {
-	s.history = slices.DeleteFunc(s.history, func(h *job) bool { return h == j })
+	if len(s.history) > 0 && s.history[0] == j {
+		s.history[0] = nil // the list's memory is used again, and must not hold it
+		s.history = s.history[1:]
+		return
+	}
+	if at := slices.Index(s.history, j); at >= 0 {
+		s.history = slices.Delete(s.history, at, at+1)
+	}
 }
 
 // shut closes the listeners' channels, which ends their connections.

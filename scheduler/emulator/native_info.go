@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"slices"
 
-	"github.com/comfyc/comfyc/compiler/source"
 	"github.com/comfyc/comfyc/nodes"
 	"github.com/comfyc/comfyc/scheduler/emulator/worker"
 )
@@ -58,34 +57,9 @@ func (c *call) objectInfo() *Response {
 		if !ok || worker.Supports(name) == worker.None {
 			continue
 		}
-		out[name] = raw(stocked(class, c.ep.Models).ObjectInfo())
+		// Models nil: every name exists.
+		stocked := class.Stocked(func(*nodes.Input) ([]string, bool) { return c.ep.Models, c.ep.Models != nil })
+		out[name] = raw(stocked.ObjectInfo())
 	}
 	return native(200, out)
-}
-
-// stocked is a class as a worker has it whose models are these: they stand in every open list. Where every name exists (nil), a list of them
-// cannot be written, so such an input has none: an empty one would say that no model is there.
-func stocked(class *nodes.Class, models []string) *nodes.Class {
-	out := *class
-	out.Inputs = slices.Clone(class.Inputs)
-	for i := range out.Inputs {
-		switch in := &out.Inputs[i]; {
-		case !in.Open:
-		case models == nil:
-			in.OldList, in.Spec = false, without(in.Spec, "options")
-		case in.OldList:
-			in.Options = texts(models).Items
-		}
-	}
-	return &out
-}
-
-// without is an object that lacks one key; nil stays nil.
-func without(object *source.Value, key string) *source.Value {
-	if object == nil {
-		return nil
-	}
-	out := *object
-	out.Members = slices.DeleteFunc(slices.Clone(object.Members), func(m source.Member) bool { return m.Key == key })
-	return &out
 }

@@ -60,7 +60,7 @@ func New(o Options) (*Client, error) {
 		return nil, fmt.Errorf("the url %q must not hold a name, a password, a query or a fragment", Redact(o.Base))
 	}
 	if o.Transport == nil {
-		o.Transport = newTransport(max(o.InFlight, 16))
+		o.Transport = NewTransport(max(o.InFlight, 16))
 	}
 	if o.Timeout == 0 {
 		o.Timeout = 30 * time.Second
@@ -112,8 +112,12 @@ func (c *Client) Do(ctx context.Context, r Request) (Answer, error) {
 	if err := ctx.Err(); err != nil {
 		return Answer{}, c.lost(r, err, connected) // nothing was sent
 	}
-	ctx, cancel := context.WithTimeout(ctx, timeout)
-	defer cancel()
+	// The loop's calls have deadlines of their own: a second timer is made only where this one comes first.
+	if until, ok := ctx.Deadline(); !ok || time.Until(until) > timeout {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, timeout)
+		defer cancel()
+	}
 	response, step, err := c.send(ctx, r)
 	if err != nil {
 		if step == writing && ctx.Err() != nil {

@@ -16,9 +16,9 @@ import (
 	"time"
 )
 
-// newTransport is the transport of an API: the user's own configuration says where it goes, so it may be a private address, and
-// proxies of the environment are honoured.
-func newTransport(connections int) *http.Transport {
+// NewTransport is the transport of an API, which keeps so many idle connections: the user's own configuration says where it goes, so it may be a private
+// address, and proxies of the environment are honoured.
+func NewTransport(connections int) *http.Transport {
 	return transport(connections, (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}).DialContext)
 }
 
@@ -59,7 +59,7 @@ func newGuard(base *url.URL, api http.RoundTripper, hosts []string) *guard {
 		}
 		g.allowed[strings.ToLower(host)] = true
 	}
-	g.open = newTransport(16)
+	g.open = NewTransport(16)
 	dialer := &net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second, Control: refusePrivate}
 	g.closed = transport(16, dialer.DialContext)
 	// A proxy's address would be dialed in place of the output's, and pass the check for it.

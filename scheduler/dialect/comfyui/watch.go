@@ -127,8 +127,11 @@ func (w *watcher) story(id string) *story {
 		if len(w.stories) >= maxStories {
 			clear(w.stories) // prompts of which no end was ever told; progress begins anew
 		}
-		s = &story{nodes: w.sizes(id), done: map[string]bool{}}
+		s = &story{done: map[string]bool{}}
 		w.stories[id] = s
+	}
+	if s.nodes == 0 { // the first messages may come before the answer to the submit
+		s.nodes = w.sizes(id)
 	}
 	return s
 }

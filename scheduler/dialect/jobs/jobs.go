@@ -9,6 +9,7 @@
 package jobs
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"io"
@@ -17,6 +18,7 @@ import (
 	"strings"
 	"time"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/comfyc/comfyc/compiler"
 	"github.com/comfyc/comfyc/scheduler"
@@ -231,8 +233,7 @@ type answer struct {
 // id is the job's, whether it came as text or as a number; "" if there is none.
 // json.Number keeps the digits: a float64 would round ids above 2^53 to those of other jobs.
 func (a answer) id() string {
-	var text string
-	if json.Unmarshal(a.ID, &text) == nil {
+	if text, ok := text(a.ID); ok {
 		return text
 	}
 	var number json.Number
@@ -240,6 +241,14 @@ func (a answer) id() string {
 		return number.String()
 	}
 	return ""
+}
+
+// text reads a JSON text, or null as "". Every answer holds some, nearly always without escapes, and those need no decoder.
+func text(raw json.RawMessage) (text string, ok bool) {
+	if n := len(raw); n >= 2 && raw[0] == '"' && raw[n-1] == '"' && bytes.IndexByte(raw, '\\') < 0 && utf8.Valid(raw) {
+		return string(raw[1 : n-1]), true
+	}
+	return text, json.Unmarshal(raw, &text) == nil
 }
 
 // short keeps a foreign id from filling a message.

@@ -31,17 +31,16 @@ type Answer struct {
 
 // Answer drops what has been looked at.
 func (a answer) Answer() Answer {
-	var state string
-	_ = json.Unmarshal(a.Status, &state) // null, a number, nothing: a state that is not known
+	state, _ := text(a.Status) // null, a number, nothing: a state that is not known
 	return Answer{state, a.Output, a.Error, a.Delay, a.Execution, a.Worker}
 }
 
 // Status reads an answer.
 func (e *Endpoint) Status(a Answer) scheduler.Status {
 	s := scheduler.Status{State: states[a.State], Delay: milliseconds(a.Delay), Execution: milliseconds(a.Execution)}
-	_ = json.Unmarshal(a.Worker, &s.Worker)
+	name, _ := text(a.Worker)
 	// Shown in tables and written into the manifest, so it must be fit for a terminal.
-	s.Worker = e.client.Clean(s.Worker)
+	s.Worker = e.client.Clean(name)
 	switch s.State {
 	case scheduler.Running:
 		// Output of a running job is the worker's progress_update, whatever it looks like: taking it for the result would end a job early.

@@ -135,12 +135,14 @@ type item struct {
 // addItem takes an item that is a text or an object.
 func (r *Result) addItem(i int, raw json.RawMessage) {
 	var it item
-	// null decodes into a string too, as "", and is told of below as empty.
-	if json.Unmarshal(raw, &it.Data) != nil {
-		if err := json.Unmarshal(raw, &it); err != nil {
-			r.problem(fmt.Sprintf("output %d is not an image: %s", i+1, shorten(string(raw), 80)))
-			return
-		}
+	// A text, or null, which decodes into one as "" and is told of below as empty. The kind is looked at first, since an object may hold megabytes.
+	into := any(&it.Data)
+	if raw = bytes.TrimSpace(raw); len(raw) > 0 && raw[0] == '{' {
+		into = &it
+	}
+	if json.Unmarshal(raw, into) != nil {
+		r.problem(fmt.Sprintf("output %d is not an image: %s", i+1, shorten(string(raw), 80)))
+		return
 	}
 	content := first(it.Data, it.URL, it.Image)
 	if content == "" {
