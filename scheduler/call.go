@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/comfyc/comfyc/compiler"
@@ -38,6 +39,12 @@ type polledOutputs struct {
 // preparedJob is a prepared shard with its job.
 type preparedJob struct{ prepared }
 
+// submittedJob is a submit that was taken, with its job, which says what is owed.
+type submittedJob struct {
+	submitted
+	job *compiler.Job
+}
+
 // spawn runs f in the pool and sends what it gives to the inbox. There is a place in the inbox for every goroutine of the pool.
 func (l *loop) spawn(f func() any) {
 	l.pool.Go(func() {
@@ -63,10 +70,10 @@ func (l *loop) start(k call) {
 		l.spawn(func() any { return checked{k.endpoint, l.check(k)} })
 	case callSubmit:
 		l.watch(k.endpoint)
-		job := l.jobs.take(k.shard)
+		job := l.jobs.take(int64(k.shard))
 		// A merged shard has a job of its own, which submit makes; those of its parts are of no use any more.
 		for _, id := range k.mates {
-			l.jobs.take(id)
+			l.jobs.take(int64(id))
 		}
 		l.spawn(func() any { return l.submit(k, job) })
 	case callPoll:
@@ -90,8 +97,8 @@ func (l *loop) start(k call) {
 	case callReuse:
 		l.spawn(func() any { return l.takeOver(k) })
 	case callCollect:
-		status := l.results[k.attempt]
-		l.spawn(func() any { return l.collect(k, status) })
+		status, job := l.results[k.attempt], l.sent.take(k.attempt)
+		l.spawn(func() any { return l.collect(k, job, status) })
 	}
 }
 
@@ -124,7 +131,10 @@ func (l *loop) submit(k call, job *compiler.Job) any {
 	ctx, cancel := context.WithTimeout(l.calls, submitTime)
 	defer cancel()
 	remote, err := l.ends[k.endpoint].Submit(ctx, job, k.terms)
-	return submitted{attempt: k.attempt, remote: remote, err: l.asError(k, "submit", err)}
+	if err != nil {
+		return submitted{attempt: k.attempt, err: l.asError(k, "submit", err)}
+	}
+	return submittedJob{submitted{attempt: k.attempt, remote: remote}, job}
 }
 
 // ready lets an endpoint do what it can before the paid call: files are uploaded, which may take minutes, and the job is held against what the
@@ -179,18 +189,21 @@ func (l *loop) cancel(k call) any {
 	return cancelAnswer{k.attempt, l.asError(k, "cancel", l.ends[k.endpoint].Cancel(ctx, k.remote))}
 }
 
-// collect makes a result safe. The job is built again, as it says what is owed.
-func (l *loop) collect(k call, st Status) any {
-	// It may fail where it worked before, as the plan's files may have changed. What was paid for is missing then, and the user is told why.
-	job, err := l.work.Job(k.renders...)
-	if err != nil {
-		return collected{attempt: k.attempt, got: allMissing(k.renders, Rejected, "the job cannot be made: "+err.Error())}
+// collect makes a result safe. The job says what is owed; it is built again if it was dropped, sent by an earlier run, or some of its renders have
+// ended.
+func (l *loop) collect(k call, job *compiler.Job, st Status) any {
+	if job == nil || !slices.Equal(job.Renders, k.renders) {
+		var err error
+		// It may fail where it worked before, as the plan's files may have changed. What was paid for is missing then, and the user is told why.
+		if job, err = l.work.Job(k.renders...); err != nil {
+			return collected{attempt: k.attempt, got: allMissing(k.renders, Rejected, "the job cannot be made: "+err.Error())}
+		}
 	}
 	// Transient: the files stay on the remote, for whoever has the lease now.
 	if err := l.opts.fenced(k.result.Endpoint.Name, "collect"); err != nil {
 		return collected{attempt: k.attempt, got: allMissing(k.renders, Transient, err.Error())}
 	}
-	result := k.result
+	result := *k.result
 	result.Job, result.Outputs, result.Problems = job, st.Outputs, st.Problems
 	result.Fetch = func(ctx context.Context, out Output) (io.ReadCloser, error) {
 		return l.ends[k.endpoint].Fetch(ctx, out)
@@ -230,33 +243,32 @@ func (l *loop) asError(k call, op string, err error) *Error {
 	return &Error{Kind: kind, Endpoint: l.ends[k.endpoint].Properties().Name, Op: op, Message: err.Error(), Err: err}
 }
 
-// jobCache keeps the jobs of prepared shards until they are submitted, up to some memory; what does not fit is built again.
+// jobCache keeps jobs that were built until they are needed, up to some memory; what does not fit is built again.
 type jobCache struct {
-	byShard map[int]*compiler.Job
-	bytes   int
+	by    map[int64]*compiler.Job
+	bytes int // of their prompts
 }
 
 // maxJobBytes bounds the prompts kept, in bytes. Above it all are dropped rather than the oldest: it is seldom reached, and building again is cheap.
 const maxJobBytes = 32 << 20
 
-func (c *jobCache) put(shard int, job *compiler.Job) {
+func (c *jobCache) put(key int64, job *compiler.Job) {
 	if job == nil {
 		return
 	}
-	c.take(shard)
-	if c.bytes+len(job.Prompt) > maxJobBytes {
-		clear(c.byShard)
-		c.bytes = 0
+	c.take(key)
+	if c.by == nil || c.bytes+len(job.Prompt) > maxJobBytes {
+		c.by, c.bytes = map[int64]*compiler.Job{}, 0
 	}
-	c.byShard[shard] = job
+	c.by[key] = job
 	c.bytes += len(job.Prompt)
 }
 
-// take removes a shard's job and gives it, nil if it was dropped.
-func (c *jobCache) take(shard int) *compiler.Job {
-	job := c.byShard[shard]
+// take removes a job and gives it, nil if it was dropped.
+func (c *jobCache) take(key int64) *compiler.Job {
+	job := c.by[key]
 	if job != nil {
-		delete(c.byShard, shard)
+		delete(c.by, key)
 		c.bytes -= len(job.Prompt)
 	}
 	return job

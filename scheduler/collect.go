@@ -70,8 +70,8 @@ func (c *core) collect() {
 }
 
 // result is what the core knows of a result; the loop adds the job and the outputs.
-func (c *core) result(a *attempt) Result {
-	return Result{Endpoint: a.endpoint.Properties, Remote: a.Remote, Worker: a.Worker, Submitted: a.Submitted, Finished: a.Finished,
+func (c *core) result(a *attempt) *Result {
+	return &Result{Endpoint: a.endpoint.Properties, Remote: a.Remote, Worker: a.Worker, Submitted: a.Submitted, Finished: a.Finished,
 		Execution: time.Duration(a.Seconds * float64(time.Second)), CostUSD: a.CostUSD, Attempt: a.Try}
 }
 

@@ -229,7 +229,7 @@ func forecastFrom(t *testing.T, again *scheduler.Speeds) {
 	properties := newEnd("a", 1).props
 	properties.Workers.ColdStart = time.Second
 	for _, s := range []*scheduler.Speeds{nil, again} {
-		f, err := scheduler.ForecastRun(work, 40, []scheduler.Properties{properties}, scheduler.Options{Speeds: s})
+		f, err := scheduler.ForecastRun(work, nil, []scheduler.Properties{properties}, scheduler.Options{Speeds: s})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -379,10 +379,12 @@ func (e *holding) PollWait(ctx context.Context, remote string, wait time.Duratio
 	e.mu.Lock()
 	until := time.Until(e.jobs[remote].end)
 	e.mu.Unlock()
-	select {
-	case <-ctx.Done():
-		return scheduler.Status{}, ctx.Err()
-	case <-time.After(max(0, min(until, wait))):
+	if wait = min(until, wait); wait > 0 {
+		select {
+		case <-ctx.Done():
+			return scheduler.Status{}, ctx.Err()
+		case <-time.After(wait):
+		}
 	}
 	return e.Poll(ctx, remote)
 }

@@ -128,9 +128,9 @@ type call struct {
 	terms    Terms         // of a submit
 	wait     time.Duration // of a poll that may be held back
 	renders  []int
-	mates    []int  // of a submit: shards whose jobs are not needed, as they are part of this one
-	want     *Want  // of a trade
-	result   Result // of a collect: what the core knows of it
+	mates    []int   // of a submit: shards whose jobs are not needed, as they are part of this one
+	want     *Want   // of a trade
+	result   *Result // of a collect: what the core knows of it
 }
 
 // input is something that happened. apply changes the state; what follows from it is decided once, by pump, after all inputs.

@@ -26,6 +26,7 @@ type EndpointForecast struct {
 	Name    string
 	Renders compiler.Range
 	Jobs    compiler.Range // fewer than renders where they are merged
+	PerJob  compiler.Range // renders in a job, on the average; 0 where there is none
 	Workers compiler.Range // that are started
 	Seconds compiler.Range // workers' time that is paid for
 	USD     compiler.Range // not known without a price
@@ -36,39 +37,77 @@ type EndpointForecast struct {
 // long as every worker does many.
 const forecastJobs = 3000
 
-// ForecastRun says what Run would do with renders of a plan, by running the same step on a clock of its own, once with the speeds at the good
-// end of what is known and once with those at the bad end. renders is how many are left to do; a few of them stand for all. No call is made.
-func ForecastRun(work Work, renders int, endpoints []Properties, options Options) (Forecast, error) {
-	kinds, kindOf, err := sampleKinds(work)
-	if err != nil || renders == 0 {
+// forecastSample is how many renders show how many of them go together.
+const forecastSample = 600
+
+// ForecastRun says what Run would do with the renders of a plan of which done says false (nil: with all of them), by running the same step on a clock
+// of its own, once with the speeds at the good end of what is known and once with those at the bad end. A few renders stand for all. No call is made.
+func ForecastRun(work Work, done func(render int) bool, endpoints []Properties, options Options) (Forecast, error) {
+	left := make([]int, 0, work.Len())
+	for i := range work.Len() {
+		if done == nil || !done(i) {
+			left = append(left, i)
+		}
+	}
+	kinds, kindOf, err := sampleKinds(work, left)
+	if err != nil || len(left) == 0 {
 		return Forecast{Deadline: true}, err
 	}
 	// For example 100,000 renders become 3000, each 33.3 times as long: the workers are as busy, and the simulation takes a fraction of a second.
-	jobs := min(renders, forecastJobs)
-	scale := float64(renders) / float64(jobs)
+	jobs := min(len(left), forecastJobs)
+	scale := float64(len(left)) / float64(jobs)
+	f := forecast{Simulation{Renders: jobs, Kinds: kinds, KindOf: func(r int) int { return kindOf(int(float64(r) * scale)) }}, endpoints, options}
+	// Without a budget, as the question is what all of it costs.
+	f.options.OnEvent, f.options.Control, f.options.Budget, f.options.Collect = nil, nil, nil, nil
 	var runs [2]SimulationReport
 	for i, spread := range []float64{-1, 1} {
-		models := make([]Model, len(endpoints))
-		for k, p := range endpoints {
-			models[k] = modelOf(p, kinds, options, spread, scale)
-		}
-		o := options
-		// Without a budget, as the question is what all of it costs. 0, which merges as many as pay, is not simulated: the overhead of jobs is not
-		// known yet.
-		o.OnEvent, o.Control, o.Budget, o.Collect, o.Fuse = nil, nil, nil, nil, max(options.Fuse, 1)
-		runs[i] = Simulate(Simulation{Renders: jobs, Kinds: kinds, KindOf: func(r int) int { return kindOf(int(float64(r) * scale)) }, Models: models}, o)
+		runs[i] = f.run(spread, scale)
 	}
 	return merged(runs, endpoints, options, scale), nil
 }
 
-// sampleKinds builds some jobs of the plan and tells which of them stands for a render: the nearest before it.
-func sampleKinds(work Work) (kinds []compiler.Job, kindOf func(int) int, err error) {
+// forecast is what both of a forecast's runs share.
+type forecast struct {
+	sim       Simulation
+	endpoints []Properties
+	options   Options
+}
+
+// run simulates at one end of what is known. How many renders go together depends on how long each takes: where a simulated one stands for several,
+// that is found with some renders of their true length, and the long ones are not merged, which is all the same to time and cost.
+func (f *forecast) run(spread, scale float64) SimulationReport {
+	o := f.options
+	if scale == 1 || o.Fuse == 1 {
+		return f.simulate(spread, scale, o)
+	}
+	short := *f
+	short.sim.Renders = min(f.sim.Renders, forecastSample)
+	sample := short.simulate(spread, 1, o)
+	o.Fuse = 1
+	r := f.simulate(spread, scale, o)
+	for i := range r.Endpoints {
+		e := &r.Endpoints[i]
+		e.Jobs = int(math.Round(float64(e.Renders) / max(1, sample.Endpoints[i].perJob())))
+	}
+	return r
+}
+
+func (f *forecast) simulate(spread, scale float64, o Options) SimulationReport {
+	sim := f.sim
+	sim.Models = make([]Model, len(f.endpoints))
+	for k, p := range f.endpoints {
+		sim.Models[k] = modelOf(p, sim.Kinds, o, spread, scale)
+	}
+	return Simulate(sim, o)
+}
+
+// sampleKinds builds some jobs of what is left of a plan and tells which of them stands for a render, by its place in left: the nearest before it.
+func sampleKinds(work Work, left []int) (kinds []compiler.Job, kindOf func(int) int, err error) {
 	// Each job is compiled in full; 32 spread over the plan show which kinds there are.
 	const most = 32
-	n := work.Len()
-	step := max(1, (n+most-1)/most)
-	for i := 0; i < n; i += step {
-		job, err := work.Job(i)
+	step := max(1, (len(left)+most-1)/most)
+	for i := 0; i < len(left); i += step {
+		job, err := work.Job(left[i])
 		if err != nil {
 			return nil, nil, err
 		}
@@ -135,7 +174,7 @@ func merged(runs [2]SimulationReport, endpoints []Properties, options Options, s
 		a, b := &low.Endpoints[i], &high.Endpoints[i]
 		e := EndpointForecast{Name: p.Name, Renders: between(math.Round(float64(a.Renders)*scale), math.Round(float64(b.Renders)*scale)),
 			Jobs: between(math.Round(float64(a.Jobs)*scale), math.Round(float64(b.Jobs)*scale)), Workers: between(float64(len(a.Colds)), float64(len(b.Colds))),
-			Seconds: between(a.Billed.Seconds(), b.Billed.Seconds())}
+			Seconds: between(a.Billed.Seconds(), b.Billed.Seconds()), PerJob: between(a.perJob(), b.perJob())}
 		used := e.Renders.High > 0
 		switch {
 		case p.Price != nil:
@@ -150,6 +189,9 @@ func merged(runs [2]SimulationReport, endpoints []Properties, options Options, s
 	}
 	return f
 }
+
+// perJob is how many renders a job held, on the average; 0 if there was none.
+func (e *SimulatedEndpoint) perJob() float64 { return float64(e.Renders) / float64(max(e.Jobs, 1)) }
 
 func between(a, b float64) compiler.Range { return compiler.Range{Low: min(a, b), High: max(a, b)} }
 

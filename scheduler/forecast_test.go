@@ -31,7 +31,7 @@ func about(t *testing.T, what string, got compiler.Range, low, high, slack float
 
 // Twelve jobs one after the other take 80 to 180 s of work, after a minute's start, and the worker idles for 5 s.
 func TestForecastByHand(t *testing.T) {
-	f, err := scheduler.ForecastRun(&fakeWork{n: 12}, 12, []scheduler.Properties{hosted("a")}, scheduler.Options{Expect: tenSeconds, Fuse: 1})
+	f, err := scheduler.ForecastRun(&fakeWork{n: 12}, nil, []scheduler.Properties{hosted("a")}, scheduler.Options{Expect: tenSeconds, Fuse: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,7 +52,7 @@ func TestForecastByHand(t *testing.T) {
 func TestForecastOfOnesOwn(t *testing.T) {
 	own := hosted("own")
 	own.Type, own.Price, own.Workers = "comfyui", nil, compiler.Workers{Min: 1, Max: 1}
-	f, err := scheduler.ForecastRun(&fakeWork{n: 12}, 12, []scheduler.Properties{own}, scheduler.Options{Expect: tenSeconds, Fuse: 1})
+	f, err := scheduler.ForecastRun(&fakeWork{n: 12}, nil, []scheduler.Properties{own}, scheduler.Options{Expect: tenSeconds, Fuse: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -64,7 +64,7 @@ func TestForecastOfOnesOwn(t *testing.T) {
 
 // Of more renders than are simulated, each simulated one stands for several: the work is the same.
 func TestForecastOfMany(t *testing.T) {
-	f, err := scheduler.ForecastRun(&fakeWork{n: 12000}, 12000, []scheduler.Properties{hosted("a")}, scheduler.Options{Expect: tenSeconds, Fuse: 1})
+	f, err := scheduler.ForecastRun(&fakeWork{n: 12000}, nil, []scheduler.Properties{hosted("a")}, scheduler.Options{Expect: tenSeconds, Fuse: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,10 +75,56 @@ func TestForecastOfMany(t *testing.T) {
 	}
 }
 
+// Merged renders are counted as jobs, also where each simulated one stands for several: 10 s each, so 4 go together as asked.
+func TestForecastOfMerged(t *testing.T) {
+	for _, n := range []int{200, 4000} {
+		f, err := scheduler.ForecastRun(&fakeWork{n: n}, nil, []scheduler.Properties{hosted("a")}, scheduler.Options{Expect: tenSeconds, Fuse: 4})
+		if err != nil {
+			t.Fatal(err)
+		}
+		e := f.Endpoints[0]
+		about(t, "renders", e.Renders, float64(n), float64(n), 0)
+		about(t, "jobs", e.Jobs, float64(n)/4, float64(n)/4, float64(n)/200)
+		about(t, "renders in a job", e.PerJob, 3.9, 3.9, 0.1)
+	}
+}
+
+// What is done is not counted, and only what is left is looked at.
+func TestForecastOfTheRest(t *testing.T) {
+	seen := map[int]bool{}
+	work := &watchedWork{fakeWork{n: 100}, seen}
+	f, err := scheduler.ForecastRun(work, func(i int) bool { return i < 60 }, []scheduler.Properties{hosted("a")}, scheduler.Options{Expect: tenSeconds, Fuse: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	about(t, "renders", f.Endpoints[0].Renders, 40, 40, 0)
+	for i := range seen {
+		if i < 60 {
+			t.Errorf("render %d is done, and was looked at", i)
+		}
+	}
+	if len(seen) < 20 {
+		t.Errorf("only %d of 40 were looked at", len(seen))
+	}
+}
+
+// watchedWork notes of which renders jobs were built.
+type watchedWork struct {
+	fakeWork
+	seen map[int]bool
+}
+
+func (w *watchedWork) Job(renders ...int) (*compiler.Job, error) {
+	for _, i := range renders {
+		w.seen[i] = true
+	}
+	return w.fakeWork.Job(renders...)
+}
+
 // Whether a deadline is met is judged by the bad end.
 func TestForecastOfADeadline(t *testing.T) {
 	for deadline, met := range map[time.Duration]bool{100 * time.Second: false, 200 * time.Second: false, 10 * time.Minute: true} {
-		f, err := scheduler.ForecastRun(&fakeWork{n: 12}, 12, []scheduler.Properties{hosted("a")},
+		f, err := scheduler.ForecastRun(&fakeWork{n: 12}, nil, []scheduler.Properties{hosted("a")},
 			scheduler.Options{Expect: tenSeconds, Fuse: 1, Objective: scheduler.Cheapest, Deadline: deadline})
 		if err != nil || f.Deadline != met {
 			t.Errorf("%v: %+v, %v", deadline, f, err)
@@ -91,7 +137,7 @@ func TestForecastOfTwo(t *testing.T) {
 	dear := hosted("dear")
 	ten := 0.01
 	dear.Price = &ten
-	f, err := scheduler.ForecastRun(&fakeWork{n: 12}, 12, []scheduler.Properties{dear, hosted("a")},
+	f, err := scheduler.ForecastRun(&fakeWork{n: 12}, nil, []scheduler.Properties{dear, hosted("a")},
 		scheduler.Options{Expect: tenSeconds, Fuse: 1, Objective: scheduler.Cheapest})
 	if err != nil {
 		t.Fatal(err)
@@ -104,7 +150,7 @@ func TestForecastOfTwo(t *testing.T) {
 
 // With nothing left to do there is nothing to say.
 func TestForecastOfNothing(t *testing.T) {
-	if f, err := scheduler.ForecastRun(&fakeWork{}, 0, []scheduler.Properties{hosted("a")}, scheduler.Options{}); err != nil || !f.Deadline || len(f.Endpoints) != 0 {
+	if f, err := scheduler.ForecastRun(&fakeWork{}, nil, []scheduler.Properties{hosted("a")}, scheduler.Options{}); err != nil || !f.Deadline || len(f.Endpoints) != 0 {
 		t.Errorf("%+v, %v", f, err)
 	}
 }

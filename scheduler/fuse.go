@@ -88,7 +88,7 @@ func (c *core) mostFused(s *shard, ep *endpoint) int {
 // worthFusing is how many renders a job must hold for its overhead to be small, as far as little is lost when it fails and all places of the
 // endpoints stay busy. It is 1 until it is known what the overhead is.
 func (c *core) worthFusing(est *estimate, ep *endpoint) int {
-	overhead, work := ep.overhead(), max(est.expected(), time.Millisecond)
+	overhead, work := c.overhead(ep), max(est.expected(), time.Millisecond)
 	if ep.Preview || est.paid.len() == 0 || overhead*worthwhile <= work {
 		return 1
 	}
@@ -106,12 +106,16 @@ func (c *core) worthFusing(est *estimate, ep *endpoint) int {
 // overhead is the worker's time that a job costs beside its work, as far as is known. First the pause between two jobs, which is longer where no
 // job may wait on the endpoint, since one that waits would start another worker: then the next job is only sent when the last one was seen to
 // end. Then a cold start, by the part of the jobs that wait for one: many where little work comes at a time, or workers stop within such a pause.
-func (ep *endpoint) overhead() (d time.Duration) {
+// For the shortest time all workers start anyway, and nothing of that is saved by merging; the last jobs would only be longer.
+func (c *core) overhead(ep *endpoint) (d time.Duration) {
 	if ep.gaps.len() >= enoughGaps {
 		d = ep.gaps.median()
 	}
 	if ep.quota > 0 && ep.depth == 0 {
 		d = max(d, time.Duration(bridge/2*float64(time.Second)))
+	}
+	if c.opts.Objective == Fastest {
+		return d
 	}
 	return d + time.Duration(ep.startShare(d)*float64(ep.cold()))
 }

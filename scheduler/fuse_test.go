@@ -252,6 +252,23 @@ func TestFuseAutoWithColdStarts(t *testing.T) {
 	}
 }
 
+// For the shortest time all workers start anyway: what their starts cost is no reason to merge, pauses between jobs are.
+func TestFuseAutoForFastest(t *testing.T) {
+	for objective, want := range map[Objective]int{Balanced: 12, Fastest: 2} {
+		r := newRig(t, 1000, Options{Objective: objective}, "a").start()
+		ep, s := r.endpoints[0], r.attempts[1].shard
+		for range 10 {
+			s.class.of(1, ep).paid.add(2 * time.Second)
+			ep.gaps.add(400 * time.Millisecond)
+		}
+		ep.colds.add(40 * time.Second)
+		ep.told, ep.started = 40, 2 // a twentieth of the jobs waited for a start: 2 s for each
+		if got := r.mostFused(s, ep); got != want {
+			t.Errorf("%s: %d go together, want %d", objective, got, want)
+		}
+	}
+}
+
 // Auto: how many go together follows from the pauses that workers make between jobs.
 func TestFuseAuto(t *testing.T) {
 	for _, tc := range []struct {

@@ -8,7 +8,7 @@ import "time"
 
 const (
 	hedgeShare = 20   // one hedge for so many renders at most, and one more
-	hedgeGain  = 0.75 // the new job is to end within this part of the time that the old one is thought to take still
+	hedgeGain  = 0.75 // the new job is to end within this part of the time that the old one is thought to take still, unless for `fastest`
 	hedgeLearn = 8    // jobs to be seen of a kind before one counts as slow
 	hedgeEvery = 500 * time.Millisecond
 )
@@ -40,7 +40,12 @@ func (c *core) hedgeOn(a *attempt) *endpoint {
 	if est.paid.len() < hedgeLearn {
 		return nil
 	}
-	left := est.left(c.now.Sub(a.beganAt)).Seconds() * hedgeGain
+	left := est.left(c.now.Sub(a.beganAt)).Seconds()
+	// For the shortest time it is enough that the new job will probably be done before; else what it costs must be well spent.
+	fastest := c.opts.Objective == Fastest
+	if !fastest {
+		left *= hedgeGain
+	}
 	var best candidate
 	for _, ep := range c.endpoints {
 		on := &a.shard.class.estimate[ep.index]
@@ -48,7 +53,11 @@ func (c *core) hedgeOn(a *attempt) *endpoint {
 		if !c.takes(ep) || ep.begun >= ep.capacity() || c.unfit(a.shard, ep) != "" || !c.affordable(ep, on) {
 			continue
 		}
-		if f := c.weighUp(a.shard, ep, on); f.seconds < left && (best.endpoint == nil || f.seconds < best.seconds) {
+		f := c.weighUp(a.shard, ep, on)
+		if fastest && on.paid.len() >= hedgeLearn {
+			f.seconds += (on.paid.median() - on.mean()).Seconds()
+		}
+		if f.seconds < left && (best.endpoint == nil || f.seconds < best.seconds) {
 			best = f
 		}
 	}

@@ -31,7 +31,8 @@ type loop struct {
 	news     *Control // orders of the caller, and what watches tell
 	watching []bool
 
-	jobs    jobCache
+	jobs    jobCache         // of shards that are prepared, by shard
+	sent    jobCache         // of attempts that are on their remotes, by attempt: they say what is owed
 	results map[int64]Status // with outputs, until they are safe
 	writer  writer
 	timer   *time.Timer
@@ -92,8 +93,11 @@ func (l *loop) take(m any, inputs []input) []input {
 		l.results[m.attempt] = m.full
 		return append(inputs, m.polled)
 	case preparedJob:
-		l.jobs.put(m.shard, m.job)
+		l.jobs.put(int64(m.shard), m.job)
 		return append(inputs, m.prepared)
+	case submittedJob:
+		l.sent.put(m.attempt, m.job)
+		return append(inputs, m.submitted)
 	case input:
 		l.forget(m)
 		return append(inputs, m)
@@ -108,6 +112,15 @@ func (l *loop) forget(in input) {
 	}
 }
 
+// drop lets go of the jobs of attempts that have ended: collected ones have been taken, of others nothing is collected any more.
+func (l *loop) drop(changes []Change) {
+	for _, ch := range changes {
+		if ch.Attempt != nil && ch.Attempt.State.Final() {
+			l.sent.take(ch.Attempt.Number)
+		}
+	}
+}
+
 // do carries out what the core wants. It may give inputs at once.
 func (l *loop) do(out *effects, inputs []input) []input {
 	// Before the write: an event tells what was decided, and what is not durable yet is decided again after a crash.
@@ -115,6 +128,7 @@ func (l *loop) do(out *effects, inputs []input) []input {
 		l.opts.OnEvent(e)
 	}
 	l.writer.add(out.changes)
+	l.drop(out.changes)
 	for _, k := range out.calls {
 		if k.kind == callSubmit {
 			l.writer.held = append(l.writer.held, k)

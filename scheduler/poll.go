@@ -432,6 +432,10 @@ func (c *core) learn(a *attempt, st Status, paid time.Duration) {
 	}
 	est.paid.add(paid)
 	est.long.add(paid.Seconds())
+	// How many workers are well used is reckoned in renders: where all are merged, jobs of several are all that tells how long one takes.
+	if n := len(a.Renders); n > 1 && a.shard.class != nil {
+		a.shard.class.estimate[a.endpoint.index].long.add(paid.Seconds() / float64(n))
+	}
 	// The worst is forgotten slowly: after 355 jobs without one like it, half of it is left.
 	est.worst = max(est.worst-est.worst/512, paid)
 	if first {

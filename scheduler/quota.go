@@ -26,7 +26,7 @@ const (
 	addMargin   = 1.06 // of the work that is left, before an endpoint is added to make a deadline
 	keepMargin  = 1.2  // and before one is given up again
 	unlearned   = 1.3  // times that, as long as speeds are what was said of them
-	again       = 1.5  // tails before a deadline: a long job near the end may fail, and is done once more
+	again       = 3.0  // tails before a deadline: a long job near the end may fail and be done once more, and its next one be long too
 	unsure      = 0.3  // doubt from which on that is so
 	startMemory = 0.98 // by which a job counts less with each one after it, in the part that waits for a start
 )
@@ -236,7 +236,8 @@ func (ep *endpoint) asCheapAs(least *endpoint) bool {
 
 // economical is the largest number of workers at which the work costs about the least that it can.
 func (ep *endpoint) economical(work float64) float64 {
-	most, upkeep := float64(ep.capacity()), ep.upkeep().Seconds()
+	// most and not capacity: only where no other worker can start may jobs wait there, and none idles between two.
+	most, upkeep := float64(ep.most()), ep.upkeep().Seconds()
 	if upkeep == 0 || ep.Workers.Min > 0 && ep.Workers.Min >= ep.Workers.Max {
 		return most
 	}

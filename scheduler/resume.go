@@ -84,8 +84,25 @@ func (c *core) openMeta(in opened) {
 	c.out.changes = append(c.out.changes, Change{Meta: &meta})
 	// From the first start on, however often the batch was stopped since.
 	if c.opts.Deadline > 0 {
-		c.deadline = meta.Started.Add(c.opts.Deadline)
+		c.deadline = c.anchored(c.past(meta.Started).Add(c.opts.Deadline))
 	}
+}
+
+// anchored ties a stored time to this run's clock: what has passed since is measured by the monotonic clock from now on, and a wall clock that is set
+// during the run changes nothing. Zero stays zero.
+func (c *core) anchored(t time.Time) time.Time {
+	if t.IsZero() {
+		return t
+	}
+	return c.now.Add(t.Sub(c.now))
+}
+
+// past is anchored for something that has happened: at the latest now, though the clock that wrote it may have been ahead of this one.
+func (c *core) past(t time.Time) time.Time {
+	if t.After(c.now) {
+		return c.now
+	}
+	return c.anchored(t)
 }
 
 // openRecord takes over a render that has ended, or lets it wait again.
@@ -127,6 +144,7 @@ func (c *core) drop(id compiler.RenderID) {
 // openAttempt takes over an attempt of an earlier run. What was submitted is polled on and never submitted again.
 func (c *core) openAttempt(saved *savedAttempt, fresh map[int]bool) {
 	a := &attempt{Attempt: saved.Attempt, restored: true}
+	a.Created, a.Submitted, a.Finished, a.Expires = c.past(a.Created), c.past(a.Submitted), c.past(a.Finished), c.anchored(a.Expires)
 	a.shard = c.newShard(c.wanted(a)...)
 	// Attempts are counted on over runs, so that a manifest tells how many there were.
 	a.shard.attempts = a.Try

@@ -118,14 +118,15 @@ func (c *core) checkOptions() error {
 	return &ConfigError{"unknown_objective", fmt.Sprintf("unknown objective %q", c.opts.Objective)}
 }
 
-// newLoop makes the shell. Its pool has a goroutine for every call that the core may ask for at once, so that it never blocks.
+// newLoop makes the shell. Its pool has a goroutine for every call that is under way, so that it never blocks; how many there may be at once the core
+// says. The pool has no bound of its own: with one it would start goroutines up to it, one for each call, while others are idle, and a service has
+// many runs that last for hours.
 func newLoop(ctx context.Context, c *core, work Work, ends []Endpoint, store Store, sink Sink) *loop {
 	// 2 for a trade and a commit; for each endpoint 3 more, for its check, its counts and its watch. The inbox has as many places.
 	most := maxPreparing + maxCancelling + maxCollecting + maxReusing + maxFinding + 2 + len(ends)*(maxBrief+maxPolling+maxLong+3)
 	l := &loop{core: c, work: work, store: store, sink: sink, opts: &c.opts, ends: ends,
-		pool: pool.New().WithMaxGoroutines(most), inbox: make(chan any, most),
-		jobs: jobCache{byShard: map[int]*compiler.Job{}}, results: map[int64]Status{},
-		writer: writer{byRow: map[int64]int{}}, timer: time.NewTimer(time.Hour)}
+		pool: pool.New(), inbox: make(chan any, most),
+		results: map[int64]Status{}, writer: writer{byRow: map[int64]int{}}, timer: time.NewTimer(time.Hour)}
 	// Watches speak through it as well.
 	if l.news = c.opts.Control; l.news == nil {
 		l.news = &Control{}

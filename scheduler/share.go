@@ -141,12 +141,14 @@ func (c *core) trade() {
 	c.out.calls = append(c.out.calls, call{kind: callTrade, want: c.want()})
 }
 
-// want sums up what is held and wanted: twice what is about to go, so that a trade is under way before the grants are used up.
+// want sums up what is held and wanted: twice what is about to go, so that a trade is under way before the grants are used up, but no more
+// than there are renders: places that nobody can use would be missing elsewhere.
 func (c *core) want() *Want {
 	s := c.shares
 	more := 0
 	if c.stop == "" && !c.paused {
-		more = 2 * (c.ready + c.preparing)
+		soon := c.ready + c.preparing // some of them do not count as waiting: those that are tried again
+		more = min(2*soon, max(soon, c.counts[Waiting]))
 	}
 	w := &Want{InFlight: c.inFlight, Parallel: min(c.opts.MaxParallel, c.inFlight+more)}
 	w.SpentUSD = c.money.spent + c.money.stake

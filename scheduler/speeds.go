@@ -11,6 +11,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/comfyc/comfyc/scheduler/durable"
 )
 
 // Speeds is what runs have learned of endpoints: how long each kind of graph takes there, and how long workers take to start. A run begins with
@@ -114,17 +116,10 @@ func (s *Speeds) Save(path string) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return err
 	}
-	// In the same folder, since a rename is whole only within a file system. After the rename there is nothing for Remove to remove.
-	f, err := os.CreateTemp(filepath.Dir(path), ".speeds-*")
-	if err != nil {
+	return durable.WriteFile(path, 0o600, func(w io.Writer) error {
+		_, err := w.Write(text)
 		return err
-	}
-	defer os.Remove(f.Name())
-	_, err = f.Write(text)
-	if err = cmp.Or(err, f.Close()); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), path)
+	})
 }
 
 // aged is how much of what was learned some time ago still counts.
