@@ -61,6 +61,8 @@ type Collector struct {
 	Secrets []string
 	// Object opens an output that a worker names by an s3:// URL. nil refuses those.
 	Object func(ctx context.Context, url string, from scheduler.Resume) (io.ReadCloser, error)
+	// Depot, if it is set, must have the files of a render before it is done; see [Depot].
+	Depot Depot
 	// Keeper is told what is safe. May be nil.
 	Keeper Keeper
 	// MaxMemory bounds what pictures take together while they are decoded and made into others, in bytes; 0 is DefaultMaxMemory. A single
@@ -147,6 +149,9 @@ func (c *Collector) Collect(ctx context.Context, result scheduler.Result) (sched
 	// Render by render: what one lacks does not keep the others of a merged job from being done.
 	for _, render := range result.Job.Renders {
 		files, err := c.collectRender(ctx, &result, render, matched)
+		if err == nil {
+			err = c.deposit(ctx, files)
+		}
 		var bad *badOutput
 		switch {
 		case errors.As(err, &bad):

@@ -28,12 +28,32 @@ func (m *Manifest) WriteSheet(dir string) error {
 	if len(m.Cells) == 0 {
 		return nil
 	}
-	sheet := m.sheet(dir)
+	sheet := m.sheet(thumbsIn(dir))
 	return writeFile(filepath.Join(dir, "contact-sheet.png"), sheet.Encode)
 }
 
-// sheet lays the cells out.
-func (m *Manifest) sheet(dir string) post.Sheet {
+// SheetThumbs lists the thumbnails that WriteSheet opens.
+func (m *Manifest) SheetThumbs() (paths []string) {
+	sheet := m.sheet(func(c *Cell) (image.Image, string) {
+		if i := c.shown(); i >= 0 {
+			paths = append(paths, c.Files[i].Thumb)
+		}
+		return nil, ""
+	})
+	for _, s := range sheet.Sections {
+		for r := range s.Rows {
+			for c := range s.Cols {
+				for k := range max(1, s.Sub) {
+					s.Picture(r, c, k)
+				}
+			}
+		}
+	}
+	return paths
+}
+
+// sheet lays the cells out. picture is asked for each of them, when the sheet is drawn.
+func (m *Manifest) sheet(picture func(*Cell) (image.Image, string)) post.Sheet {
 	l := m.layout()
 	s := post.Sheet{Title: l.Title}
 	rows, cols, pages := m.labels(l.Rows), m.labels(l.Cols), m.labels(l.Pages)
@@ -56,10 +76,10 @@ func (m *Manifest) sheet(dir string) post.Sheet {
 			section.Heading = l.Pages + ": " + page
 		}
 		if l.Rows == "" && l.Cols == "" {
-			flow(&section, groups[[3]string{page}], dir)
+			flow(&section, groups[[3]string{page}], picture)
 		} else {
 			section.Picture = func(r, c, k int) (image.Image, string) {
-				return sheetPicture(dir, groups[[3]string{page, rows[r], cols[c]}], k)
+				return pictureAt(groups[[3]string{page, rows[r], cols[c]}], k, picture)
 			}
 		}
 		// Whole rows only: a row that ends in the middle would look as if renders were missing.
@@ -103,19 +123,33 @@ func (m *Manifest) labels(axis string) (labels []string) {
 }
 
 // flow fills rows one after the other.
-func flow(s *post.SheetSection, cells []*Cell, dir string) {
+func flow(s *post.SheetSection, cells []*Cell, picture func(*Cell) (image.Image, string)) {
 	wide := min(flowColumns, max(1, len(cells)))
 	s.Sub, s.Cols, s.Rows = 1, make([]string, wide), make([]string, (len(cells)+wide-1)/wide)
-	s.Picture = func(r, c, _ int) (image.Image, string) { return sheetPicture(dir, cells, r*wide+c) }
+	s.Picture = func(r, c, _ int) (image.Image, string) { return pictureAt(cells, r*wide+c, picture) }
 }
 
-// sheetPicture is the k-th cell's thumbnail, or the word for its state.
-func sheetPicture(dir string, cells []*Cell, k int) (image.Image, string) {
+// pictureAt is the k-th cell's picture; a square without a cell stays empty.
+func pictureAt(cells []*Cell, k int, picture func(*Cell) (image.Image, string)) (image.Image, string) {
 	if k >= len(cells) {
 		return nil, ""
 	}
-	c := cells[k]
-	i := slices.IndexFunc(c.Files, func(f File) bool { return f.Thumb != "" })
+	return picture(cells[k])
+}
+
+// shown is the index of the file that stands for the cell; -1 if none has a thumbnail.
+func (c *Cell) shown() int {
+	return slices.IndexFunc(c.Files, func(f File) bool { return f.Thumb != "" })
+}
+
+// thumbsIn opens the thumbnails of a run directory.
+func thumbsIn(dir string) func(*Cell) (image.Image, string) {
+	return func(c *Cell) (image.Image, string) { return sheetPicture(dir, c) }
+}
+
+// sheetPicture is a cell's thumbnail, or the word for its state.
+func sheetPicture(dir string, c *Cell) (image.Image, string) {
+	i := c.shown()
 	if i < 0 {
 		if len(c.Files) > 0 {
 			return nil, string(c.Files[0].Kind)

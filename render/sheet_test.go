@@ -13,7 +13,7 @@ import (
 func TestSheet(t *testing.T) {
 	dir := t.TempDir()
 	m := sampleManifest(t, dir)
-	s := m.sheet(dir)
+	s := m.sheet(thumbsIn(dir))
 	if len(s.Sections) != 3 || s.Sections[0].Heading != "prompt: red fox at dawn" || strings.Join(s.Sections[0].Rows, " ") != "1 3.5 5" || s.Sections[0].Sub != 2 || s.Footer != "" || s.Cell != 256 {
 		t.Fatalf("%+v", s)
 	}
@@ -58,7 +58,7 @@ func TestSheetBounds(t *testing.T) {
 		m.Cells = append(m.Cells, Cell{ID: label, Index: i, Render: label, Coordinates: map[string]string{"row": label, "col": "c"}, State: StateWaiting,
 			Files: []File{{Path: "images/x.png", Thumb: "thumbs/none.jpg"}}})
 	}
-	s := m.sheet(t.TempDir())
+	s := m.sheet(thumbsIn(t.TempDir()))
 	size, err := s.Size()
 	if err != nil || len(s.Sections[0].Rows) != maxSheetCells || !strings.Contains(s.Footer, "30000") || size.X*size.Y > 100_000_000 || s.Cell < minSheetCell {
 		t.Errorf("%d rows, %q, %v, %d, %v", len(s.Sections[0].Rows), s.Footer, size, s.Cell, err)

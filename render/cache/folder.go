@@ -124,7 +124,7 @@ func put(temp, to string) error {
 	if err := os.Rename(temp, to); err != nil {
 		return err
 	}
-	return syncDir(filepath.Dir(to))
+	return durable.SyncDir(filepath.Dir(to))
 }
 
 // makeDir makes a folder with those above it that are missing. The names of all that it made are on the disk when it returns.
@@ -141,15 +141,7 @@ func makeDir(dir string) error {
 	if err := os.Mkdir(dir, 0o777); err != nil && !os.IsExist(err) {
 		return err
 	}
-	return syncDir(above)
-}
-
-// syncDir makes the names in a folder last. In a folder that may be written but not read there is nothing to be done.
-func syncDir(dir string) error {
-	if err := durable.SyncDir(dir); !os.IsPermission(err) {
-		return err
-	}
-	return nil
+	return durable.SyncDir(above)
 }
 
 // Open implements Blobs.

@@ -27,7 +27,7 @@ func ExampleForecast() {
 	if plan == nil {
 		log.Fatal(findings)
 	}
-	forecast, err := run.Forecast(plan, plan.Len(), nil)
+	forecast, err := run.Forecast(plan, nil, nil)
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -23,7 +23,19 @@ func (b *Batch) WriteGallery(ctx context.Context, opts render.GalleryOptions) er
 	// Live is the pause in seconds after which the page looks for news; 0 is the page of a run that has ended.
 	m.Running = opts.Live > 0
 	opts.NoSheet = opts.NoSheet || b.plan.Batch().Gallery.NoSheet
-	return m.WriteRun(b.opts.Dir, opts)
+	if b.opts.Depot == nil {
+		return m.WriteRun(b.opts.Dir, opts)
+	}
+	// Other machines made most of the pictures that the contact sheet shows.
+	if !opts.NoSheet && !m.Running {
+		if err := render.Fetch(ctx, b.opts.Depot, b.opts.Dir, m.SheetThumbs()); err != nil {
+			return err
+		}
+	}
+	if err := m.WriteRun(b.opts.Dir, opts); err != nil {
+		return err
+	}
+	return render.Deposit(ctx, b.opts.Depot, b.opts.Dir)
 }
 
 // Manifest is the record of the batch as it is now. The records are read into memory, O(renders); coordinates that share a render get the same

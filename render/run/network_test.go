@@ -116,6 +116,9 @@ func (w *wire) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	w.links[l] = true
 	w.pumps.Go(func() { l.pump(l.ends[0], l.ends[1], toPlatform) })
 	w.pumps.Go(func() { l.pump(l.ends[1], l.ends[0], toUs) })
+	if w.dark { // since this one began to connect
+		l.strike(true)
+	}
 	return l, nil
 }
 

@@ -48,6 +48,8 @@ type Options struct {
 	NoReuse bool
 	// Shared says that other processes do other renders of the batch in Dir meanwhile; see [Batch.Share].
 	Shared bool
+	// Depot holds the files for all processes; nil means that Dir does. See [render.Depot].
+	Depot render.Depot
 	// Store is the durable state; nil means an SQLite file in Dir. Close closes it.
 	Store scheduler.Store
 	// Bucket opens what output.s3 names, see [OwnBucket]; nil refuses batches that have it.
@@ -131,7 +133,7 @@ func (b *Batch) open() error {
 	if err := b.openStore(); err != nil {
 		return err
 	}
-	b.sink = &render.Collector{Dir: b.opts.Dir, Shared: b.opts.Shared, Recipe: recipe, Token: b.token, Name: b.name, Provenance: b.provenance, Secrets: b.secrets()}
+	b.sink = &render.Collector{Dir: b.opts.Dir, Shared: b.opts.Shared, Depot: b.opts.Depot, Recipe: recipe, Token: b.token, Name: b.name, Provenance: b.provenance, Secrets: b.secrets()}
 	// A worker that uploads to the batch's own bucket answers with an object's name, which only this bucket's credentials open.
 	if b.bucket != nil {
 		b.sink.Object = b.bucket.Fetch
@@ -296,9 +298,12 @@ func (b *Batch) claim(ctx context.Context) error {
 }
 
 // keep tells whether what an earlier run did still counts: all files are there with their sizes, and a preview does not stand in for a
-// picture of a real endpoint.
+// picture of a real endpoint. What a depot took it has.
 func (b *Batch) keep(r scheduler.Record) bool {
 	for _, f := range r.Files {
+		if b.opts.Depot != nil {
+			break // a question for each file would take longer than the rest of a resume
+		}
 		// Sizes are enough to see that a file was removed or cut off, and cost no reading; hashes were checked when it was made.
 		info, err := os.Stat(filepath.Join(b.opts.Dir, filepath.FromSlash(f.Path)))
 		if err != nil || info.Size() != f.Bytes {

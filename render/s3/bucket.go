@@ -16,9 +16,9 @@ import (
 
 // Bucket is a place in a bucket, with credentials.
 type Bucket struct {
-	config Config     // as given: what may be read, whether originals are published
-	at     settings   // with all that the environment had to say
-	core   minio.Core // keeps connections open; safe for concurrent use
+	config Config   // as given: what may be read, whether originals are published
+	at     settings // with all that the environment had to say
+	calls  calls    // of a client that keeps connections open; safe for concurrent use
 }
 
 // Open makes a Bucket; nothing is sent. The error says what is missing or wrong, and holds no secret.
@@ -27,22 +27,31 @@ func Open(c Config, o Options) (*Bucket, error) {
 	if err != nil {
 		return nil, err
 	}
-	transport := o.Transport
+	client, err := at.client(o.Transport)
+	if err != nil {
+		return nil, err
+	}
+	return &Bucket{config: c, at: at, calls: callsOf(client)}, nil
+}
+
+// client makes minio's client for the place; nil is its own transport. Nothing is sent.
+func (s settings) client(transport http.RoundTripper) (*minio.Client, error) {
+	var err error
 	if transport == nil {
-		if transport, err = minio.DefaultTransport(at.secure); err != nil {
+		if transport, err = minio.DefaultTransport(s.secure); err != nil {
 			return nil, err
 		}
 	}
 	// "auto" and "" are not in the map: its zero value lets minio-go choose by the host's name.
-	lookup := map[string]minio.BucketLookupType{"path": minio.BucketLookupPath, "host": minio.BucketLookupDNS}[at.style]
-	client, err := minio.New(at.host, &minio.Options{
-		Creds: credentials.NewStaticV4(at.key, at.secret, at.token), Secure: at.secure, Region: at.region, BucketLookup: lookup, Transport: transport,
+	lookup := map[string]minio.BucketLookupType{"path": minio.BucketLookupPath, "host": minio.BucketLookupDNS}[s.style]
+	client, err := minio.New(s.host, &minio.Options{
+		Creds: credentials.NewStaticV4(s.key, s.secret, s.token), Secure: s.secure, Region: s.region, BucketLookup: lookup, Transport: transport,
 	})
 	if err != nil {
-		return nil, fmt.Errorf("bucket %s: %w", at.bucket, err)
+		return nil, fmt.Errorf("bucket %s: %w", s.bucket, err)
 	}
 	client.SetAppInfo("comfyc", "1")
-	return &Bucket{config: c, at: at, core: minio.Core{Client: client}}, nil
+	return client, nil
 }
 
 // URL is where things are published: s3://bucket/prefix.
@@ -77,7 +86,7 @@ func (b *Bucket) Fetch(ctx context.Context, address string, from scheduler.Resum
 			return nil, b.fail("fetch", scheduler.Rejected, err)
 		}
 	}
-	body, info, _, err := b.core.GetObject(ctx, bucket, key, opts)
+	body, info, _, err := b.calls.get(ctx, bucket, key, opts)
 	if code := minio.ToErrorResponse(err).StatusCode; err != nil && from.From > 0 && (code == http.StatusPreconditionFailed || code == http.StatusRequestedRangeNotSatisfiable) {
 		return b.Fetch(ctx, address, scheduler.Resume{}) // the object has changed
 	}

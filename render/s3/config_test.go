@@ -1,6 +1,7 @@
 package s3
 
 import (
+	"github.com/comfyc/comfyc/scheduler/emulator/s3test"
 	"slices"
 	"strings"
 	"testing"
@@ -92,7 +93,7 @@ func FuzzParse(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if b, err := Open(c, Options{Getenv: rootEnv}); err == nil && !bucketName.MatchString(b.at.bucket) {
+		if b, err := Open(c, Options{Getenv: s3test.Getenv}); err == nil && !bucketName.MatchString(b.at.bucket) {
 			t.Fatalf("bucket %q", b.at.bucket)
 		}
 	})

@@ -26,7 +26,7 @@ func (o Objects) String() string { return o.Bucket.URL() }
 
 // Put implements cache.Blobs.
 func (o Objects) Put(ctx context.Context, name string, data []byte) error {
-	_, err := o.Bucket.core.Client.PutObject(ctx, o.Bucket.at.bucket, o.Bucket.key(name), bytes.NewReader(data), int64(len(data)),
+	_, err := o.Bucket.calls.put(ctx, o.Bucket.at.bucket, o.Bucket.key(name), bytes.NewReader(data), int64(len(data)),
 		minio.PutObjectOptions{ContentType: "application/octet-stream", DisableMultipart: true})
 	return o.classed("write", name, err)
 }
@@ -38,13 +38,13 @@ func (o Objects) PutFile(ctx context.Context, name, path string, size int64) err
 		o.Touch(ctx, name)
 		return nil
 	}
-	_, err := o.Bucket.core.Client.FPutObject(ctx, o.Bucket.at.bucket, o.Bucket.key(name), path, minio.PutObjectOptions{ContentType: "application/octet-stream"})
+	_, err := o.Bucket.calls.putFile(ctx, o.Bucket.at.bucket, o.Bucket.key(name), path, minio.PutObjectOptions{ContentType: "application/octet-stream"})
 	return o.classed("write", name, err)
 }
 
 // Open implements cache.Blobs.
 func (o Objects) Open(ctx context.Context, name string) (io.ReadCloser, error) {
-	body, _, _, err := o.Bucket.core.GetObject(ctx, o.Bucket.at.bucket, o.Bucket.key(name), minio.GetObjectOptions{})
+	body, _, _, err := o.Bucket.calls.get(ctx, o.Bucket.at.bucket, o.Bucket.key(name), minio.GetObjectOptions{})
 	if err != nil {
 		return nil, o.classed("read", name, err)
 	}
@@ -53,7 +53,7 @@ func (o Objects) Open(ctx context.Context, name string) (io.ReadCloser, error) {
 
 // Has implements cache.Blobs.
 func (o Objects) Has(ctx context.Context, name string) (int64, bool, error) {
-	info, err := o.Bucket.core.Client.StatObject(ctx, o.Bucket.at.bucket, o.Bucket.key(name), minio.StatObjectOptions{})
+	info, err := o.Bucket.calls.stat(ctx, o.Bucket.at.bucket, o.Bucket.key(name), minio.StatObjectOptions{})
 	err = o.classed("look for", name, err)
 	if errors.Is(err, fs.ErrNotExist) {
 		return 0, false, nil
@@ -63,7 +63,7 @@ func (o Objects) Has(ctx context.Context, name string) (int64, bool, error) {
 
 // Delete implements cache.Blobs.
 func (o Objects) Delete(ctx context.Context, name string) error {
-	err := o.classed("remove", name, o.Bucket.core.Client.RemoveObject(ctx, o.Bucket.at.bucket, o.Bucket.key(name), minio.RemoveObjectOptions{}))
+	err := o.classed("remove", name, o.Bucket.calls.remove(ctx, o.Bucket.at.bucket, o.Bucket.key(name), minio.RemoveObjectOptions{}))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -73,7 +73,7 @@ func (o Objects) Delete(ctx context.Context, name string) error {
 // Touch implements cache.Blobs: the object is copied onto itself, which a bucket takes only together with a change of its metadata.
 func (o Objects) Touch(ctx context.Context, name string) {
 	at := minio.CopySrcOptions{Bucket: o.Bucket.at.bucket, Object: o.Bucket.key(name)}
-	_, _ = o.Bucket.core.Client.CopyObject(ctx, minio.CopyDestOptions{Bucket: at.Bucket, Object: at.Object, ReplaceMetadata: true,
+	_, _ = o.Bucket.calls.copy(ctx, minio.CopyDestOptions{Bucket: at.Bucket, Object: at.Object, ReplaceMetadata: true,
 		UserMetadata: map[string]string{"comfyc": "used"}}, at)
 }
 
@@ -84,7 +84,7 @@ func (o Objects) List(ctx context.Context, prefix string) iter.Seq2[cache.Blob, 
 		defer cancel() // ends the listing's goroutine
 		// What stands before a cache's own names: the prefix and a slash, or nothing.
 		base := strings.TrimSuffix(o.Bucket.key(prefix+"x"), prefix+"x")
-		for info := range o.Bucket.core.Client.ListObjects(ctx, o.Bucket.at.bucket, minio.ListObjectsOptions{Prefix: base + prefix, Recursive: true}) {
+		for info := range o.Bucket.calls.list(ctx, o.Bucket.at.bucket, minio.ListObjectsOptions{Prefix: base + prefix, Recursive: true}) {
 			if info.Err != nil {
 				yield(cache.Blob{}, o.classed("list", prefix, info.Err))
 				return

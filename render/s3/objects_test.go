@@ -15,17 +15,18 @@ import (
 
 	"github.com/comfyc/comfyc/compiler"
 	"github.com/comfyc/comfyc/render/cache"
+	"github.com/comfyc/comfyc/scheduler/emulator/s3test"
 )
 
 // TestCache keeps finished renders in a bucket of a real server: what is put comes back whole, what was damaged there is noticed, and a sweep
 // removes what is too much and nothing else.
 func TestCache(t *testing.T) {
-	g := startGateway(t, "")
-	b := open(t, Config{URL: "s3://renders/team", Endpoint: "http://" + g.address, Style: "path"}, Options{Getenv: rootEnv})
-	if err := b.core.Client.MakeBucket(t.Context(), "renders", minio.MakeBucketOptions{}); err != nil {
+	g := s3test.Start(t, nil)
+	b := open(t, Config{URL: "s3://renders/team", Endpoint: "http://" + g.Address, Style: "path"}, Options{Getenv: s3test.Getenv})
+	if err := clientOf(t, b, nil).MakeBucket(t.Context(), "renders", minio.MakeBucketOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := b.core.Client.PutObject(t.Context(), "renders", "team/mine.txt", strings.NewReader("mine"), 4, minio.PutObjectOptions{}); err != nil {
+	if _, err := clientOf(t, b, nil).PutObject(t.Context(), "renders", "team/mine.txt", strings.NewReader("mine"), 4, minio.PutObjectOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	c := cache.New(Objects{b})
@@ -78,7 +79,7 @@ func TestCache(t *testing.T) {
 		t.Errorf("swept %+v, %v", s, err)
 	}
 	left := 0
-	for info := range b.core.Client.ListObjects(t.Context(), "renders", minio.ListObjectsOptions{Recursive: true}) {
+	for info := range clientOf(t, b, nil).ListObjects(t.Context(), "renders", minio.ListObjectsOptions{Recursive: true}) {
 		left++
 		if info.Key != "team/mine.txt" {
 			t.Errorf("left: %s, %v", info.Key, info.Err)

@@ -68,7 +68,7 @@ func (b *Bucket) list(ctx context.Context) (map[string]known, error) {
 	defer cancel()
 	prefix := b.key("")
 	there := map[string]known{}
-	for o := range b.core.Client.ListObjects(ctx, b.at.bucket, minio.ListObjectsOptions{Prefix: prefix, Recursive: true}) {
+	for o := range b.calls.list(ctx, b.at.bucket, minio.ListObjectsOptions{Prefix: prefix, Recursive: true}) {
 		if o.Err != nil {
 			return nil, b.classed("list", o.Err)
 		}
@@ -142,7 +142,7 @@ func (b *Bucket) file(ctx context.Context, name, slashed string, there map[strin
 	if _, err := f.Seek(0, io.SeekStart); err != nil {
 		return 0, false, err
 	}
-	_, err = b.core.Client.PutObject(ctx, b.at.bucket, b.key(slashed), f, size, minio.PutObjectOptions{
+	_, err = b.calls.put(ctx, b.at.bucket, b.key(slashed), f, size, minio.PutObjectOptions{
 		ContentType: contentType(slashed), ContentDisposition: disposition(slashed), CacheControl: caching(slashed), PartSize: partSize,
 		UserMetadata: map[string]string{hashKey: sum}, SendContentMd5: true,
 	})
@@ -161,7 +161,7 @@ func hashes(r io.Reader) (sum, tag string, err error) {
 
 // same asks for the hash that we gave an object. Servers that refuse the question get the file again.
 func (b *Bucket) same(ctx context.Context, slashed, sum string) bool {
-	info, err := b.core.Client.StatObject(ctx, b.at.bucket, b.key(slashed), minio.StatObjectOptions{})
+	info, err := b.calls.stat(ctx, b.at.bucket, b.key(slashed), minio.StatObjectOptions{})
 	return err == nil && info.UserMetadata[hashKey] == sum
 }
 

@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -21,63 +20,8 @@ import (
 	"github.com/comfyc/comfyc/render"
 	"github.com/comfyc/comfyc/scheduler"
 	"github.com/comfyc/comfyc/scheduler/dialect/call"
+	"github.com/comfyc/comfyc/scheduler/emulator/s3test"
 )
-
-// gateway is a running versitygw: an S3 server that verifies signatures.
-type gateway struct{ address string }
-
-const rootKey, rootSecret = "ROOTKEYROOTKEY", "rootsecretrootsecret"
-
-// startGateway skips the test where the server is not installed.
-func startGateway(t *testing.T, domain string) gateway {
-	t.Helper()
-	if testing.Short() {
-		t.Skip("NOT TESTED: a real S3 server takes long; run without -short")
-	}
-	program := findGateway()
-	if program == "" {
-		t.Skip("NOT TESTED: S3 against a real server; go install github.com/versity/versitygw/cmd/versitygw@v1.8.0, or name it in COMFYC_VERSITYGW")
-	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := l.Addr().String()
-	l.Close()
-	args := []string{"--port", address, "--quiet"}
-	if domain != "" {
-		args = append(args, "--virtual-domain", domain)
-	}
-	cmd := exec.Command(program, append(args, "posix", "--sidecar", t.TempDir(), t.TempDir())...) // not every file system has extended attributes
-	cmd.Env = append(os.Environ(), "ROOT_ACCESS_KEY="+rootKey, "ROOT_SECRET_KEY="+rootSecret)
-	var said bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &said, &said
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
-	for end := time.Now().Add(2 * time.Minute); ; {
-		c, err := net.Dial("tcp", address)
-		if err == nil {
-			c.Close()
-			return gateway{address}
-		}
-		if time.Now().After(end) {
-			t.Fatalf("versitygw does not listen: %s", said.String())
-		}
-		time.Sleep(50 * time.Millisecond)
-	}
-}
-
-func findGateway() string {
-	home, _ := os.UserHomeDir()
-	for _, name := range []string{os.Getenv("COMFYC_VERSITYGW"), "versitygw", filepath.Join(os.Getenv("GOBIN"), "versitygw"), filepath.Join(home, "go", "bin", "versitygw")} {
-		if p, err := exec.LookPath(name); name != "" && err == nil {
-			return p
-		}
-	}
-	return ""
-}
 
 // environment answers for variables.
 func environment(pairs ...string) func(string) string {
@@ -90,8 +34,6 @@ func environment(pairs ...string) func(string) string {
 		return ""
 	}
 }
-
-var rootEnv = environment("BUCKET_ACCESS_KEY_ID", rootKey, "BUCKET_SECRET_ACCESS_KEY", rootSecret)
 
 func open(t *testing.T, c Config, o Options) *Bucket {
 	t.Helper()
@@ -125,15 +67,15 @@ func runDir(t *testing.T) (string, *render.Manifest) {
 
 // TestPublish publishes to a real server, again without sending anything, and again after a change; and reads back, also in parts.
 func TestPublish(t *testing.T) {
-	g := startGateway(t, "")
-	b := open(t, Config{URL: "s3://pictures/foxes/1", Endpoint: "http://" + g.address, Style: "path"}, Options{Getenv: rootEnv})
+	g := s3test.Start(t, nil)
+	b := open(t, Config{URL: "s3://pictures/foxes/1", Endpoint: "http://" + g.Address, Style: "path"}, Options{Getenv: s3test.Getenv})
 	ctx := t.Context()
 	dir, m := runDir(t)
 	var missing *scheduler.Error
 	if _, err := b.Publish(ctx, dir, m); !errors.As(err, &missing) || missing.Kind != scheduler.Rejected || !strings.Contains(err.Error(), "make it first") {
 		t.Fatalf("without a bucket: %v", err)
 	}
-	if err := b.core.Client.MakeBucket(ctx, "pictures", minio.MakeBucketOptions{}); err != nil {
+	if err := clientOf(t, b, nil).MakeBucket(ctx, "pictures", minio.MakeBucketOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	first, err := b.Publish(ctx, dir, m)
@@ -149,7 +91,7 @@ func TestPublish(t *testing.T) {
 	if changed, err := b.Publish(ctx, dir, m); err != nil || changed.Sent != 1 || changed.Bytes != 7 {
 		t.Errorf("changed: %+v, %v", changed, err)
 	}
-	info, err := b.core.Client.StatObject(ctx, "pictures", "foxes/1/images/film.mp4", minio.StatObjectOptions{})
+	info, err := clientOf(t, b, nil).StatObject(ctx, "pictures", "foxes/1/images/film.mp4", minio.StatObjectOptions{})
 	if err != nil || info.ContentType != "video/mp4" || !strings.HasSuffix(strings.Trim(info.ETag, `"`), "-3") {
 		t.Errorf("the film in three parts: %+v, %v", info, err)
 	}
@@ -189,13 +131,13 @@ func checkFetch(t *testing.T, b *Bucket) {
 
 // checkPresigned: presigned addresses, as workers give them, are read by GET through the dialects' client; expired ones and those with
 // a changed signature are refused by the server and classed as lost.
-func checkPresigned(t *testing.T, g gateway, b *Bucket) {
-	client, err := call.New(call.Options{Endpoint: "e", Base: "http://api.example", AllowHosts: []string{g.address}})
+func checkPresigned(t *testing.T, g s3test.Server, b *Bucket) {
+	client, err := call.New(call.Options{Endpoint: "e", Base: "http://api.example", AllowHosts: []string{g.Address}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	sign := func(life time.Duration) string {
-		u, err := b.core.Client.PresignedGetObject(t.Context(), "pictures", "foxes/1/images/x.bin", life, nil)
+		u, err := clientOf(t, b, nil).PresignedGetObject(t.Context(), "pictures", "foxes/1/images/x.bin", life, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -235,10 +177,10 @@ func checkPresigned(t *testing.T, g gateway, b *Bucket) {
 
 // TestWrongKeys: the server verifies signatures, and what it says is told without the secret.
 func TestWrongKeys(t *testing.T) {
-	g := startGateway(t, "")
+	g := s3test.Start(t, nil)
 	dir, m := runDir(t)
-	for name, pair := range map[string][2]string{"secret": {rootKey, "wrongsecretwrongsecret"}, "key": {"NOKEYNOKEYNOKEY", rootSecret}} {
-		b := open(t, Config{URL: "s3://pictures", Endpoint: "http://" + g.address, Style: "path"},
+	for name, pair := range map[string][2]string{"secret": {s3test.Key, "wrongsecretwrongsecret"}, "key": {"NOKEYNOKEYNOKEY", s3test.Secret}} {
+		b := open(t, Config{URL: "s3://pictures", Endpoint: "http://" + g.Address, Style: "path"},
 			Options{Getenv: environment("AWS_ACCESS_KEY_ID", pair[0], "AWS_SECRET_ACCESS_KEY", pair[1])})
 		_, err := b.Publish(t.Context(), dir, m)
 		var e *scheduler.Error
@@ -250,15 +192,15 @@ func TestWrongKeys(t *testing.T) {
 
 // TestHostStyle puts the bucket into the host's name.
 func TestHostStyle(t *testing.T) {
-	g := startGateway(t, "s3.example")
+	g := s3test.Start(t, nil, "--virtual-domain", "s3.example")
 	dialer := &net.Dialer{}
 	var hosts []string
 	transport := &http.Transport{DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
 		hosts = append(hosts, address)
-		return dialer.DialContext(ctx, network, g.address)
+		return dialer.DialContext(ctx, network, g.Address)
 	}}
-	b := open(t, Config{URL: "s3://pictures/p", Endpoint: "http://s3.example", Style: "host"}, Options{Getenv: rootEnv, Transport: transport})
-	if err := b.core.Client.MakeBucket(t.Context(), "pictures", minio.MakeBucketOptions{}); err != nil {
+	b := open(t, Config{URL: "s3://pictures/p", Endpoint: "http://s3.example", Style: "host"}, Options{Getenv: s3test.Getenv, Transport: transport})
+	if err := clientOf(t, b, transport).MakeBucket(t.Context(), "pictures", minio.MakeBucketOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	dir, m := runDir(t)
@@ -288,4 +230,14 @@ func TestSessionToken(t *testing.T) {
 	if seen.Get("X-Amz-Security-Token") != "tok-en" || !strings.Contains(auth, "AKIDAKIDAKID/") || !strings.Contains(auth, "/eu-north-1/s3/") || strings.Contains(fmt.Sprint(seen), "topsecretkey") {
 		t.Errorf("headers %v", seen)
 	}
+}
+
+// clientOf is a client for the same place, for what a Bucket has no use for.
+func clientOf(t *testing.T, b *Bucket, transport http.RoundTripper) *minio.Client {
+	t.Helper()
+	client, err := b.at.client(transport)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return client
 }
