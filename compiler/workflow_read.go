@@ -48,12 +48,15 @@ func toPrompt(root *source.Value, cat *nodes.Catalogue, opt lower.Options) (*sou
 // joinFindings puts together what the conversion and the check of one workflow found. Both speak of an unknown class; the conversion knows where
 // its name stands, and is the one that is kept, as an error.
 func joinFindings(converted, checked []diag.Diagnostic) []diag.Diagnostic {
-	said := map[string]bool{}
+	var said map[string]bool // most conversions know all classes
 	out := slices.Clone(converted)
 	for i := range out {
 		if d := &out[i]; d.Code == "unknown_class" {
 			d.Code, d.Severity = "missing_node_type", diag.Error
 			d.Message, _, _ = strings.Cut(d.Message, ";")
+			if said == nil {
+				said = map[string]bool{}
+			}
 			said[d.Node] = true
 		}
 	}

@@ -1,6 +1,10 @@
 package nodes
 
-import "github.com/comfyc/comfyc/compiler/source"
+import (
+	"slices"
+
+	"github.com/comfyc/comfyc/compiler/source"
+)
 
 // The way back from a Class to JSON, for servers of our own whose clients read /object_info as from a ComfyUI server: the
 // native face of the service, and the emulator. What a catalogue does not keep is not there, or empty: description (""),
@@ -35,6 +39,44 @@ func (c *Class) ObjectInfo() *source.Value {
 	out.Members = append(out.Members, object("name", source.NewString(c.Name), "display_name", title, "description", source.NewString(""),
 		"python_module", source.NewString(c.Module), "category", source.NewString(c.Category), "output_node", source.NewBool(c.OutputNode)).Members...)
 	out.Members = append(out.Members, c.flags()...)
+	return out
+}
+
+// Stocked is a class as a server has it that knows its files: what have gives stands in an open list, behind what is in it already. Where have
+// does not know them a list cannot be written, so such an input has none: an empty one would say that no file is there.
+func (c *Class) Stocked(have func(in *Input) (names []string, known bool)) *Class {
+	out := *c
+	out.Inputs = slices.Clone(c.Inputs)
+	for i := range out.Inputs {
+		in := &out.Inputs[i]
+		if !in.Open {
+			continue
+		}
+		names, known := have(in)
+		if !known {
+			in.OldList, in.Options, in.Spec = false, nil, without(in.Spec, "options")
+			continue
+		}
+		in.Options = slices.Clone(in.Options)
+		for _, name := range names {
+			if !slices.ContainsFunc(in.Options, func(o *source.Value) bool { return o.Str() == name }) {
+				in.Options = append(in.Options, source.NewString(name))
+			}
+		}
+		if !in.OldList { // the newer form has its list among the settings
+			in.Spec = without(in.Spec, "options")
+			in.Spec.Members = append(in.Spec.Members, source.Member{Key: "options", Value: source.NewArray(in.Options...)})
+		}
+	}
+	return &out
+}
+
+// without is a copy of an object that lacks one key.
+func without(object *source.Value, key string) *source.Value {
+	out := source.NewObject()
+	if object != nil {
+		out.Members = slices.DeleteFunc(slices.Clone(object.Members), func(m source.Member) bool { return m.Key == key })
+	}
 	return out
 }
 

@@ -19,12 +19,43 @@ type builder struct {
 	rep      *expandReply      // may be one that is remembered and shared: never written into
 	links    []*source.Value   // the links that the template was given
 	outputs  [][]*source.Value // by node of rep, from 0: what an inner template returned; nil for ordinary nodes
+	room     []source.Value    // for the next values
+	rest     int               // about how many will be made when room is used up
+}
+
+// maxRoom keeps a piece of values within 32 KiB, up to which Go's allocator has lists of its own.
+const maxRoom = 340
+
+// put gives a value its place in the script. The values of one use lie beside each other, as they are kept and dropped together.
+func (b *builder) put(v source.Value, at diag.Place) *source.Value {
+	if len(b.room) == 0 {
+		b.room = make([]source.Value, min(max(b.rest, 1), maxRoom))
+		b.rest -= len(b.room)
+	}
+	out := &b.room[0]
+	b.room = b.room[1:]
+	*out = v
+	return stands(out, at)
+}
+
+// values is about how many values the nodes of an answer become: each node is an object with its inputs and its class, and a link has an id and a slot.
+func (r *expandReply) values() int {
+	n := 1
+	for i := range r.Nodes {
+		n += 3
+		for _, in := range r.Nodes[i].Inputs {
+			if n++; in.Lit == nil {
+				n += 2
+			}
+		}
+	}
+	return n
 }
 
 // build makes the nodes in the order of the script.
 func (b *builder) build() *expanded {
 	e := &expanded{}
-	b.outputs = make([][]*source.Value, len(b.rep.Nodes))
+	b.outputs, b.rest = make([][]*source.Value, len(b.rep.Nodes)), b.rep.values()
 	for i := range b.rep.Nodes {
 		if b.list.Errors() >= maxFindings {
 			return e // nobody reads more of them, and each may cost a search for a name that looks like it
@@ -91,8 +122,7 @@ func (b *builder) node(id string, n *made, at *call) source.Member {
 		b.add(diag.Errorf("missing_node_type", at.class, "there is no node class %q", clip(n.Class)).About(id, "").
 			Hinted(b.suggest(n.Class, func() []string { return append(b.set.Names(), b.set.cat.Names()...) })))
 	}
-	inputs := stands(source.NewObject(), at.place)
-	inputs.Members = make([]source.Member, 0, len(n.Inputs))
+	inputs := b.put(source.Value{Kind: source.Object, Members: make([]source.Member, 0, len(n.Inputs))}, at.place)
 	// Which inputs a dynamic class takes depends on what the script gives: a combo's choice brings inputs of its own.
 	takes := live(class, n)
 	for _, in := range n.Inputs {
@@ -113,8 +143,8 @@ func (b *builder) node(id string, n *made, at *call) source.Member {
 	if known {
 		inputs.Members = append(inputs.Members, defaults(takes, n, at.class)...)
 	}
-	node := stands(source.NewObject(source.Member{Key: "inputs", Value: inputs},
-		source.Member{Key: "class_type", Value: stands(source.NewString(n.Class), at.class)}), at.place)
+	node := b.put(source.Value{Kind: source.Object, Members: []source.Member{{Key: "inputs", Value: inputs},
+		{Key: "class_type", Value: b.put(source.Value{Kind: source.String, Text: n.Class}, at.class)}}}, at.place)
 	if n.Title != "" {
 		node.Members = append(node.Members, source.Member{Key: "_meta",
 			Value: stands(source.NewObject(source.Member{Key: "title", Value: stands(source.NewString(n.Title), at.class)}), at.class)})
@@ -133,8 +163,11 @@ func live(class *nodes.Class, n *made) []nodes.Live {
 			switch {
 			case in.Name != name:
 			case in.Lit != nil:
-				v, _ := readLiteral(in.Lit)
-				return v
+				v, err := readLiteral(in.Lit)
+				if err != nil {
+					return nil
+				}
+				return &v
 			default:
 				return source.NewArray(source.NewString("0"), source.NewInt(0)) // some link
 			}
@@ -175,19 +208,23 @@ func findLive(list []nodes.Live, name string) *nodes.Input {
 }
 
 // readLiteral reads what a script wrote; numbers and plain texts, which nearly all values are, without a parser.
-func readLiteral(lit []byte) (*source.Value, error) {
+func readLiteral(lit []byte) (source.Value, error) {
 	if len(lit) == 0 {
-		return nil, errors.New("no value")
+		return source.Value{}, errors.New("no value")
 	}
 	switch c := lit[0]; {
 	case len(lit) > 1000:
 	case c == '-' || c >= '0' && c <= '9':
-		return source.NewNumber(string(lit)), nil
+		return source.Value{Kind: source.Number, Text: string(lit)}, nil
 	case c == '"' && bytes.IndexByte(lit, '\\') < 0:
-		return source.NewString(string(lit[1 : len(lit)-1])), nil
+		return source.Value{Kind: source.String, Text: string(lit[1 : len(lit)-1])}, nil
 	}
 	// Long texts and those with escapes, booleans, null, lists and objects.
-	return source.ParseJSON(source.NewFile("script", lit), source.Limits{})
+	v, err := source.ParseJSON(source.NewFile("script", lit), source.Limits{})
+	if err != nil {
+		return source.Value{}, err
+	}
+	return *v, nil
 }
 
 // stands gives a value that was just made its place.
@@ -214,15 +251,15 @@ func (b *builder) value(w wire, want string, at diag.Place) (v *source.Value, ki
 	case w.Node > 0 && w.Node <= len(b.rep.Nodes):
 		return b.output(w, want, at)
 	}
-	v, err := readLiteral(w.Lit)
+	lit, err := readLiteral(w.Lit)
 	if err != nil {
 		b.add(diag.Errorf("bad_argument", at, "a value cannot be read: %v", err))
 		return nil, ""
 	}
-	if v.Kind == source.Array { // a list of two would be a link
-		v = source.NewObject(source.Member{Key: "__value__", Value: v})
+	if v = b.put(lit, at); v.Kind == source.Array { // a list of two would be a link
+		v = b.put(source.Value{Kind: source.Object, Members: []source.Member{{Key: "__value__", Value: v}}}, at)
 	}
-	return stands(v, at), ""
+	return v, ""
 }
 
 // output is a link to an output of a node that the script made, or what an inner template returned for it.
@@ -253,7 +290,9 @@ func (b *builder) output(w wire, want string, at diag.Place) (*source.Value, str
 		}
 		return inner[slot].At(placed(at)), kind
 	}
-	return stands(source.NewArray(stands(source.NewString(b.nodeID(w.Node-1)), at), stands(source.NewInt(int64(slot)), at)), at), kind
+	id := b.put(source.Value{Kind: source.String, Text: b.nodeID(w.Node - 1)}, at)
+	from := b.put(source.Value{Kind: source.Number, Text: strconv.Itoa(slot)}, at)
+	return b.put(source.Value{Kind: source.Array, Items: []*source.Value{id, from}}, at), kind
 }
 
 // returned checks what expand gave back against the declared outputs.

@@ -98,10 +98,17 @@ func (w *writer) wire(v goja.Value) wire {
 			if w.run.budget.values--; w.run.budget.values < 0 {
 				w.tooMuch()
 			}
-			return h
+			return h.wire()
 		}
 	}
-	return wire{Lit: json.RawMessage(w.value(nil, v, 0))}
+	// Most literals have a few bytes: they stand behind each other in one piece of memory. The capacity ends with each. While
+	// this one is written the piece is nobody else's, since a getter in it may add nodes with literals of their own.
+	lits := w.run.lits
+	w.run.lits = nil
+	begin := len(lits)
+	lits = w.value(lits, v, 0)
+	w.run.lits = lits
+	return wire{Lit: json.RawMessage(lits[begin:len(lits):len(lits)])}
 }
 
 // value appends a value.

@@ -23,6 +23,7 @@ type engine struct {
 	shapes map[string]shape         // what lookup has said so far
 	// current is the file that is being run.
 	current int
+	usual   int                               // how many nodes the last expansion made, at most maxUsual: what room is made for in the next
 	watch   func(*goja.Runtime) (stop func()) // in a child: ends the process when a script cannot be interrupted
 }
 
@@ -116,6 +117,9 @@ func (p *program) spot(file, line, column int) spot {
 	return spot{File: file, Line: line, Column: column}
 }
 
+// maxUsual keeps one large expansion from making all later ones costly.
+const maxUsual = 64
+
 // expand runs a file anew and calls one of its templates.
 func (e *engine) expand(req *expandRequest) *expandReply {
 	if req.File < 0 || req.File >= len(e.files) || e.files[req.File].code == nil {
@@ -125,6 +129,7 @@ func (e *engine) expand(req *expandRequest) *expandReply {
 	rep := &expandReply{}
 	run.limited(func() { run.expand(req, rep) })
 	rep.Nodes, rep.Trouble = run.nodes, run.trouble
+	e.usual = min(len(rep.Nodes), maxUsual)
 	return rep
 }
 

@@ -144,6 +144,26 @@ func TestHandles(t *testing.T) {
 	})
 }
 
+// TestNodesMadeInGetters: a value that makes nodes while it is read stays whole, and so do they.
+func TestNodesMadeInGetters(t *testing.T) {
+	both(t, func(t *testing.T, opt Options) {
+		s := load(t, opt, "t.js", one(`
+    const early = g.EmptyImage({ width: 111, height: 222 });
+    g.CLIPTextEncode({ text: { first: "before", get second() { g.EmptyImage({ width: 333, height: 444 }); return "between"; }, third: "after" } });
+    return early;`))
+		e, findings := s.Expand(context.Background(), prompt(t, useOne))
+		if e == nil {
+			t.Fatal(printed(findings))
+		}
+		text := string(e.Prompt.AppendJSON(nil))
+		for _, want := range []string{`"width":111,"height":222`, `"width":333,"height":444`, `"text":{"first":"before","second":"between","third":"after"}`} {
+			if !strings.Contains(text, want) {
+				t.Errorf("%s is not in %s", want, text)
+			}
+		}
+	})
+}
+
 func TestPlacesAndSeeds(t *testing.T) {
 	both(t, func(t *testing.T, opt Options) {
 		s := load(t, opt, "t.js", one("    return g.EmptyImage({ width: 8, height: a, color: Math.floor(random() * 1e6) });"))

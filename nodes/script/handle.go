@@ -73,6 +73,11 @@ func (r *run) add(class string, call goja.FunctionCall) goja.Value {
 	return r.handle(len(r.nodes), whole, class)
 }
 
+// target is what a handle stands for: a node with one of its outputs, or a link from outside. The numbers are those of wire.
+type target struct{ node, slot, link int }
+
+func (t target) wire() wire { return wire{Node: t.node, Slot: t.slot, Link: t.link} }
+
 // isHandle tells the objects that stand for links from the script's own.
 func (r *run) isHandle(o *goja.Object) bool {
 	_, ok := r.handles[o]
@@ -103,7 +108,7 @@ func (r *run) handle(node, slot int, class string) *goja.Object {
 	h := &handle{r, node, slot, class}
 	o := r.vm.NewDynamicObject(h)
 	_ = o.SetPrototype(r.handleProto())
-	r.handles[o] = wire{Node: node, Slot: slot}
+	r.handles[o] = target{node: node, slot: slot}
 	return o
 }
 
@@ -111,7 +116,7 @@ func (r *run) handle(node, slot int, class string) *goja.Object {
 func (r *run) link(number int, name string) *goja.Object {
 	o := r.vm.NewDynamicObject(&outside{r, name})
 	_ = o.SetPrototype(r.handleProto())
-	r.handles[o] = wire{Link: number}
+	r.handles[o] = target{link: number}
 	return o
 }
 
@@ -134,14 +139,14 @@ func (r *run) handleProto() *goja.Object {
 
 // iterate gives an iterator over the outputs of a node.
 func (r *run) iterate(o *goja.Object) goja.Value {
-	w := r.handles[o]
-	if w.Node == 0 || w.Slot != whole {
+	to := r.handles[o]
+	if to.node == 0 || to.slot != whole {
 		r.refuse("bad_argument", "one output cannot be taken apart")
 	}
-	class := r.nodes[w.Node-1].Class
+	class := r.nodes[to.node-1].Class
 	var list []any
 	for slot := range r.engine.shape(class).Outputs {
-		list = append(list, r.handle(w.Node, slot, class))
+		list = append(list, r.handle(to.node, slot, class))
 	}
 	values := r.vm.NewArray(list...)
 	f, _ := goja.AssertFunction(values.GetSymbol(goja.SymIterator))

@@ -16,19 +16,22 @@ type run struct {
 	engine  *engine // the limits, and the files' compiled code
 	file    int     // index of the file in engine.files
 	vm      *goja.Runtime
-	defs    []*goja.Object        // the arguments of template and workflow, in order
-	spots   []spot                // where each of defs was registered
-	flows   []bool                // the call was workflow
-	nodes   []made                // what g.Class(…) has added so far
-	handles map[*goja.Object]wire // what each handle stands for; objects of the script's own are not in it
-	proto   *goja.Object          // of handles
-	budget  budget                // of what may be written out
-	trouble *trouble              // why it ended early; nil if it did not
+	defs    []*goja.Object          // the arguments of template and workflow, in order
+	spots   []spot                  // where each of defs was registered
+	flows   []bool                  // the call was workflow
+	nodes   []made                  // what g.Class(…) has added so far
+	handles map[*goja.Object]target // what each handle stands for; objects of the script's own are not in it
+	proto   *goja.Object            // of handles
+	frames  []goja.StackFrame       // for here, again and again
+	lits    []byte                  // what has been written of nodes' literals; each keeps a part of it
+	budget  budget                  // of what may be written out
+	trouble *trouble                // why it ended early; nil if it did not
 }
 
 // newRun makes a runtime that nothing has run in. seed is that of random(); while a file is loaded it is 0.
 func (e *engine) newRun(file int, seed uint64) *run {
-	r := &run{engine: e, file: file, vm: goja.New(), handles: map[*goja.Object]wire{}, budget: budget{bytes: e.MaxOutput, values: maxValues}}
+	r := &run{engine: e, file: file, vm: goja.New(), nodes: make([]made, 0, e.usual), handles: make(map[*goja.Object]target, e.usual),
+		budget: budget{bytes: e.MaxOutput, values: maxValues}}
 	r.vm.SetMaxCallStackSize(e.MaxDepth)
 	r.harden(seed)
 	return r
@@ -100,7 +103,10 @@ func (r *run) register(c goja.FunctionCall, flow bool) goja.Value {
 }
 
 // here is the place in the script that called us.
-func (r *run) here() spot { return r.place(r.vm.CaptureCallStack(16, nil)) }
+func (r *run) here() spot {
+	r.frames = r.vm.CaptureCallStack(16, r.frames[:0])
+	return r.place(r.frames)
+}
 
 // start runs the file's top level.
 func (r *run) start() {
@@ -201,8 +207,8 @@ func (r *run) returned(v goja.Value, rep *expandReply) {
 		}
 		panic(&refusal{trouble{At: spot{File: r.file}, Code: "bad_output", Message: "expand returned " + kindOf(v) + ", not its outputs", Hint: hint}})
 	}
-	if w, ok := r.handles[o]; ok {
-		rep.Single, rep.Outputs = true, []named{{"", w}}
+	if to, ok := r.handles[o]; ok {
+		rep.Single, rep.Outputs = true, []named{{"", to.wire()}}
 		return
 	}
 	// An output that is undefined is kept as null, and found missing or of the wrong type by the builder.
