@@ -1,6 +1,7 @@
 package service
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -12,6 +13,7 @@ import (
 	"github.com/comfyc/comfyc/compiler"
 	"github.com/comfyc/comfyc/compiler/diag"
 	"github.com/comfyc/comfyc/compiler/source"
+	"github.com/comfyc/comfyc/render/s3"
 	"github.com/comfyc/comfyc/scheduler"
 	"github.com/comfyc/comfyc/schemas"
 )
@@ -30,6 +32,7 @@ type Config struct {
 	MaxRenders int            // of one batch; more is refused with 422
 	KeepBatch  time.Duration  // how long ended batches are kept, unless the key has a retention of its own
 	KeepJob    time.Duration  // likewise for ended jobs
+	Files      *s3.Config     // where files of works are, instead of the data folder; nil for that
 	Native     []Native       // in the order of the file, then those of --native
 }
 
@@ -58,7 +61,7 @@ func ParseConfig(file *source.File) (c Config, findings []diag.Diagnostic) {
 	if len(findings) > 0 {
 		return c, findings
 	}
-	c.read(root)
+	findings = c.read(root)
 	// What a schema cannot say is checked here: that a text is a range of addresses.
 	for i, text := range texts(root.Get("trusted_proxies")) {
 		p, err := netip.ParsePrefix(text)
@@ -67,12 +70,29 @@ func ParseConfig(file *source.File) (c Config, findings []diag.Diagnostic) {
 		}
 		c.Proxies = append(c.Proxies, p)
 	}
+	if files := root.Get("files"); files != nil {
+		at, err := s3.Parse(files.AppendJSON(nil))
+		if err != nil {
+			findings = append(findings, diag.Errorf("schema", diag.Of(files), "files: %v", err))
+		}
+		c.Files = &at
+	}
 	return c, findings
 }
 
-// read takes what fits the schema.
+// read takes what fits the schema. The findings are durations that no schema can bound.
 // A key that is missing reads as nil, and nil as the zero value, so no key needs a branch of its own.
-func (c *Config) read(root *source.Value) {
+func (c *Config) read(root *source.Value) (findings []diag.Diagnostic) {
+	duration := func(v *source.Value) time.Duration {
+		if v == nil {
+			return 0
+		}
+		d, err := Duration(v.Str())
+		if err != nil {
+			findings = append(findings, diag.Errorf("schema", diag.Of(v), "%v", err))
+		}
+		return d
+	}
 	c.Hosts, c.Origins, c.AllowHosts = texts(root.Get("hosts")), texts(root.Get("origins")), texts(root.Get("allow_hosts"))
 	for i := range c.Hosts {
 		c.Hosts[i] = strings.ToLower(c.Hosts[i]) // names of hosts are compared without case
@@ -84,11 +104,11 @@ func (c *Config) read(root *source.Value) {
 	}
 	c.MaxBatches, _ = limits.Get("batches").Int()
 	c.MaxRenders, _ = limits.Get("renders").Int()
-	c.KeepBatch, c.KeepJob = Duration(keep.Get("batches").Str()), Duration(keep.Get("jobs").Str())
+	c.KeepBatch, c.KeepJob = duration(keep.Get("batches")), duration(keep.Get("jobs"))
 	if pools := root.Get("pools"); pools != nil {
 		for _, m := range pools.Members {
 			c.Pools = append(c.Pools, queue.Pool{Name: m.Key, Endpoints: texts(m.Value.Get("endpoints")), Objective: scheduler.Objective(m.Value.Get("objective").Str()),
-				Timeout: Duration(m.Value.Get("timeout").Str())})
+				Timeout: duration(m.Value.Get("timeout"))})
 		}
 	}
 	if native := root.Get("native"); native != nil {
@@ -101,6 +121,7 @@ func (c *Config) read(root *source.Value) {
 			c.Native = append(c.Native, n)
 		}
 	}
+	return findings
 }
 
 // texts gives a list of strings, nil if it is not there.
@@ -115,24 +136,36 @@ func texts(v *source.Value) (out []string) {
 	return out
 }
 
-// Duration reads a duration such as 90s, 2h or 30d; 0 for none.
-// Parts may follow each other, as in 1h30m, and may be broken, as in 1.5h; "d" is 24 hours. A text that does not read to its
-// end gives 0 as well. Signs are not refused.
-func Duration(text string) (d time.Duration) {
-	for text != "" {
-		end := strings.IndexAny(text, "smhd")
-		if end < 0 {
-			return 0
+// MaxDuration bounds every duration of a configuration: a hundred years.
+const MaxDuration = 36500 * 24 * time.Hour
+
+// Duration reads a duration such as 90s, 2h or 30d.
+// Parts may follow each other, as in 1h30m, and may be broken, as in 1.5h; "d" is 24 hours. What is no such text, is zero, or is above
+// MaxDuration is an error.
+func Duration(text string) (d time.Duration, err error) {
+	rest := text
+	for rest != "" {
+		end := strings.IndexAny(rest, "smhd")
+		if end < 0 || strings.Trim(rest[:end], "0123456789.") != "" {
+			return 0, fmt.Errorf("%q is no duration such as 90s, 2h or 30d", text)
 		}
-		n, err := strconv.ParseFloat(text[:end], 64)
-		if err != nil {
-			return 0
+		n, err := strconv.ParseFloat(rest[:end], 64)
+		if err != nil && !errors.Is(err, strconv.ErrRange) {
+			return 0, fmt.Errorf("%q is no duration such as 90s, 2h or 30d", text)
 		}
-		unit := map[byte]time.Duration{'s': time.Second, 'm': time.Minute, 'h': time.Hour, 'd': 24 * time.Hour}[text[end]]
-		d += time.Duration(n * float64(unit))
-		text = text[end+1:]
+		unit := map[byte]time.Duration{'s': time.Second, 'm': time.Minute, 'h': time.Hour, 'd': 24 * time.Hour}[rest[end]]
+		if n > float64(MaxDuration/unit) {
+			return 0, fmt.Errorf("the duration %s is longer than 36500d", text)
+		}
+		if d += time.Duration(n * float64(unit)); d > MaxDuration {
+			return 0, fmt.Errorf("the duration %s is longer than 36500d", text)
+		}
+		rest = rest[end+1:]
 	}
-	return d
+	if d == 0 {
+		return 0, fmt.Errorf("the duration %q is none", text)
+	}
+	return d, nil
 }
 
 // fill adds the preview endpoint, if no other has its name, and, where no pools are configured, a pool for each endpoint.

@@ -23,14 +23,22 @@ import (
 // comfyServer starts a service whose pool preview is a ComfyUI server, and gives a client of that.
 func comfyServer(t *testing.T) *client {
 	t.Helper()
+	return comfyServerOf(t, "preview", Options{})
+}
+
+// comfyServerOf is comfyServer for another pool.
+func comfyServerOf(t *testing.T, pool string, o Options) *client {
+	t.Helper()
 	var addresses []net.Addr
-	c := serve(t, Options{Config: Config{Native: []Native{{Pool: "preview", Address: "127.0.0.1:0"}}}, Listen: func(network, address string) (net.Listener, error) {
+	o.Config.Native = []Native{{Pool: pool, Address: "127.0.0.1:0"}}
+	o.Listen = func(network, address string) (net.Listener, error) {
 		ln, err := net.Listen(network, address)
 		if err == nil {
 			addresses = append(addresses, ln.Addr())
 		}
 		return ln, err
-	}})
+	}
+	c := serve(t, o)
 	n := *c
 	n.base, n.main = "http://"+addresses[1].String(), "http://"+addresses[0].String()
 	return &n

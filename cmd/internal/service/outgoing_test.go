@@ -7,24 +7,20 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 
-	"github.com/minio/minio-go/v7"
-	"github.com/minio/minio-go/v7/pkg/credentials"
-
 	"github.com/comfyc/comfyc/cmd/internal/service/keys"
 	"github.com/comfyc/comfyc/cmd/internal/service/seal"
 	"github.com/comfyc/comfyc/cmd/internal/webhook"
 	"github.com/comfyc/comfyc/scheduler/emulator"
+	"github.com/comfyc/comfyc/scheduler/emulator/s3test"
 )
 
 // sealing is an environment with a key for secrets.
@@ -263,53 +259,16 @@ func TestAPrivateWebhookIsGivenUp(t *testing.T) {
 	}
 }
 
-const s3Root, s3Secret = "ROOTKEYROOTKEY", "rootsecretrootsecret"
-
-// startS3 runs a versitygw with one bucket: an S3 server that verifies signatures.
-func startS3(t *testing.T, bucket string) (address string) {
-	t.Helper()
-	if testing.Short() {
-		t.Skip("-short: no S3 server is started")
-	}
-	program, err := exec.LookPath("versitygw")
-	if named := os.Getenv("COMFYC_VERSITYGW"); named != "" {
-		program, err = named, nil
-	}
-	if err != nil {
-		t.Skip("SKIPPED: s3Config against a real S3 server, as no versitygw is on PATH: go install github.com/versity/versitygw/cmd/versitygw@v1.8.0")
-	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address = l.Addr().String()
-	l.Close()
-	cmd := exec.Command(program, "--port", address, "--quiet", "posix", "--sidecar", t.TempDir(), t.TempDir())
-	cmd.Env = append(os.Environ(), "ROOT_ACCESS_KEY="+s3Root, "ROOT_SECRET_KEY="+s3Secret)
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
-	client, err := minio.New(address, &minio.Options{Creds: credentials.NewStaticV4(s3Root, s3Secret, ""), Region: "us-east-1"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	eventually(t, "the S3 server makes a bucket", func() bool {
-		return client.MakeBucket(t.Context(), bucket, minio.MakeBucketOptions{Region: "us-east-1"}) == nil
-	})
-	return address
-}
-
 // With s3Config the outputs of a job go into the client's bucket, and its answer holds links that can be followed.
 func TestOutputsGoToTheClientsBucket(t *testing.T) {
-	address := startS3(t, "renders")
+	address := s3test.Start(t, []string{"renders"}).Address
 	dir := t.TempDir()
 	c := serve(t, Options{Dir: dir, Getenv: sealing, Config: Config{AllowHosts: []string{address}}})
 	ask := func(secret, bucket, endpoint string) map[string]any {
 		return c.want(200, "POST", "/v2/preview/runsync", map[string]any{"input": map[string]any{"workflow": flow(1)},
-			"s3Config": map[string]string{"accessId": s3Root, "accessSecret": secret, "bucketName": bucket, "endpointUrl": endpoint}}, nil)
+			"s3Config": map[string]string{"accessId": s3test.Key, "accessSecret": secret, "bucketName": bucket, "endpointUrl": endpoint}}, nil)
 	}
-	s := ask(s3Secret, "renders", "http://"+address)
+	s := ask(s3test.Secret, "renders", "http://"+address)
 	if s["status"] != "COMPLETED" {
 		t.Fatalf("runsync: %v", s)
 	}
@@ -325,14 +284,14 @@ func TestOutputsGoToTheClientsBucket(t *testing.T) {
 	if data, _ := io.ReadAll(answer.Body); answer.StatusCode != 200 || !bytes.HasPrefix(data, []byte("\x89PNG")) {
 		t.Errorf("the link: %d %.200s", answer.StatusCode, data)
 	}
-	for name, s := range map[string]map[string]any{"a wrong secret": ask("wrong-s3cr3t", "renders", "http://"+address), "no such bucket": ask(s3Secret, "nobody", "http://"+address),
-		"a private address": ask(s3Secret, "renders", "http://127.0.0.1:1")} {
-		if s["status"] != "FAILED" || s["error"] == "" || strings.Contains(fmt.Sprint(s), "s3cr3t") || strings.Contains(fmt.Sprint(s), s3Secret) {
+	for name, s := range map[string]map[string]any{"a wrong secret": ask("wrong-s3cr3t", "renders", "http://"+address), "no such bucket": ask(s3test.Secret, "nobody", "http://"+address),
+		"a private address": ask(s3test.Secret, "renders", "http://127.0.0.1:1")} {
+		if s["status"] != "FAILED" || s["error"] == "" || strings.Contains(fmt.Sprint(s), "s3cr3t") || strings.Contains(fmt.Sprint(s), s3test.Secret) {
 			t.Errorf("%s: %v", name, s)
 		}
 	}
 	c.stop()
-	if files := append(holdsSecret(t, dir, s3Secret), holdsSecret(t, dir, "wrong-s3cr3t")...); len(files) > 0 {
+	if files := append(holdsSecret(t, dir, s3test.Secret), holdsSecret(t, dir, "wrong-s3cr3t")...); len(files) > 0 {
 		t.Errorf("the bucket's secret is in %v", files)
 	}
 }

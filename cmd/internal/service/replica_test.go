@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/comfyc/comfyc/cmd/internal/service/keys"
+	"github.com/comfyc/comfyc/render/s3"
 	"github.com/comfyc/comfyc/scheduler/store/pgtest"
 )
 
@@ -19,6 +20,9 @@ type team struct {
 	limit  int // of jobs in flight
 	key    string
 	first  *client // that underWay started
+
+	files  *s3.Config // nil: dir is all replicas'; see withBucket
+	getenv func(string) string
 }
 
 func newTeam(t *testing.T, limit int) *team {
@@ -33,7 +37,12 @@ func newTeam(t *testing.T, limit int) *team {
 func (m *team) join() *client {
 	m.t.Helper()
 	file, ends := m.remote.endpoints(m.t, m.limit)
-	c := serve(m.t, Options{Dir: m.dir, Postgres: m.url, EndpointsFile: file, Endpoints: ends})
+	dir := m.dir
+	if m.files != nil {
+		dir = m.t.TempDir()
+	}
+	c := serve(m.t, Options{Dir: dir, Postgres: m.url, EndpointsFile: file, Endpoints: ends, Getenv: m.getenv, Config: Config{Files: m.files}})
+	c.dir = dir
 	if m.key == "" {
 		return c
 	}

@@ -28,6 +28,7 @@ import (
 	"github.com/comfyc/comfyc/compiler"
 	"github.com/comfyc/comfyc/nodes"
 	"github.com/comfyc/comfyc/nodes/script"
+	"github.com/comfyc/comfyc/render/s3"
 	"github.com/comfyc/comfyc/scheduler/lease"
 )
 
@@ -133,9 +134,13 @@ func (s *Service) build(ctx context.Context) (err error) {
 	}
 	s.courier = &outgoing.Courier{Ledger: s.ledger, Box: box, Secret: s.Ring.WebhookSecret, Log: s.Log, Now: s.Now}
 	s.courier.Start(s.Config.AllowHosts)
+	files, err := s.openFiles(ctx)
+	if err != nil {
+		return err
+	}
 	ends := s.Config.fill(s.Endpoints)
 	s.Queue, err = queue.New(queue.Config{Dir: s.Dir, Ledger: s.ledger, Leases: s.leases, Ring: s.Ring, Courier: s.courier, Box: box, Catalogue: s.Catalogue, Endpoints: ends,
-		EndpointsFile: s.EndpointsFile, Pools: s.Config.Pools, Getenv: s.Getenv, Scripts: s.Scripts, Replica: s.Replica, Log: s.Log, Now: s.Now,
+		EndpointsFile: s.EndpointsFile, Pools: s.Config.Pools, Getenv: s.Getenv, Files: files, Scripts: s.Scripts, Replica: s.Replica, Log: s.Log, Now: s.Now,
 		MaxBatches: s.Config.MaxBatches, MaxRenders: s.Config.MaxRenders, KeepBatch: s.Config.KeepBatch, KeepJob: s.Config.KeepJob})
 	if err != nil {
 		return err
@@ -148,7 +153,7 @@ func (s *Service) build(ctx context.Context) (err error) {
 		return fmt.Errorf("%s is not loopback, and there are no keys: everybody who reaches it could spend your money. Make a key first: comfyc keys add NAME", s.Address)
 	}
 	s.metrics = web.NewMetrics()
-	s.metrics.Registry.MustRegister(newGauges(s.Queue))
+	tellQueue(&s.metrics.Figures, s.Queue)
 	if err := s.openTracer(); err != nil {
 		return err
 	}
@@ -158,6 +163,24 @@ func (s *Service) build(ctx context.Context) (err error) {
 	return s.openNatives()
 }
 
+// openFiles opens the bucket that holds the works' files, if the configuration names one, and asks whether it is there: a wrong key ends the start, and
+// not the first batch.
+func (s *Service) openFiles(ctx context.Context) (*s3.Bucket, error) {
+	if s.Config.Files == nil {
+		return nil, nil
+	}
+	b, err := s3.Open(*s.Config.Files, s3.Options{Getenv: s.Getenv})
+	if err == nil {
+		ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+		defer cancel()
+		err = b.Check(ctx)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("files: %w", err)
+	}
+	return b, nil
+}
+
 // openTracer lets requests, works and attempts be traced, if the environment says where to.
 // No variable, no tracer: nil is a tracer that does nothing, everywhere.
 func (s *Service) openTracer() (err error) {
@@ -165,7 +188,7 @@ func (s *Service) openTracer() (err error) {
 		return err
 	}
 	s.Queue.Watch = newTracing(s.tracer)
-	s.metrics.Registry.MustRegister(traceCounts(s.tracer)...)
+	tellTraces(&s.metrics.Figures, s.tracer)
 	return nil
 }
 
@@ -270,7 +293,8 @@ func (s *Service) openNatives() error {
 			return fmt.Errorf("native %s: %s is not loopback: there, keys are needed", n.Pool, n.Address)
 		}
 		f := &native.Face{Queue: s.Queue, Ledger: s.ledger, Pool: n.Pool, Dir: filepath.Join(s.Dir, "native", n.Pool), Catalogue: s.Catalogue, ObjectInfo: s.ObjectInfo, Now: s.Now, Log: s.Log}
-		f.Site = &web.Site{Routes: f.Routes(), Guard: web.Guard{Loopback: open, Hosts: s.Config.Hosts, Proxies: s.Config.Proxies}, Ring: s.Ring, MaxBody: s.Config.MaxBody, Log: s.Log, Tracer: s.tracer, Now: s.Now}
+		f.Site = &web.Site{Routes: f.Routes(), Guard: web.Guard{Loopback: open, Hosts: s.Config.Hosts, Proxies: s.Config.Proxies}, Ring: s.Ring, MaxBody: s.Config.MaxBody, Log: s.Log,
+			Metrics: s.metrics, Audit: s.audit, Tracer: s.tracer, Now: s.Now}
 		if n.As != "" { // looked up at each request: a key that is revoked closes the face
 			f.Site.As = func() *keys.Key { return s.Ring.ByName(n.As) }
 		}

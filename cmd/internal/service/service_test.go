@@ -50,6 +50,7 @@ type client struct {
 	key  string
 	stop func()
 	svc  *Service
+	dir  string // its data folder, where a team sets it
 }
 
 // serve starts a service with the preview endpoint. The options that are zero get what a test needs.

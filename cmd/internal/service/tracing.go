@@ -4,8 +4,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"github.com/comfyc/comfyc/cmd/internal/service/ledger"
 	"github.com/comfyc/comfyc/cmd/internal/service/trace"
 	"github.com/comfyc/comfyc/scheduler"
@@ -119,15 +117,4 @@ func (t *tracing) Ends(w ledger.Work, at time.Time) {
 		failed = string(w.State)
 	}
 	traced.span.End(at, failed)
-}
-
-// traceCounts are the figures of the exporter.
-// What was dropped shows whether the collector keeps up; both only grow while the process lives.
-func traceCounts(e *trace.Exporter) []prometheus.Collector {
-	count := func(name, help string, of func() int64) prometheus.Collector {
-		return prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "comfyc_trace_spans_" + name + "_total", Help: help}, func() float64 { return float64(of()) })
-	}
-	return []prometheus.Collector{
-		count("sent", "Spans that the collector of traces has taken.", func() int64 { sent, _ := e.Counts(); return sent }),
-		count("dropped", "Spans that found the queue full, or that the collector did not take.", func() int64 { _, dropped := e.Counts(); return dropped })}
 }

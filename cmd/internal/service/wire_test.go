@@ -251,35 +251,6 @@ func TestPagesOfBatches(t *testing.T) {
 	}
 }
 
-// A range of a file: its first and last bytes, one that begins beyond it, several, one for a file that has changed.
-func TestRanges(t *testing.T) {
-	c := serve(t, Options{})
-	id := c.want(202, "POST", "/api/v1/batches", small("ranges", 1), nil)["id"].(string)
-	c.ended(id)
-	path := "/api/v1/batches/" + id + "/gallery/manifest.json"
-	whole, all := c.do("GET", path, nil, nil)
-	n := len(all)
-	tag := whole.Header.Get("ETag")
-	for _, x := range []struct {
-		h      header
-		status int
-		want   []byte
-	}{
-		{header{"Range": "bytes=0-0"}, 206, all[:1]}, {header{"Range": "bytes=-5"}, 206, all[n-5:]}, {header{"Range": fmt.Sprintf("bytes=%d-", n-1)}, 206, all[n-1:]},
-		{header{"Range": fmt.Sprintf("bytes=2-%d", 10*n)}, 206, all[2:]}, {header{"Range": "bytes=0-1,3-4"}, 200, all}, {header{"Range": "lines=1-2"}, 200, all},
-		{header{"Range": "bytes=0-0", "If-Range": tag}, 206, all[:1]}, {header{"Range": "bytes=0-0", "If-Range": `"other"`}, 200, all},
-		{header{"Range": fmt.Sprintf("bytes=%d-", n)}, 416, nil}, {header{"Range": "bytes=9-3"}, 416, nil}, {header{"Range": "bytes=99999999999999999999-"}, 416, nil},
-	} {
-		answer, got := c.do("GET", path, nil, x.h)
-		if answer.StatusCode != x.status || x.want != nil && !bytes.Equal(got, x.want) {
-			t.Errorf("%v: %d, %d bytes", x.h, answer.StatusCode, len(got))
-		}
-	}
-	if answer, _ := c.do("GET", path, nil, header{"If-Modified-Since": whole.Header.Get("Last-Modified")}); answer.StatusCode != 304 {
-		t.Errorf("If-Modified-Since: %d", answer.StatusCode)
-	}
-}
-
 // The gallery of a batch that runs is there with what is done, and says that more will come.
 func TestTheGalleryOfARunningBatch(t *testing.T) {
 	file, ends := slowEndpoint(t, t.TempDir(), "endpoints: {hangs: {type: preview, limits: {in_flight: 1}, emulator: {execution_timeout: 10h, faults: [{kind: hang, at: [2]}]}}}\n")

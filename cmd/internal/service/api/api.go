@@ -51,7 +51,7 @@ func (a *API) Routes() []web.Route {
 		{Method: "GET", Path: Base + "/batches/{id}", Scope: keys.Read, Handle: a.show, Quick: true},
 		{Method: "DELETE", Path: Base + "/batches/{id}", Scope: keys.Submit, Handle: a.cancel},
 		{Method: "GET", Path: Base + "/batches/{id}/renders", Scope: keys.Read, Handle: a.renders},
-		{Method: "GET", Path: Base + "/batches/{id}/events", Scope: keys.Read, Handle: a.events},
+		{Method: "GET", Path: Base + "/batches/{id}/events", Scope: keys.Read, Handle: a.events, NoHead: true},
 		{Method: "GET", Path: Base + "/batches/{id}/plan", Scope: keys.Read, Handle: a.storedPlan},
 		// Answers never hold the address of a webhook, only its host.
 		{Method: "GET", Path: Base + "/batches/{id}/deliveries", Scope: keys.Read, Handle: a.deliveries},

@@ -98,6 +98,10 @@ func (a *API) gallery(c *web.Call) {
 		c.NotFound()
 		return
 	}
+	if err := a.Queue.Bring(c.Ctx, w.ID, name); err != nil {
+		c.Failed(err)
+		return
+	}
 	c.File(a.Queue.OutDir(w.ID), name)
 }
 

@@ -1,6 +1,7 @@
 package compat
 
 import (
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -45,7 +46,7 @@ func (f *Face) Routes() (out []web.Route) {
 		kind := map[string]string{"/v2/{pool}": ledger.RunPod, "/v1/{pool}": ledger.Novita}[base]
 		add := func(methods, path string, scope keys.Scope, handle func(*call)) {
 			for _, m := range strings.Fields(methods) {
-				r := web.Route{Method: m, Path: base + path, Scope: scope, Plain: true, Quick: true, Handle: f.bind(kind, handle)}
+				r := web.Route{Method: m, Path: base + path, Scope: scope, Plain: true, Quick: true, NoHead: true, Handle: f.bind(kind, handle)}
 				if m == "POST" {
 					r.Bodies = []string{web.JSON}
 				}
@@ -169,6 +170,9 @@ func (f *Face) images(w ledger.Work, files []queue.JobFile) ([]Image, error) {
 		if file.URL != "" {
 			out = append(out, Image{file.Filename, "s3_url", file.URL})
 			continue
+		}
+		if err := f.Queue.Bring(context.Background(), w.ID, file.Path); err != nil {
+			return nil, fmt.Errorf("read an output of job %s: %w", w.ID, err)
 		}
 		data, err := os.ReadFile(filepath.Join(f.Queue.OutDir(w.ID), filepath.FromSlash(file.Path)))
 		if err != nil {
@@ -427,7 +431,7 @@ func (c *call) stats() {
 // purge is POST /purge-queue: cancels what waits, of this key alone.
 // An admin's key purges everybody's. Jobs that run are not touched.
 func (c *call) purge() {
-	n, err := c.face.Queue.Purge(c.Ctx, c.pool, c.Key.ID, c.Key.May(keys.Admin))
+	n, err := c.face.Queue.Purge(c.Ctx, c.pool, c.Key.ID, c.Key.May(keys.Admin), ledger.RunPod, ledger.Novita, ledger.Native)
 	if err != nil {
 		c.failed(err)
 		return

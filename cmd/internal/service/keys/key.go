@@ -135,7 +135,13 @@ func check(name string, l Limits) error {
 			return fmt.Errorf("there is no scope %q; there are submit, read, admin", s)
 		}
 	}
-	if l.BudgetUSD < 0 || l.Rate < 0 || l.Concurrent < 0 || l.Weight < 0 || l.Weight > 1000 || l.DiskBytes < 0 || l.Retention < 0 || l.Priority < -100 || l.Priority > 100 {
+	// Written so that NaN, of which every comparison is false, is out of range too.
+	switch {
+	case !(l.BudgetUSD >= 0 && l.BudgetUSD <= 1e9):
+		return fmt.Errorf("a key's budget is 0 to 1e9 USD")
+	case l.Rate != 0 && !(l.Rate >= 0.001 && l.Rate <= 1e6):
+		return fmt.Errorf("a key's rate is 0, for no limit, or 0.001 to 1e6 requests a second")
+	case l.Concurrent < 0 || l.Weight < 0 || l.Weight > 1000 || l.DiskBytes < 0 || l.Retention < 0 || l.Priority < -100 || l.Priority > 100:
 		return fmt.Errorf("a limit is out of its range: weight 0 to 1000, priority -100 to 100, the others not below 0")
 	}
 	return nil

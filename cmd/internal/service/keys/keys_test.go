@@ -67,8 +67,8 @@ func TestARevokedKeyIsGoneSoon(t *testing.T) {
 	text, row := add(t, l, c, Limits{Scopes: []Scope{Read}})
 	k := r.Find(t.Context(), text)
 	cookie := r.Login(k)
-	if ok, err := l.RevokeKey(t.Context(), "ci", c.at); !ok || err != nil {
-		t.Fatal(ok, err)
+	if k, err := l.RevokeKey(t.Context(), "ci", c.at); k.Name != "ci" || err != nil {
+		t.Fatal(k, err)
 	}
 	c.at = c.at.Add(Refresh)
 	if r.Find(t.Context(), text) != nil || r.ByID(row.ID) != nil {

@@ -3,6 +3,8 @@ package ledger
 import (
 	"context"
 	"errors"
+	"fmt"
+	"strings"
 	"time"
 )
 
@@ -35,15 +37,53 @@ func (l *Ledger) Keys(ctx context.Context) ([]Key, error) {
 	}, "SELECT id, name, hash, limits, created, used, revoked FROM keys ORDER BY created, id")
 }
 
-// RevokeKey ends a key, by its id or its name. ok is false if no good key has it.
-// Names need not be unique: all good keys of the name end.
-func (l *Ledger) RevokeKey(ctx context.Context, name string, now time.Time) (ok bool, err error) {
-	err = l.Write(ctx, func(tx *Tx) error {
-		n, err := tx.Change("UPDATE keys SET revoked = ? WHERE (id = ? OR name = ?) AND revoked = 0", stamp(now), name, name)
-		ok = n > 0
+// RevokeKey ends the one key that has an id or a name, and gives it. Names need not be unique: if several good keys have it, none ends, and
+// *ManyKeysError tells them. An id goes before a name. ErrNone if no good key has it.
+func (l *Ledger) RevokeKey(ctx context.Context, name string, now time.Time) (k Key, err error) {
+	keys, err := l.Keys(ctx)
+	if err != nil {
+		return k, err
+	}
+	var named []Key
+	for _, k := range keys {
+		switch {
+		case !k.Revoked.IsZero():
+		case k.ID == name:
+			return k, l.revoke(ctx, k.ID, now)
+		case k.Name == name:
+			named = append(named, k)
+		}
+	}
+	switch len(named) {
+	case 0:
+		return k, ErrNone
+	case 1:
+		return named[0], l.revoke(ctx, named[0].ID, now)
+	}
+	return k, &ManyKeysError{Keys: named}
+}
+
+// ManyKeysError says that a name is that of several good keys.
+type ManyKeysError struct{ Keys []Key }
+
+// Error names them by their ids.
+func (e *ManyKeysError) Error() string {
+	var ids []string
+	for _, k := range e.Keys {
+		ids = append(ids, k.ID)
+	}
+	return fmt.Sprintf("%d good keys have the name %q: revoke them by their ids, which are %s", len(ids), e.Keys[0].Name, strings.Join(ids, ", "))
+}
+
+// revoke ends a key by its id. ErrNone if somebody else has ended it meanwhile.
+func (l *Ledger) revoke(ctx context.Context, id string, now time.Time) error {
+	return l.Write(ctx, func(tx *Tx) error {
+		n, err := tx.Change("UPDATE keys SET revoked = ? WHERE id = ? AND revoked = 0", stamp(now), id)
+		if err == nil && n == 0 {
+			err = ErrNone
+		}
 		return err
 	})
-	return ok, err
 }
 
 // UsedKey notes that a key was used.

@@ -367,7 +367,7 @@ func TestSums(t *testing.T) {
 	if gone := must[[]Work](t)(l.Expired(ctx, now.Add(time.Second), 10)); len(gone) != 1 {
 		t.Errorf("expired %v", gone)
 	}
-	if err := l.Forget(ctx, "a"); err != nil {
+	if _, err := l.Forget(ctx, "a"); err != nil {
 		t.Error(err)
 	}
 }
@@ -389,4 +389,61 @@ func BenchmarkAddWork(b *testing.B) {
 			}
 		}
 	})
+}
+
+// A name that several keys have ends none of them; an id is never taken for a name.
+func TestRevokeNamesOneKey(t *testing.T) {
+	l, ctx, now := open(t), t.Context(), time.Now()
+	for _, k := range []Key{{ID: "k1", Name: "ci"}, {ID: "k2", Name: "ci"}, {ID: "k3", Name: "k1"}, {ID: "k4", Name: "boss"}} {
+		k.Hash, k.Limits, k.Created = []byte("hash"), "{}", now
+		if err := l.AddKey(ctx, k); err != nil {
+			t.Fatal(err)
+		}
+	}
+	good := func() (ids string) {
+		for _, k := range must[[]Key](t)(l.Keys(ctx)) {
+			if k.Revoked.IsZero() {
+				ids += k.ID
+			}
+		}
+		return ids
+	}
+	var many *ManyKeysError
+	if _, err := l.RevokeKey(ctx, "ci", now); !errors.As(err, &many) || len(many.Keys) != 2 || good() != "k1k2k3k4" {
+		t.Errorf("a name of two: %v; good are %s", err, good())
+	}
+	for _, x := range []struct{ name, id, left string }{{"k1", "k1", "k2k3k4"}, {"ci", "k2", "k3k4"}, {"k1", "k3", "k4"}, {"boss", "k4", ""}} {
+		if k, err := l.RevokeKey(ctx, x.name, now); err != nil || k.ID != x.id || good() != x.left {
+			t.Errorf("%s: %v %v; good are %s, want %s", x.name, k.ID, err, good(), x.left)
+		}
+	}
+	if _, err := l.RevokeKey(ctx, "ci", now); !errors.Is(err, ErrNone) {
+		t.Errorf("nobody has it: %v", err)
+	}
+}
+
+// A work that is about to be deleted cannot be let run again, and one that runs cannot be deleted.
+func TestDoomedWorksStayDead(t *testing.T) {
+	l, ctx := open(t), t.Context()
+	l.AddWork(ctx, order("a"))
+	if ok, err := l.Doom(ctx, "a"); ok || err != nil {
+		t.Errorf("a work that waits: %v %v", ok, err)
+	}
+	if _, err := l.End(ctx, "a", Cancelled, time.Now(), time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	if ok, err := l.Doom(ctx, "a"); !ok || err != nil {
+		t.Errorf("one that has ended: %v %v", ok, err)
+	}
+	if ok, err := l.Reopen(ctx, "a", ""); ok || err != nil {
+		t.Errorf("a retry of one that is being deleted: %v %v", ok, err)
+	}
+	if list := must[[]Work](t)(l.Expired(ctx, time.Now(), 10)); len(list) != 1 {
+		t.Errorf("a sweep finds %d", len(list))
+	}
+	for _, want := range []bool{true, false} {
+		if there, err := l.Forget(ctx, "a"); there != want || err != nil {
+			t.Errorf("forgotten: %v %v, want %v", there, err, want)
+		}
+	}
 }

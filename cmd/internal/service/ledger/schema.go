@@ -45,6 +45,8 @@ var migrations = []string{
 		owner TEXT NOT NULL, month BIGINT NOT NULL, -- the month, UTC, that they were made in
 		spent DOUBLE PRECISION NOT NULL, PRIMARY KEY (owner, month)
 	);`,
+	`ALTER TABLE works ADD COLUMN front INTEGER NOT NULL DEFAULT 0; -- 1: before its owner's others of the same line
+	CREATE INDEX works_history ON works (pool, finished, id) WHERE kind = 'native'; -- /history is by the time of the end`,
 }
 
 // migrate makes the tables, or brings them to the newest version. On Postgres replicas that start at once take turns.
@@ -74,7 +76,7 @@ func (l *Ledger) migrate(ctx context.Context) error {
 		if l.postgres {
 			text = strings.ReplaceAll(text, "BLOB", "BYTEA")
 		}
-		script := "BEGIN;" + text + fmt.Sprintf("DELETE FROM version; INSERT INTO version VALUES (%d); COMMIT", v+1)
+		script := "BEGIN;" + text + fmt.Sprintf("\nDELETE FROM version; INSERT INTO version VALUES (%d); COMMIT", v+1)
 		if _, err := l.conn.ExecContext(ctx, script); err != nil {
 			l.conn.ExecContext(context.WithoutCancel(ctx), "ROLLBACK")
 			return fmt.Errorf("bring the tables to version %d: %w", v+1, err)

@@ -45,6 +45,7 @@ type Work struct {
 	Name     string
 	State    State
 	Priority int
+	Front    bool // it waits before all others of its owner in its line
 	Renders  int
 	Created  time.Time
 	Started  time.Time
@@ -73,14 +74,14 @@ type Order struct {
 // ErrConflict says that an idempotency key was used with another body.
 var ErrConflict = errors.New("this Idempotency-Key was used with another body")
 
-const workColumns = "id, kind, owner, pool, name, state, priority, renders, created, started, finished, expires, result, error, spent, bytes, turns, wish, epoch"
+const workColumns = "id, kind, owner, pool, name, state, priority, front, renders, created, started, finished, expires, result, error, spent, bytes, turns, wish, epoch"
 
 // scanWork reads a row of workColumns.
 func scanWork(row rowScanner) (w Work, err error) {
-	var created, started, finished, expires int64
-	err = row.Scan(&w.ID, &w.Kind, &w.Owner, &w.Pool, &w.Name, &w.State, &w.Priority, &w.Renders, &created, &started, &finished, &expires,
+	var created, started, finished, expires, front int64
+	err = row.Scan(&w.ID, &w.Kind, &w.Owner, &w.Pool, &w.Name, &w.State, &w.Priority, &front, &w.Renders, &created, &started, &finished, &expires,
 		&w.Result, &w.Error, &w.Spent, &w.Bytes, &w.Turns, &w.Wish, &w.Epoch)
-	w.Created, w.Started, w.Finished, w.Expires = when(created), when(started), when(finished), when(expires)
+	w.Created, w.Started, w.Finished, w.Expires, w.Front = when(created), when(started), when(finished), when(expires), front != 0
 	return w, err
 }
 
@@ -90,9 +91,9 @@ func scanWork(row rowScanner) (w Work, err error) {
 func (l *Ledger) AddWork(ctx context.Context, o *Order) (w Work, fresh bool, err error) {
 	err = l.Write(ctx, func(tx *Tx) error {
 		n, err := tx.Change(`INSERT INTO works (id, kind, owner, pool, name, state, priority, renders, created, started, finished, expires, request, sealed,
-			result, error, spent, bytes, turns, idem, idem_hash, wish, holder, epoch, beat) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,0,?,0,?,?,'','',0,0) ON CONFLICT DO NOTHING`,
+			result, error, spent, bytes, turns, idem, idem_hash, wish, holder, epoch, beat, front) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,0,?,0,?,?,'','',0,0,?) ON CONFLICT DO NOTHING`,
 			o.ID, o.Kind, o.Owner, o.Pool, text(o.Name), string(o.State), o.Priority, o.Renders, stamp(o.Created), stamp(o.Started), stamp(o.Finished), stamp(o.Expires),
-			blob(o.Request), blob(o.Sealed), o.Result, text(o.Error), o.Bytes, text(o.Idem), blob(o.IdemHash))
+			blob(o.Request), blob(o.Sealed), o.Result, text(o.Error), o.Bytes, text(o.Idem), blob(o.IdemHash), number(o.Front))
 		if fresh, w = n == 1, o.Work; err == nil && fresh && o.Audit != nil {
 			err = tx.audit(*o.Audit)
 		}
@@ -104,19 +105,50 @@ func (l *Ledger) AddWork(ctx context.Context, o *Order) (w Work, fresh bool, err
 	return w, fresh, err
 }
 
+// number writes a yes or no as both databases keep it.
+func number(yes bool) int {
+	if yes {
+		return 1
+	}
+	return 0
+}
+
+// Known gives the work that AddWork would give instead of adding one; ErrNone if it would add one, or refuse it. Nothing is written.
+func (l *Ledger) Known(ctx context.Context, o *Order) (w Work, err error) {
+	type found struct {
+		id   string
+		hash []byte
+	}
+	f, err := one(ctx, l, func(r rowScanner) (f found, err error) { return f, r.Scan(&f.id, &f.hash) },
+		"SELECT id, idem_hash FROM works WHERE id = ? OR (owner = ? AND idem = ? AND idem <> '')", o.ID, o.Owner, text(o.Idem))
+	if err != nil {
+		return w, err
+	}
+	if w, err = l.Work(ctx, f.id); err == nil && !o.same(f.hash, w) {
+		err = ErrNone
+	}
+	return w, err
+}
+
+// same tells whether a work is what an order asks for.
+func (o *Order) same(hash []byte, w Work) bool {
+	return bytes.Equal(hash, o.IdemHash) && w.Owner == o.Owner && w.Kind == o.Kind && w.Pool == o.Pool
+}
+
 // sameWork finds the work that an idempotency key was used for, or the one that has the id.
-// Equal content is told by the hash of the request.
+// Equal content is told by the hash of the request. It must also be the same owner's, of the same face and pool: the ids of prompts are
+// chosen by clients, and nobody is given another one's work, or one that his own address does not know.
 func (l *Ledger) sameWork(tx *Tx, o *Order, w *Work) error {
 	var id string
 	var hash []byte
-	err := tx.Row("SELECT id, idem_hash FROM works WHERE id = ? OR (owner = ? AND idem = ? AND idem <> '')", o.ID, o.Owner, o.Idem).Scan(&id, &hash)
+	err := tx.Row("SELECT id, idem_hash FROM works WHERE id = ? OR (owner = ? AND idem = ? AND idem <> '')", o.ID, o.Owner, text(o.Idem)).Scan(&id, &hash)
 	if err != nil {
 		return fmt.Errorf("find the work of an idempotency key: %w", err)
 	}
-	if !bytes.Equal(hash, o.IdemHash) {
-		return ErrConflict
-	}
 	*w, err = scanWork(tx.Row("SELECT "+workColumns+" FROM works WHERE id = ?", id))
+	if err == nil && !o.same(hash, *w) {
+		err = ErrConflict
+	}
 	return err
 }
 
@@ -156,17 +188,32 @@ type Filter struct {
 	States []State // nil for all
 	Before string  // ids below this one
 	Limit  int     // 0 means 100
+	// History lists the works of the native face, and no others, by the time of their end; Skip leaves out the oldest of them and lists the
+	// oldest first then.
+	History bool
+	Skip    *int
+}
+
+// order writes in which order the works come. Ids of this service sort by time, so the usual order needs no other column.
+func (f Filter) order(limit int) (text string, args []any) {
+	switch {
+	case !f.History:
+		return "id DESC LIMIT ?", []any{limit}
+	case f.Skip == nil:
+		return "finished DESC, id DESC LIMIT ?", []any{limit}
+	}
+	return "finished, id LIMIT ? OFFSET ?", []any{limit, *f.Skip}
 }
 
 // Works lists works, the newest first.
-// Ids of this service sort by time, so the order needs no other column.
 func (l *Ledger) Works(ctx context.Context, f Filter) ([]Work, error) {
 	where, args := f.where()
 	limit := f.Limit
 	if limit <= 0 {
 		limit = 100
 	}
-	return list(ctx, l, scanWork, "SELECT "+workColumns+" FROM works WHERE "+where+" ORDER BY id DESC LIMIT ?", append(args, limit)...)
+	order, more := f.order(limit)
+	return list(ctx, l, scanWork, "SELECT "+workColumns+" FROM works WHERE "+where+" ORDER BY "+order, append(args, more...)...)
 }
 
 // where writes the filter as SQL. Values are parameters, never part of the text.
@@ -175,6 +222,9 @@ func (f Filter) where() (where string, args []any) {
 	and := func(text string, values ...any) { where += " AND " + text; args = append(args, values...) }
 	if !f.All {
 		and("owner = ?", f.Owner)
+	}
+	if f.History {
+		and("kind = 'native'") // as the index has it: a parameter would not do
 	}
 	if f.Pool != "" {
 		and("pool = ?", f.Pool)
@@ -216,6 +266,7 @@ func anys[T ~string](in []T) []any {
 const (
 	WishCancel   = "cancel"   // its holder cancels it
 	WishResubmit = "resubmit" // submissions whose answer was lost are sent again
+	wishForget   = "forget"   // it is being deleted, see Doom
 )
 
 // Wish leaves word for the replica that holds a work. ok is false if it has ended.
@@ -234,7 +285,7 @@ func (l *Ledger) Wish(ctx context.Context, id, wish string) (ok bool, err error)
 func (l *Ledger) Reopen(ctx context.Context, id, wish string) (ok bool, err error) {
 	err = l.Write(ctx, func(tx *Tx) error {
 		n, err := tx.Change(`UPDATE works SET state = 'waiting', finished = 0, expires = 0, error = '', turns = turns + 1, wish = ?, holder = '', beat = 0, reserved = 0
-			WHERE id = ? AND state NOT IN ('waiting', 'running')`, wish, id)
+			WHERE id = ? AND state NOT IN ('waiting', 'running') AND wish <> 'forget'`, wish, id)
 		ok = n == 1
 		return err
 	})
@@ -258,22 +309,35 @@ func (l *Ledger) Expired(ctx context.Context, now time.Time, limit int) ([]Work,
 	return list(ctx, l, scanWork, "SELECT "+workColumns+" FROM works WHERE expires > 0 AND expires < ? ORDER BY expires LIMIT ?", stamp(now), limit)
 }
 
-// Forget drops a work with all that belongs to it, but for what it has spent.
+// Doom says that a work which has ended is about to be deleted: from here on nobody can let it run again, and a sweep finds it if what was
+// begun is not finished. ok is false if it has not ended, or is not there.
+func (l *Ledger) Doom(ctx context.Context, id string) (ok bool, err error) {
+	err = l.Write(ctx, func(tx *Tx) error {
+		n, err := tx.Change("UPDATE works SET wish = ?, expires = 1 WHERE id = ? AND state NOT IN ('waiting', 'running')", wishForget, id)
+		ok = n == 1
+		return err
+	})
+	return ok, err
+}
+
+// Forget drops a work with all that belongs to it, but for what it has spent. Doom comes before it, where somebody could let the work run again.
 // One transaction: what the work has spent is added to its owner's month before the row goes. A work that is not there is no
-// error.
-func (l *Ledger) Forget(ctx context.Context, id string) error {
-	return l.Write(ctx, func(tx *Tx) error {
+// error; there tells whether it was.
+func (l *Ledger) Forget(ctx context.Context, id string) (there bool, err error) {
+	err = l.Write(ctx, func(tx *Tx) error {
 		if err := tx.remember(id); err != nil {
 			return err
 		}
-		for _, query := range []string{"DELETE FROM events WHERE work = ?", "DELETE FROM parts WHERE work = ?",
-			"DELETE FROM deliveries WHERE work = ?", "DELETE FROM works WHERE id = ?"} {
+		for _, query := range []string{"DELETE FROM events WHERE work = ?", "DELETE FROM parts WHERE work = ?", "DELETE FROM deliveries WHERE work = ?"} {
 			if err := tx.Exec(query, id); err != nil {
 				return err
 			}
 		}
-		return nil
+		n, err := tx.Change("DELETE FROM works WHERE id = ?", id)
+		there = n == 1
+		return err
 	})
+	return there, err
 }
 
 // remember adds what a work has spent to what its owner's deleted works of that month have.

@@ -7,5 +7,5 @@
 // same prompt_id with the same prompt is the same job; nodes' progress is what the remote tells, often nothing between start and end; and a
 // client sees the prompts of its own key only.
 //
-// Uploads are kept in DATA/native/POOL/OWNER, at most [maxUploads] in each folder.
+// Uploads are kept in DATA/native/POOL/OWNER: at most [maxUploads] files in [maxSubfolders] folders.
 package native

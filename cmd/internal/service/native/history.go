@@ -1,31 +1,64 @@
 package native
 
 import (
+	"encoding/json"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/comfyc/comfyc/cmd/internal/service/keys"
 	"github.com/comfyc/comfyc/cmd/internal/service/ledger"
 	"github.com/comfyc/comfyc/cmd/internal/service/queue"
 	"github.com/comfyc/comfyc/cmd/internal/service/web"
 )
 
-// history is GET /history: the newest max_items.
-// max_items is bounded to 1 to 1000; an answer holds every prompt as it was sent.
+// history is GET /history: the prompts that have ended, by the time of their end, the oldest first. max_items takes the newest of them, or, with
+// an offset that is not negative, those from there on; so a real server does it. At most 1000, as an answer holds every prompt as it was sent.
 func (f *Face) history(c *web.Call) {
 	limit := maxHistory
-	if n, err := strconv.Atoi(c.Query("max_items")); err == nil && n >= 0 {
-		limit = max(1, min(n, maxHistory))
+	if n, err := strconv.Atoi(c.Query("max_items")); err == nil {
+		limit = min(n, maxHistory)
 	}
-	works, ok := f.mine(c, limit, final...)
-	if !ok {
-		return
+	var skip *int
+	if n, err := strconv.Atoi(c.Query("offset")); err == nil && n >= 0 {
+		skip = &n
 	}
-	out := map[string]any{}
-	for _, w := range works {
-		out[w.ID] = f.entry(c, w)
+	var works []ledger.Work
+	if limit > 0 {
+		var err error
+		if works, err = f.past(c, limit, skip); err != nil {
+			c.Failed(err)
+			return
+		}
 	}
-	c.JSON(200, out)
+	c.Text(200, web.JSON, f.entries(c, works))
+}
+
+// past lists this client's prompts that have ended, by the time of their end, the oldest first: the newest of them, or those after the first
+// `skip`.
+func (f *Face) past(c *web.Call, limit int, skip *int) ([]ledger.Work, error) {
+	works, err := f.Ledger.Works(c.Ctx, ledger.Filter{History: true, Skip: skip, Owner: c.Key.ID, All: c.Key.May(keys.Admin), Pool: f.Pool, States: final, Limit: limit})
+	if skip == nil { // the newest come first
+		slices.Reverse(works)
+	}
+	return works, err
+}
+
+// entries writes prompts as an object in which they keep their order: clients take the last key for the newest.
+func (f *Face) entries(c *web.Call, works []ledger.Work) []byte {
+	out := []byte{'{'}
+	for i, w := range works {
+		if i > 0 {
+			out = append(out, ',')
+		}
+		text, err := json.Marshal(f.entry(c, w))
+		if err != nil {
+			panic("a prompt cannot be written: " + err.Error())
+		}
+		out = append(append(strconv.AppendQuote(out, w.ID), ':'), text...)
+	}
+	return append(out, '}')
 }
 
 // historyOne is GET /history/{id}: {} if it has not ended, or is not known.

@@ -3,6 +3,7 @@ package native
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"path"
 	"regexp"
@@ -38,6 +39,8 @@ type Face struct {
 	numbers atomic.Int64 // of prompts since this process began; shown as "number"
 	ears    ears
 	info    sync.Map // class name, or "" for all → JSON
+	stocked sync.Once
+	models  stock // of the pool's endpoints; see stock
 
 	uploads sync.Mutex // of the folders' listings
 }
@@ -52,7 +55,7 @@ const version = "0.26.0"
 func (f *Face) Routes() (out []web.Route) {
 	add := func(method, at string, scope keys.Scope, handle func(*web.Call)) {
 		for _, prefix := range []string{"", "/api"} {
-			r := web.Route{Method: method, Path: prefix + at, Scope: scope, Handle: handle, Quick: true}
+			r := web.Route{Method: method, Path: prefix + at, Scope: scope, Handle: handle, Quick: true, NoHead: at == "/ws"}
 			if method == "POST" {
 				r.Bodies, r.Lax = []string{web.JSON}, true
 				if strings.HasPrefix(at, "/upload") {
@@ -81,7 +84,7 @@ func (f *Face) Routes() (out []web.Route) {
 	add("GET", "/embeddings", keys.Read, func(c *web.Call) { c.JSON(200, []string{}) })
 	add("GET", "/extensions", keys.Read, func(c *web.Call) { c.JSON(200, []string{}) })
 	add("GET", "/models", keys.Read, func(c *web.Call) { c.JSON(200, folders) })
-	add("GET", "/models/{folder}", keys.Read, f.models)
+	add("GET", "/models/{folder}", keys.Read, f.modelsOf)
 	add("GET", "/ws", keys.Read, f.socket)
 	return append(out, web.Route{Method: "GET", Path: "/", Scope: keys.Read, Handle: func(c *web.Call) {
 		c.Text(200, "text/plain; charset=utf-8", []byte("The pool "+f.Pool+" of comfyc speaks ComfyUI's API here.\n"))
@@ -90,18 +93,6 @@ func (f *Face) Routes() (out []web.Route) {
 
 // As a server says it of itself; uploads are bounded by the site's MaxBody besides.
 var features = map[string]any{"supports_preview_metadata": true, "max_upload_size": 100 << 20}
-
-// The folders that clients ask for; their lists are empty, since each endpoint has its own models.
-var folders = []string{"checkpoints", "clip_vision", "controlnet", "diffusion_models", "embeddings", "loras", "style_models", "text_encoders", "upscale_models", "vae"}
-
-// models is GET /models/{folder}: what an endpoint has is not known in general.
-func (f *Face) models(c *web.Call) {
-	if !slices.Contains(folders, c.Param("folder")) {
-		c.SetStatusCode(404)
-		return
-	}
-	c.JSON(200, []string{})
-}
 
 // limits of a prompt.
 // Bytes are bounded by the site; this bounds what they become when they are parsed.
@@ -164,16 +155,21 @@ func (f *Face) prompt(c *web.Call) {
 			return
 		}
 	}
+	images, err := f.used(c.Key, prompt)
+	if err != nil {
+		refusePrompt(c, "invalid_prompt", err.Error(), nil)
+		return
+	}
 	number := f.numbers.Add(1)
-	spec := queue.JobSpec{ID: id, Kind: ledger.Native, Pool: f.Pool, Text: text, Workflow: prompt, Images: f.used(c.Key, prompt)}
+	spec := queue.JobSpec{ID: id, Kind: ledger.Native, Pool: f.Pool, Text: text, Workflow: prompt, Images: images}
+	// `front` goes before what else of this key waits here, with the negative number that a real server gives it; not before other keys' prompts.
+	if front := root.Get("front"); front != nil && front.Bool {
+		spec.Front, number = true, -number
+	}
 	spec.Job.Prompt, spec.Job.Number = prompt.AppendJSON(nil), number
 	if extra := root.Get("extra_data"); extra != nil && extra.Kind == source.Object {
 		spec.Secrets.ComfyOrgKey = extra.Get("api_key_comfy_org").Str()
 		spec.Job.Extra = withoutSecrets(extra).AppendJSON(nil)
-	}
-	// `front` is one step of priority: the prompt goes before all works of a lower one in the pool, other keys' too.
-	if front := root.Get("front"); front != nil && front.Bool {
-		spec.Priority = 1
 	}
 	f.submit(c, spec, root.Get("client_id").Str())
 }
@@ -259,7 +255,7 @@ func outputs(prompt *source.Value) []string {
 	return out
 }
 
-// mine lists this client's jobs of the pool, the oldest first.
+// mine lists this client's jobs of the pool, in the order in which they are run.
 // Of an admin's key: all clients'. false means that the request was answered with 500.
 func (f *Face) mine(c *web.Call, limit int, states ...ledger.State) ([]ledger.Work, bool) {
 	works, err := f.Ledger.Works(c.Ctx, ledger.Filter{Kinds: []string{ledger.Native}, Owner: c.Key.ID, All: c.Key.May(keys.Admin), Pool: f.Pool, States: states, Limit: limit})
@@ -267,8 +263,22 @@ func (f *Face) mine(c *web.Call, limit int, states ...ledger.State) ([]ledger.Wo
 		c.Failed(err)
 		return nil, false
 	}
-	slices.SortFunc(works, func(a, b ledger.Work) int { return a.Created.Compare(b.Created) })
+	slices.SortFunc(works, inLine)
 	return works, true
+}
+
+// inLine compares prompts by when they are run: those that were sent with `front` before the others, the newest first, as each goes before those
+// that are there.
+func inLine(a, b ledger.Work) int {
+	switch {
+	case a.Front && b.Front:
+		return b.Created.Compare(a.Created)
+	case a.Front:
+		return -1
+	case b.Front:
+		return 1
+	}
+	return a.Created.Compare(b.Created)
 }
 
 // maxHistory bounds an answer of /history, and of /queue.
@@ -321,18 +331,29 @@ func (f *Face) tuple(c *web.Call, w ledger.Work) []any {
 }
 
 // changeQueue is POST /queue: {"clear": true} or {"delete": [ids]}.
-// Only what waits is removed, as in ComfyUI; running prompts are stopped by /interrupt.
+// Only what waits is removed, as in ComfyUI; running prompts are stopped by /interrupt. Jobs of the pool's other faces are not prompts, and stay.
 func (f *Face) changeQueue(c *web.Call) {
 	f.change(c, func() error {
-		_, err := f.Queue.Purge(c.Ctx, f.Pool, c.Key.ID, c.Key.May(keys.Admin))
+		n, err := f.Queue.Purge(c.Ctx, f.Pool, c.Key.ID, c.Key.May(keys.Admin), ledger.Native)
+		if n > 0 {
+			c.Audit("purge", f.Pool, fmt.Sprintf("%d prompts", n))
+		}
 		return err
 	}, func(w ledger.Work) error {
 		if w.State != ledger.Waiting {
 			return nil
 		}
-		_, err := f.Queue.Cancel(c.Ctx, w.ID)
-		return err
+		return f.cancel(c, w.ID)
 	})
+}
+
+// cancel ends a prompt, and notes who did.
+func (f *Face) cancel(c *web.Call, id string) error {
+	_, err := f.Queue.Cancel(c.Ctx, id)
+	if err == nil {
+		c.Audit("cancel", id, "prompt of "+f.Pool)
+	}
+	return err
 }
 
 // changeHistory is POST /history.
@@ -342,19 +363,24 @@ func (f *Face) changeHistory(c *web.Call) {
 		if !w.State.Final() {
 			return nil
 		}
-		return f.Queue.Forget(c.Ctx, w)
+		err := f.Queue.Forget(c.Ctx, w)
+		if err == nil {
+			c.Audit("delete", w.ID, "prompt of "+f.Pool)
+		}
+		return err
 	}
 	f.change(c, func() error {
-		works, ok := f.mine(c, maxHistory, final...)
-		if !ok {
-			return errors.New("the history cannot be read")
-		}
-		for _, w := range works {
-			if err := forget(w); err != nil {
+		for { // in pieces, until nothing is left of what was there
+			works, err := f.past(c, maxHistory, nil)
+			if err != nil || len(works) == 0 {
 				return err
 			}
+			for _, w := range works {
+				if err := forget(w); err != nil {
+					return err
+				}
+			}
 		}
-		return nil
 	}, forget)
 }
 
@@ -417,7 +443,7 @@ func (f *Face) interrupt(c *web.Call) {
 		if ask.ID != "" && ask.ID != w.ID {
 			continue
 		}
-		if _, err := f.Queue.Cancel(c.Ctx, w.ID); err != nil {
+		if err := f.cancel(c, w.ID); err != nil {
 			c.Failed(err)
 			return
 		}
@@ -452,25 +478,14 @@ func (f *Face) view(c *web.Call) {
 	}
 	for _, file := range queue.ReadResult(w).Files {
 		if file.Filename == name {
+			if err := f.Queue.Bring(c.Ctx, w.ID, file.Path); err != nil {
+				c.Failed(err)
+				return
+			}
 			c.Response.Header.Set("Content-Disposition", "filename="+strconv.QuoteToASCII(name))
 			c.File(f.Queue.OutDir(w.ID), file.Path)
 			return
 		}
 	}
 	c.NotFound()
-}
-
-// systemStats is GET /system_stats.
-// Clients want a device with memory; the figures are of no machine. At most 16 of the pool's places are shown.
-func (f *Face) systemStats(c *web.Call) {
-	h := f.Queue.Health(f.Pool, c.Key.ID, false)
-	devices := []any{}
-	for i := range h.Places {
-		if i == 16 {
-			break
-		}
-		devices = append(devices, map[string]any{"name": f.Pool, "type": "remote", "index": i, "vram_total": 24 << 30, "vram_free": 24 << 30, "torch_vram_total": 0, "torch_vram_free": 0})
-	}
-	c.JSON(200, map[string]any{"system": map[string]any{"os": "posix", "ram_total": 64 << 30, "ram_free": 48 << 30, "comfyui_version": version, "python_version": "none (comfyc)",
-		"pytorch_version": "none", "embedded_python": false, "argv": []string{"comfyc", "serve"}}, "devices": devices})
 }

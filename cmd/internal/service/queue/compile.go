@@ -134,7 +134,7 @@ type verdicts struct {
 // maxVerdicts bounds what is remembered; larger requests than maxRemembered are not.
 // What goes when it is full is any one: a map has no order, and none is needed.
 const (
-	maxVerdicts   = 512
+	maxVerdicts   = 128
 	maxRemembered = 256 << 10 // bytes of body and files together
 )
 

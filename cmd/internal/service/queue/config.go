@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/comfyc/comfyc/cmd/internal/service/keys"
@@ -14,6 +15,7 @@ import (
 	"github.com/comfyc/comfyc/compiler"
 	"github.com/comfyc/comfyc/nodes"
 	"github.com/comfyc/comfyc/nodes/script"
+	"github.com/comfyc/comfyc/render/s3"
 	"github.com/comfyc/comfyc/scheduler"
 	"github.com/comfyc/comfyc/scheduler/lease"
 )
@@ -39,6 +41,7 @@ type Config struct {
 	Endpoints     []compiler.EndpointConfig // configured ones, the preview endpoint among them
 	EndpointsFile string                    // that Endpoints were read from, "" for none
 	Pools         []Pool                    // by name; unknown endpoints in one are an error of New
+	Files         *s3.Bucket                // where files of works are; nil for Dir
 	Getenv        func(string) string       // for keys and credentials
 	Scripts       script.Options            // how node templates run
 	Replica       string                    // unique among the replicas
@@ -108,6 +111,7 @@ type Queue struct {
 	previews map[string]*preview // by the name of the endpoint
 	closing  bool                // nothing is taken any more
 
+	amiss atomic.Bool    // a row may have neither a line nor a run here: it is looked for at the next beat
 	kick  chan struct{}  // one place: a wish to look again, however often it is wished
 	tasks sync.WaitGroup // running works
 }

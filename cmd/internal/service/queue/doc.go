@@ -4,14 +4,15 @@
 // client sent. Then render/run does it, in a folder of its own:
 //
 //	DATA/service.db            the ledger
-//	DATA/works/ID/in           files that came with it, if they are large
+//	DATA/works/ID/in-…         files that came with it, if they are large
 //	DATA/works/ID/out          the run directory: pictures, and for a batch its gallery and its state
 //
 // # Whose turn it is
 //
 // Waiting works stand in lines, one for each pool (and one for batches), priority and owner. When there is room on the endpoints the next
 // one is taken: the highest priority first, then the owner who has had the least, measured by weight (stride scheduling), then the oldest.
-// A job takes one place of its pool; a batch takes a share of its endpoints' places, by weight among the batches that run and wait. Places
+// A job takes one place of its pool; a batch that is alone takes all places of its endpoints, and a share of them, by weight, while others want
+// some (portion.go). Places
 // are the endpoints' limits of jobs in flight, so that all works together keep them.
 //
 // # One run per job

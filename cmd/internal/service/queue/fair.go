@@ -12,6 +12,7 @@ type ticket struct {
 	owner    string // the id of the key
 	lane     string // the pool, or "" for batches
 	priority int
+	front    bool          // before all others of its line
 	gone     bool          // cancelled while it waited
 	begun    chan struct{} // closed when it waits no more; nil in tests of turns
 }
@@ -21,7 +22,8 @@ type ticket struct {
 type line struct {
 	lane, owner string
 	priority    int
-	waiting     []*ticket // a cancelled ticket stays until it is first, and is skipped then
+	waiting     []*ticket // the cancelled ones among them are skipped
+	gone        int       // how many of them are cancelled
 }
 
 // fair chooses whose turn it is. It is no more than data; the queue's lock guards it.
@@ -37,7 +39,7 @@ func newFair() *fair { return &fair{pass: map[string]float64{}} }
 // passKey joins with a NUL, which neither names of pools nor ids of keys can hold.
 func passKey(lane, owner string) string { return lane + "\x00" + owner }
 
-// add puts a work at the end of its line. An owner who comes anew starts level with the others, so that nobody saves turns up.
+// add puts a work at the end of its line, or at the front of it: that is before the owner's others alone, as lines are each owner's own. An owner who comes anew starts level with the others, so that nobody saves turns up.
 func (f *fair) add(t *ticket) {
 	at := slices.IndexFunc(f.lines, func(l *line) bool { return l.lane == t.lane && l.owner == t.owner && l.priority == t.priority })
 	if at < 0 {
@@ -45,7 +47,25 @@ func (f *fair) add(t *ticket) {
 		f.lines = append(f.lines, &line{lane: t.lane, owner: t.owner, priority: t.priority})
 		at = len(f.lines) - 1
 	}
+	if t.front {
+		f.lines[at].waiting = slices.Insert(f.lines[at].waiting, 0, t)
+		return
+	}
 	f.lines[at].waiting = append(f.lines[at].waiting, t)
+}
+
+// leave marks a ticket as cancelled. Once half of a line is cancelled it is written anew without them, so that a line whose first has no
+// room does not grow with those who come and go behind it.
+func (f *fair) leave(t *ticket) {
+	t.gone = true
+	for _, l := range f.lines {
+		if l.lane != t.lane || l.owner != t.owner || l.priority != t.priority {
+			continue
+		}
+		if l.gone++; 2*l.gone > len(l.waiting) {
+			l.waiting, l.gone = slices.DeleteFunc(l.waiting, func(t *ticket) bool { return t.gone }), 0
+		}
+	}
 }
 
 // level lets an owner who was not in a lane begin with what the owner has had who had the least there. An empty lane begins from zero.
@@ -89,7 +109,7 @@ func (f *fair) next(weight func(owner string) int, room func(*ticket) bool) *tic
 	})
 	for _, l := range order {
 		for len(l.waiting) > 0 && l.waiting[0].gone {
-			l.waiting = l.waiting[1:]
+			l.waiting, l.gone = l.waiting[1:], l.gone-1
 		}
 		// room may say no for one lane and yes for another, so the search goes on.
 		if len(l.waiting) == 0 || !room(l.waiting[0]) {
@@ -111,17 +131,13 @@ func (f *fair) prune() {
 }
 
 // count tells how many wait in a lane, of one owner or of all.
-// Cancelled tickets that are still in the line are not counted. The cost grows with the works that wait in the lane.
+// Cancelled tickets that are still in the line are not counted.
 func (f *fair) count(lane, owner string, all bool) (n int) {
 	for _, l := range f.lines {
 		if l.lane != lane || !all && l.owner != owner {
 			continue
 		}
-		for _, t := range l.waiting {
-			if !t.gone {
-				n++
-			}
-		}
+		n += len(l.waiting) - l.gone
 	}
 	return n
 }

@@ -95,3 +95,56 @@ func TestSharesHold(t *testing.T) {
 		}
 	})
 }
+
+// A line whose first has no room does not grow with those who come and go behind it.
+func TestWhoLeavesLeavesNothing(t *testing.T) {
+	f := newFair()
+	first := &ticket{id: "first", owner: "a", lane: "full"}
+	f.add(first)
+	for i := range 10_000 {
+		x := &ticket{id: fmt.Sprint(i), owner: "a", lane: "full", front: i%3 == 0}
+		f.add(x)
+		f.leave(x)
+	}
+	if n := len(f.lines[0].waiting); n > 4 || f.count("full", "a", false) != 1 {
+		t.Errorf("%d in line, %d wait", n, f.count("full", "a", false))
+	}
+	if got := f.next(func(string) int { return 1 }, func(*ticket) bool { return true }); got != first {
+		t.Errorf("the next is %+v", got)
+	}
+}
+
+// Whatever comes, leaves and has its turn: nobody is lost, nobody has two turns, and who came to the front goes before the owner's others.
+func TestLinesLoseNobody(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		f := newFair()
+		var waits []*ticket // in the order in which they should go
+		for i := range rapid.IntRange(1, 200).Draw(t, "steps") {
+			switch rapid.IntRange(0, 4).Draw(t, "what") {
+			case 0, 1:
+				x := &ticket{id: fmt.Sprint(i), owner: "a", lane: "p"}
+				f.add(x)
+				waits = append(waits, x)
+			case 2:
+				x := &ticket{id: fmt.Sprint(i), owner: "a", lane: "p", front: true}
+				f.add(x)
+				waits = append([]*ticket{x}, waits...)
+			case 3:
+				if n := len(waits); n > 0 {
+					at := rapid.IntRange(0, n-1).Draw(t, "who")
+					f.leave(waits[at])
+					waits = append(waits[:at:at], waits[at+1:]...)
+				}
+			case 4:
+				got := f.next(func(string) int { return 1 }, func(*ticket) bool { return true })
+				if len(waits) == 0 && got != nil || len(waits) > 0 && got != waits[0] {
+					t.Fatalf("%+v has its turn, %d wait", got, len(waits))
+				}
+				waits = waits[min(1, len(waits)):]
+			}
+			if n := f.count("p", "a", false); n != len(waits) {
+				t.Fatalf("%d are counted, %d wait", n, len(waits))
+			}
+		}
+	})
+}

@@ -2,9 +2,11 @@ package queue
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/comfyc/comfyc/cmd/internal/service/ledger"
+	"github.com/comfyc/comfyc/scheduler/lease"
 )
 
 // listener is somebody who follows a work.
@@ -54,6 +56,12 @@ func (l *listener) wait(ctx context.Context, change <-chan struct{}, pause time.
 // Numbers rise by work and are the same on all replicas, so a client may come again anywhere with the last one it saw. Stored
 // events come in order and once; of passing ones only the newest of each kind. It holds the caller for as long.
 func (q *Queue) Follow(ctx context.Context, id string, after int64, heartbeat time.Duration, tell func(*ledger.Event) error) error {
+	// A number that no event of this work has is another work's, or made up: waiting for events beyond it would be silence for ever.
+	if last, err := q.lastEvent(ctx, id, after); err != nil {
+		return err
+	} else if after > last {
+		after = 0
+	}
 	l := &listener{tell: tell, after: after, said: time.Now(), heartbeat: heartbeat, timer: time.NewTimer(heartbeat)}
 	defer l.timer.Stop()
 	// Batches on Postgres have their events in the lease's tables, all other works in the ledger's.
@@ -67,6 +75,27 @@ func (q *Queue) Follow(ctx context.Context, id string, after int64, heartbeat ti
 		}
 	}
 	return q.followHere(ctx, id, l)
+}
+
+// lastEvent gives the number of the newest event that was told of a work. It is not asked for a client that has heard nothing.
+func (q *Queue) lastEvent(ctx context.Context, id string, after int64) (int64, error) {
+	if after <= 0 {
+		return 0, nil
+	}
+	if q.Leases != nil {
+		w, err := q.Get(ctx, id)
+		if err != nil {
+			return 0, err
+		}
+		if q.leased(w) {
+			e, err := q.Leases.Last(ctx, id)
+			if errors.Is(err, lease.ErrNoBatch) {
+				return 0, nil // it has not been handed out yet
+			}
+			return e.Seq, err
+		}
+	}
+	return q.Ledger.LastEvent(ctx, id)
 }
 
 // followHere is Follow for a work that one replica runs: this one, whose hub tells of it, or another one, whose events are read from the ledger.

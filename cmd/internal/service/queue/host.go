@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 
 	"github.com/comfyc/comfyc/cmd/internal/service/ledger"
@@ -23,7 +24,7 @@ type host struct{ q *Queue }
 func (h host) Open(ctx context.Context, b lease.Batch) (*lease.Opened, error) {
 	q := h.q
 	// The id and the folder stand in rows that others may have written: neither may lead out of the data folder.
-	if !filepath.IsLocal(b.ID) || b.Dir != "" && !filepath.IsLocal(b.Dir) {
+	if !filepath.IsLocal(b.ID) || !fs.ValidPath(b.ID) || b.Dir != "" && !filepath.IsLocal(b.Dir) {
 		return nil, fmt.Errorf("the batch's folder %q is none", filepath.Join(b.ID, b.Dir))
 	}
 	r, err := q.unbundle(ctx, &b)
@@ -36,7 +37,8 @@ func (h host) Open(ctx context.Context, b lease.Batch) (*lease.Opened, error) {
 		// Findings of a compilation that was good at the submit: the configuration differs here.
 		return nil, errors.New(firstError(findings))
 	}
-	batch, err := run.Open(plan, run.Options{Dir: filepath.Join(q.workDir(b.ID), b.Dir), FS: files, Dialect: q.deps(files), Now: q.Now, Shared: true, Store: q.Leases.Store(b.ID)})
+	batch, err := run.Open(plan, run.Options{Dir: filepath.Join(q.workDir(b.ID), b.Dir), FS: files, Dialect: q.deps(files), Now: q.Now, Shared: true,
+		Depot: q.depot(b.ID, b.Dir), Store: q.Leases.Store(b.ID)})
 	if err != nil {
 		return nil, err
 	}
@@ -53,7 +55,7 @@ func (h host) Open(ctx context.Context, b lease.Batch) (*lease.Opened, error) {
 	}
 	opened := &lease.Opened{Work: plan, Endpoints: batch.Endpoints(), Sink: sink, Options: opts, Close: batch.Close,
 		Parallel: func() int { return q.part(b.Owner, plan, b.MaxParallel) }} // asked again and again, so that the part follows the other batches
-	if b.Dir != serviceDir { // it was submitted by `comfyc work submit`, and has no steward
+	if b.Dir != outFolder { // it was submitted by `comfyc work submit`, and has no steward
 		opened.Ended = func(ctx context.Context) error {
 			page, err := pageOptions(plan)
 			if err == nil {

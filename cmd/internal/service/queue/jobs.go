@@ -29,6 +29,7 @@ type JobSpec struct {
 	Job      Job           // time-out, deadline, prefixes
 	Secrets  Secrets       // sealed before anything is stored
 	Priority int           // added to the key's own; lowPriority is -1
+	Front    bool          // before what else of the key waits in the pool
 	Idem     string        // the client's Idempotency-Key; "" for none
 }
 
@@ -40,7 +41,7 @@ func (q *Queue) SubmitJob(ctx context.Context, k *keys.Key, s JobSpec) (ledger.W
 	if s.ID == "" {
 		s.ID = NewID(now)
 	}
-	o := &ledger.Order{Work: ledger.Work{ID: s.ID, Kind: s.Kind, Pool: s.Pool, Renders: 1, Created: now, Priority: s.Priority}, Idem: s.Idem}
+	o := &ledger.Order{Work: ledger.Work{ID: s.ID, Kind: s.Kind, Pool: s.Pool, Renders: 1, Created: now, Priority: s.Priority, Front: s.Front}, Idem: s.Idem}
 	r, findings := q.jobRequest(&s)
 	if r == nil {
 		r = &Request{Job: &s.Job} // a row is written all the same, for the client to ask about

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"runtime/debug"
 	"sync"
@@ -28,9 +27,12 @@ type live struct {
 	done            chan struct{}           // closed when the row says how it ended
 	taken           atomic.Bool             // the row is ours
 	saved           atomic.Bool             // and says how it ended
+	lost            atomic.Bool             // its row may have been left open, with nobody to go on with it
 
-	ends []string // the endpoints it has places on
-	load float64  // places in all; of a batch, known once it is compiled
+	// The queue's lock guards these.
+	ends      []string            // the endpoints it has places on; of a batch, known once it is compiled
+	load      float64             // places in all, of a job
+	appetites map[string]appetite // of a batch, by endpoint
 
 	mu     sync.Mutex       // of the fields below
 	work   ledger.Work      // as of the last write
@@ -59,7 +61,7 @@ func (q *Queue) begin(t *ticket) *live {
 	q.live[t.id] = lv
 	if p := q.pools[t.lane]; p != nil && t.lane != "" {
 		lv.ends, lv.load = p.Endpoints, 1
-		q.occupy(lv.ends, 1, true)
+		q.occupy(lv.ends, 1)
 	}
 	return lv
 }
@@ -75,10 +77,14 @@ func (q *Queue) turn(lv *live) {
 	w, ok, err := q.Ledger.Take(ctx, lv.id, q.Replica, q.Now(), Silence, q.Ring.Owner(lv.owner).Concurrent)
 	if err != nil {
 		q.Log.Error("a work cannot be taken", "work", lv.id, "error", err)
+		lv.lost.Store(true)
 		return
 	}
-	if !ok { // no error: the places are given back and that is all
-		return // it was cancelled, or another replica has it
+	if !ok { // it was cancelled, or another replica has it, or more of its owner's run than was known here
+		if row, err := q.Ledger.Work(ctx, lv.id); err != nil && !errors.Is(err, ledger.ErrNone) || err == nil && !row.State.Final() {
+			lv.lost.Store(true)
+		}
+		return
 	}
 	// A cancel that came while nobody ran the work is done first thing.
 	if w.Wish == ledger.WishCancel { // of a holder that died
@@ -89,6 +95,7 @@ func (q *Queue) turn(lv *live) {
 		last, err := q.Ledger.LastEvent(ctx, lv.id)
 		if err != nil {
 			q.Log.Error("a work's events cannot be read", "work", lv.id, "error", err)
+			lv.lost.Store(true)
 			return
 		}
 		lv.hub = newHub(last)
@@ -140,6 +147,9 @@ func (q *Queue) guarded(lv *live) (end ending) {
 	if err == nil {
 		var r *Request
 		if r, err = decodeRequest(data); err == nil {
+			err = q.bringRequest(lv.ctx, lv.id, r)
+		}
+		if err == nil {
 			if q.Watch != nil {
 				q.Watch.Begins(lv.row(), r.Trace)
 			}
@@ -159,16 +169,16 @@ func (q *Queue) guarded(lv *live) (end ending) {
 // The order matters: row first, then event, then webhook, so that a client that is told always finds the row final. Without a
 // state nothing is written: another turn goes on.
 func (q *Queue) finish(lv *live, end ending) {
-	ctx := context.Background()
-	lv.mu.Lock()
 	if end.state == "" { // the service stops: the next start goes on
-		lv.mu.Unlock()
 		return
 	}
+	ctx := context.Background()
+	bytes := q.size(ctx, lv.id) // once, at the end; it may read thousands of entries
+	lv.mu.Lock()
 	before := lv.work.State
 	w := lv.work
 	w.State, w.Error, w.Finished, w.Spent = end.state, end.err, q.Now(), max(w.Spent, end.spent)
-	w.Bytes = sizeOf(q.workDir(w.ID)) // once, at the end; it may read thousands of entries
+	w.Bytes = bytes
 	w.Expires = q.expiry(w)
 	if end.result != nil {
 		text, err := json.Marshal(end.result)
@@ -186,6 +196,7 @@ func (q *Queue) finish(lv *live, end ending) {
 	lv.saved.Store(true)
 	if err := q.Ledger.SaveWork(ctx, w); err != nil {
 		q.Log.Error("how a work ended cannot be written", "work", w.ID, "error", err) // the row stays "running": it is taken up again
+		lv.lost.Store(true)
 		return
 	}
 	lv.mu.Lock()
@@ -212,8 +223,11 @@ func orNull(s string) string {
 func (q *Queue) ended(lv *live) {
 	q.mu.Lock()
 	delete(q.live, lv.id)
-	q.occupy(lv.ends, -lv.load, lv.lane != "")
+	q.vacate(lv)
 	q.mu.Unlock()
+	if lv.lost.Load() { // only now, when it counts as running no more
+		q.amiss.Store(true)
+	}
 	close(lv.done)
 	q.poke()
 }
@@ -309,10 +323,11 @@ var ErrRunning = errors.New("it has not ended; cancel it first")
 // Forget deletes a work that has ended, with its files.
 // Files go before the row: after a crash in between the row is found again by the sweep and its folder is simply missing.
 func (q *Queue) Forget(ctx context.Context, w ledger.Work) error {
-	if !w.State.Final() {
-		return ErrRunning
+	// A retry that comes at the same time is either before this, and the work stays, or finds that it is gone.
+	if ok, err := q.Ledger.Doom(ctx, w.ID); err != nil || !ok {
+		return errors.Join(err, q.stillThere(ctx, w.ID))
 	}
-	if err := os.RemoveAll(q.workDir(w.ID)); err != nil {
+	if err := q.removeFiles(ctx, w.ID); err != nil {
 		return err
 	}
 	if q.leased(w) {
@@ -320,5 +335,18 @@ func (q *Queue) Forget(ctx context.Context, w ledger.Work) error {
 			return err
 		}
 	}
-	return q.Ledger.Forget(ctx, w.ID)
+	there, err := q.Ledger.Forget(ctx, w.ID)
+	if err == nil && there {
+		q.uncount(w)
+	}
+	return err
+}
+
+// stillThere is ErrRunning for a work that is there; one that is gone already needs no deleting.
+func (q *Queue) stillThere(ctx context.Context, id string) error {
+	_, err := q.Ledger.Work(ctx, id)
+	if errors.Is(err, ledger.ErrNone) {
+		return nil
+	}
+	return errors.Join(err, ErrRunning)
 }

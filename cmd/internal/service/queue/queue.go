@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"time"
@@ -15,6 +14,7 @@ import (
 	"github.com/comfyc/comfyc/cmd/internal/service/keys"
 	"github.com/comfyc/comfyc/cmd/internal/service/ledger"
 	"github.com/comfyc/comfyc/cmd/internal/service/trace"
+	"github.com/comfyc/comfyc/compiler"
 	"github.com/comfyc/comfyc/scheduler/lease"
 )
 
@@ -34,14 +34,28 @@ func NewID(now time.Time) string {
 // The pool is shared: it must not be changed.
 func (q *Queue) Pool(name string) *Pool { return q.pools[name] }
 
+// EndpointsOf gives the endpoints of a pool as they are configured, in the configuration's order.
+func (q *Queue) EndpointsOf(pool string) (out []compiler.EndpointConfig) {
+	p := q.pools[pool]
+	for _, e := range q.Config.Endpoints {
+		if p != nil && slices.Contains(p.Endpoints, e.Name) {
+			out = append(out, e)
+		}
+	}
+	return out
+}
+
 // PoolNames lists the pools by name.
 func (q *Queue) PoolNames() []string { return slices.Sorted(maps.Keys(q.pools)) }
 
 // workDir is the folder of one work. Ids are made here, or were checked.
-func (q *Queue) workDir(id string) string { return filepath.Join(q.Dir, "works", id) }
+func (q *Queue) workDir(id string) string { return filepath.Join(q.Dir, worksFolder, id) }
 
-// OutDir is the run directory of a work.
-func (q *Queue) OutDir(id string) string { return filepath.Join(q.workDir(id), "out") }
+// outFolder is the run directory of a work, below its folder.
+const outFolder = "out"
+
+// OutDir is the run directory of a work. A file of it may have to be brought first, see Bring.
+func (q *Queue) OutDir(id string) string { return filepath.Join(q.workDir(id), outFolder) }
 
 // QuotaError says which of a key's limits a request would break.
 // Code is stable, for programs; the message is for people. The faces answer with 403.
@@ -107,21 +121,32 @@ func (q *Queue) Submit(ctx context.Context, k *keys.Key, o *ledger.Order, r *Req
 		size += int64(len(f.Data))
 	}
 	if err := q.checkQuota(ctx, k, size); err != nil {
+		// What was taken before is answered as then, whatever has become of the quota.
+		if known, kerr := q.Ledger.Known(ctx, o); kerr == nil {
+			return known, false, nil
+		}
 		return w, false, err
 	}
 	// Files first, durable, then the row: a row whose files are missing cannot be run. The other way round costs a folder that
 	// is removed below.
-	if o.Bytes, err = r.spill(filepath.Join(q.workDir(o.ID), "in")); err != nil {
+	if o.Bytes, err = r.spill(q.workDir(o.ID)); err != nil {
+		q.unspill(ctx, o.ID, r)
+		return w, false, err
+	}
+	if err := q.depositRequest(ctx, o.ID, r); err != nil {
+		q.unspill(ctx, o.ID, r)
 		return w, false, err
 	}
 	r.Trace = trace.Of(ctx).String()
 	if o.Request, err = r.encode(); err != nil {
+		q.unspill(ctx, o.ID, r)
 		return w, false, err
 	}
-	// One commit for the row, its idempotency key and its line in the audit log.
-	w, fresh, err = q.Ledger.AddWork(ctx, o)
-	if (err != nil || !fresh) && o.Bytes > 0 {
-		os.RemoveAll(q.workDir(o.ID))
+	// One commit for the row, its idempotency key and its line in the audit log. It is waited for even if ctx ends: a write that was given up
+	// may happen all the same, and would then lack its files.
+	w, fresh, err = q.Ledger.AddWork(context.WithoutCancel(ctx), o)
+	if err != nil || !fresh {
+		q.unspill(ctx, o.ID, r)
 	}
 	if err == nil && fresh {
 		q.count(w, "", 0)
@@ -153,7 +178,7 @@ func lane(w ledger.Work) string {
 func (q *Queue) enter(w ledger.Work) {
 	q.mu.Lock()
 	if q.waiting[w.ID] == nil && q.live[w.ID] == nil {
-		t := &ticket{id: w.ID, owner: w.Owner, lane: lane(w), priority: w.Priority, begun: make(chan struct{})}
+		t := &ticket{id: w.ID, owner: w.Owner, lane: lane(w), priority: w.Priority, front: w.Front, begun: make(chan struct{})}
 		q.waiting[w.ID] = t
 		q.fair.add(t)
 	}
@@ -239,12 +264,11 @@ func (q *Queue) Cancel(ctx context.Context, id string) (ledger.Work, error) {
 }
 
 // leave takes a work out of its line.
-// The ticket stays in the line's list and is skipped there.
 func (q *Queue) leave(id string) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if t := q.waiting[id]; t != nil {
-		t.gone = true
+		q.fair.leave(t)
 		delete(q.waiting, id)
 		close(t.begun)
 	}
@@ -288,11 +312,11 @@ func (q *Queue) Retry(ctx context.Context, id string, resubmit bool) (w ledger.W
 	return w, ok, nil
 }
 
-// Purge cancels what waits in a pool, of one owner or of all, and tells how many works that were.
-// It goes on until a look finds nothing, or nothing more that could be cancelled. Batches are not touched.
-func (q *Queue) Purge(ctx context.Context, pool, owner string, all bool) (removed int, err error) {
+// Purge cancels the jobs of some kinds that wait in a pool, of one owner or of all, and tells how many they were.
+// It goes on until a look finds nothing, or nothing more that could be cancelled.
+func (q *Queue) Purge(ctx context.Context, pool, owner string, all bool, kinds ...string) (removed int, err error) {
 	for {
-		works, err := q.Ledger.Works(ctx, ledger.Filter{Owner: owner, All: all, Pool: pool, Kinds: []string{ledger.RunPod, ledger.Novita, ledger.Native}, States: []ledger.State{ledger.Waiting}, Limit: 1000})
+		works, err := q.Ledger.Works(ctx, ledger.Filter{Owner: owner, All: all, Pool: pool, Kinds: kinds, States: []ledger.State{ledger.Waiting}, Limit: 1000})
 		if err != nil {
 			return removed, err
 		}

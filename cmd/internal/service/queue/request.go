@@ -3,6 +3,7 @@ package queue
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
@@ -17,6 +18,7 @@ import (
 	"time"
 
 	"github.com/comfyc/comfyc/compiler/source"
+	"github.com/comfyc/comfyc/scheduler/durable"
 )
 
 // Request is what a work is made of: what a client sent, without its secrets.
@@ -29,6 +31,7 @@ type Request struct {
 	MaxUSD    float64  `json:"max_usd,omitempty"`   // 0 for the batch's own budget
 	Job       *Job     `json:"job,omitempty"`       // nil for a batch
 	Trace     string   `json:"trace,omitempty"`     // traceparent of the request that it came with, if that is traced
+	In        string   `json:"in,omitempty"`        // the folder of its large files, below the work's; "" means "in", as earlier versions had it
 }
 
 // Job is what a single job has besides.
@@ -49,7 +52,7 @@ type Job struct {
 type File struct {
 	Path string // relative to the batch, with slashes
 	Data []byte // encoding/json writes it in base64
-	At   string // name below the work's folder "in", "" if Data has it
+	At   string // name below the folder that Request.In names, "" if Data has it
 	Size int64
 }
 
@@ -114,16 +117,19 @@ func decodeRequest(data []byte) (*Request, error) {
 	return r, nil
 }
 
-// spill writes the files to a folder if they are large, and syncs them, so that they are durable before the work's row is.
+// spill writes the files to a new folder below the work's if they are large, and syncs them, so that they are durable before the work's row is.
 // Below 1 MiB one commit writes everything; above, the row would make every read of it slow. It changes the request: the data
-// moves from memory to disk.
-func (r *Request) spill(dir string) (size int64, err error) {
+// moves from memory to disk. The folder's name is of this submit alone: a client may name the id of a work that is there
+// already, whose files must neither be written over nor removed with those of the submit that came too late.
+func (r *Request) spill(work string) (size int64, err error) {
 	for _, f := range r.Files {
 		size += int64(len(f.Data))
 	}
 	if size <= rowBytes {
 		return 0, nil
 	}
+	r.In = "in-" + rand.Text()
+	dir := r.inDir(work)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return 0, err
 	}
@@ -135,11 +141,33 @@ func (r *Request) spill(dir string) (size int64, err error) {
 		}
 		f.Data = nil
 	}
+	// The names last as well: the folder's in the work's, the work's in that of all works. The data folder itself is as old as the ledger.
+	for _, dir := range []string{dir, work, filepath.Dir(work)} {
+		if err := durable.SyncDir(dir); err != nil {
+			return 0, err
+		}
+	}
 	return size, nil
 }
 
-// writeSynced writes a file that is durable when it returns.
-// The folder itself is not synced here.
+// inDir is where the large files of a work lie.
+func (r *Request) inDir(work string) string {
+	if r.In == "" {
+		return filepath.Join(work, "in")
+	}
+	return filepath.Join(work, r.In)
+}
+
+// unspill removes what spill wrote, and the work's folder if nothing else is in it.
+func (r *Request) unspill(work string) {
+	if r.In == "" {
+		return
+	}
+	os.RemoveAll(r.inDir(work))
+	os.Remove(work) // fails, as it should, if another work of this id has files there
+}
+
+// writeSynced writes a file whose content is durable when it returns; its name is once the folder is synced.
 func writeSynced(name string, data []byte) error {
 	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
@@ -157,7 +185,7 @@ type tree struct {
 	dir   string // where those lie that have At
 }
 
-// newTree gives a request's files; dir is the work's folder "in".
+// newTree gives a request's files; dir is where the large ones lie, see inDir.
 func newTree(r *Request, dir string) tree {
 	t := tree{map[string]*File{}, dir}
 	for i := range r.Files {
@@ -264,10 +292,13 @@ func (q *Queue) Stored(ctx context.Context, id string) (*Request, error) {
 	if err == nil && secrets.Body != nil {
 		r.Body = secrets.Body
 	}
+	if err == nil {
+		err = q.bringRequest(ctx, id, r)
+	}
 	for i := range r.Files {
 		f := &r.Files[i]
 		if f.At != "" && err == nil {
-			f.Data, err = os.ReadFile(filepath.Join(q.workDir(id), "in", f.At))
+			f.Data, err = os.ReadFile(filepath.Join(r.inDir(q.workDir(id)), f.At))
 		}
 	}
 	return r, err

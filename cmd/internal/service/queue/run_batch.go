@@ -3,7 +3,6 @@ package queue
 import (
 	"context"
 	"errors"
-	"path/filepath"
 	"time"
 
 	"github.com/comfyc/comfyc/cmd/internal/service/ledger"
@@ -77,13 +76,13 @@ func (q *Queue) runBatch(lv *live, r *Request, sealed []byte) ending {
 	if secrets.Body != nil {
 		r.Body = secrets.Body
 	}
-	files := newTree(r, filepath.Join(q.workDir(lv.id), "in"))
+	files := newTree(r, r.inDir(q.workDir(lv.id)))
 	// Compiled anew: what was stored is the text, and the configuration may have changed since.
 	plan, findings := q.compile(lv.ctx, r, files)
 	if plan == nil {
 		return q.interrupted(lv, ending{state: ledger.Failed, err: firstError(findings)})
 	}
-	b, err := run.Open(plan, run.Options{Dir: q.OutDir(lv.id), FS: files, Dialect: q.deps(files), Now: q.Now})
+	b, err := run.Open(plan, run.Options{Dir: q.OutDir(lv.id), FS: files, Dialect: q.deps(files), Depot: q.depot(lv.id, outFolder), Now: q.Now})
 	if err != nil {
 		return ending{state: ledger.Failed, err: err.Error()}
 	}
@@ -181,37 +180,14 @@ func firstError(findings []diag.Diagnostic) string {
 	return "the request cannot be compiled"
 }
 
-// share gives a batch its part of its endpoints' places, by weight among the batches that run and wait.
-// Computed once, when the batch begins, so it neither grows nor shrinks while it runs. A quarter of the places is always left
-// to jobs. Owners that only wait count once each.
+// share lets a batch's run ask for its part of its endpoints' places, again and again: see portion.
 func (q *Queue) share(lv *live, plan *compiler.Plan, opts *scheduler.Options) {
-	var ends []string
-	all := 0
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for _, e := range plan.Endpoints() {
-		ends = append(ends, e.Name)
-		all += max(q.places[e.Name], 1)
+		lv.ends = append(lv.ends, e.Name)
 	}
-	mine := q.Ring.Owner(lv.owner).Share()
-	others := 0
-	for _, other := range q.live {
-		if other != lv && other.lane == "" {
-			others += q.Ring.Owner(other.owner).Share()
-		}
-	}
-	for _, l := range q.fair.lines {
-		if l.lane == "" && l.owner != lv.owner {
-			others += q.Ring.Owner(l.owner).Share()
-		}
-	}
-	n := max(1, min(all*mine/(mine+others), all-all/4)) // whole places, at least one
-	if opts.MaxParallel > 0 {
-		n = min(n, opts.MaxParallel)
-	}
-	n = min(n, max(1, plan.Len())) // no more places than renders
-	opts.MaxParallel, lv.ends, lv.load = n, ends, float64(n)
-	q.occupy(ends, lv.load, false)
+	opts.Shares = portion{q, lv}
 }
 
 // allow bounds a work by what is left of its key's budget for the month: opts.Budget is then what it may spend in all, earlier turns included.

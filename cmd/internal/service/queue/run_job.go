@@ -51,7 +51,7 @@ func (q *Queue) runJob(lv *live, r *Request, sealed []byte) ending {
 	if err != nil {
 		return ending{state: ledger.Failed, err: err.Error()}
 	}
-	files := newTree(r, filepath.Join(q.workDir(lv.id), "in"))
+	files := newTree(r, r.inDir(q.workDir(lv.id)))
 	plan, findings := q.compile(lv.ctx, r, files)
 	if plan == nil {
 		return q.interrupted(lv, ending{state: ledger.Failed, err: firstError(findings)})
@@ -67,7 +67,7 @@ func (q *Queue) runJob(lv *live, r *Request, sealed []byte) ending {
 	if secrets.ComfyOrgKey != "" {
 		deps.Transport = &keyed{next: q.transport, key: secrets.ComfyOrgKey}
 	}
-	b, err := run.Open(plan, run.Options{Dir: q.OutDir(lv.id), FS: files, Dialect: deps, Store: state, Now: q.Now})
+	b, err := run.Open(plan, run.Options{Dir: q.OutDir(lv.id), FS: files, Dialect: deps, Depot: q.depot(lv.id, outFolder), Store: state, Now: q.Now})
 	if err != nil {
 		return ending{state: ledger.Failed, err: err.Error()}
 	}

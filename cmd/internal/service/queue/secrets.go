@@ -177,6 +177,9 @@ func (q *Queue) put(lv *live, client *minio.Client, bucket string, f *JobFile) e
 	ctx, cancel := context.WithTimeout(lv.ctx, putTime)
 	defer cancel()
 	key := lv.id + "/" + f.Filename
+	if err := q.Bring(ctx, lv.id, f.Path); err != nil {
+		return err
+	}
 	if _, err := client.FPutObject(ctx, bucket, key, filepath.Join(q.OutDir(lv.id), filepath.FromSlash(f.Path)), minio.PutObjectOptions{ContentType: f.Type}); err != nil {
 		return err
 	}

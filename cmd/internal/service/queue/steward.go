@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"time"
 
 	"github.com/comfyc/comfyc/cmd/internal/service/ledger"
@@ -17,9 +16,6 @@ import (
 // Where replicas share a ledger, batches are theirs together: see the package's documentation. The steward of a batch is the replica that holds its
 // row: it hands the batch out when its turn has come, keeps its gallery, and writes down how it ended. The renders are done by every replica's
 // worker, for which host opens the batch.
-
-// serviceDir is where a batch's files go, below its folder: the same as OutDir.
-const serviceDir = "out"
 
 // leased tells whether a work is run by all replicas together.
 // Jobs are not: one render cannot be cut.
@@ -55,12 +51,12 @@ func (q *Queue) openLeased(lv *live, r *Request, sealed []byte) (*run.Batch, end
 	if secrets.Body != nil {
 		r.Body = secrets.Body
 	}
-	files := newTree(r, filepath.Join(q.workDir(lv.id), "in"))
+	files := newTree(r, r.inDir(q.workDir(lv.id)))
 	plan, findings := q.compile(lv.ctx, r, files)
 	if plan == nil {
 		return failed(firstError(findings))
 	}
-	b, err := run.Open(plan, run.Options{Dir: q.OutDir(lv.id), FS: files, Dialect: q.deps(files), Now: q.Now, Shared: true, Store: q.Leases.Store(lv.id)})
+	b, err := run.Open(plan, run.Options{Dir: q.OutDir(lv.id), FS: files, Dialect: q.deps(files), Now: q.Now, Shared: true, Depot: q.depot(lv.id, outFolder), Store: q.Leases.Store(lv.id)})
 	if err != nil {
 		return failed(err.Error())
 	}
@@ -120,7 +116,7 @@ func (q *Queue) handOut(lv *live, b *run.Batch, r *Request, bundle lease.Bundle)
 		plan := b.Plan()
 		// The same id for all: a second Submit changes nothing.
 		_, err = q.Leases.Submit(ctx, lease.Batch{ID: lv.id, Owner: work.Owner, Idempotency: lv.id, Name: plan.Name(), Plan: plan.Hash(), Renders: plan.Len(), Budget: opts.Budget,
-			MaxParallel: opts.MaxParallel, Slices: q.slices(plan.Len()), Preview: b.Previewing(), Bundle: bundle, Endpoints: r.Endpoints, MaxUSD: r.MaxUSD, Dir: serviceDir, Turn: work.Turns, Told: told})
+			MaxParallel: opts.MaxParallel, Slices: q.slices(plan.Len()), Preview: b.Previewing(), Bundle: bundle, Endpoints: r.Endpoints, MaxUSD: r.MaxUSD, Dir: outFolder, Turn: work.Turns, Told: told})
 	}
 	if err != nil {
 		return ending{state: ledger.Failed, err: err.Error()}, false
@@ -131,7 +127,7 @@ func (q *Queue) handOut(lv *live, b *run.Batch, r *Request, bundle lease.Bundle)
 // fill loads the files of a bundle that lie in the work's folder.
 // Small files are in the request already; it stops at the first that cannot be read.
 func (q *Queue) fill(id string, r *Request, b *lease.Bundle) (err error) {
-	files := newTree(r, filepath.Join(q.workDir(id), "in"))
+	files := newTree(r, r.inDir(q.workDir(id)))
 	for _, f := range r.Files {
 		if f.At != "" && err == nil {
 			b.Files[f.Path], err = files.read(f.Path)

@@ -51,6 +51,18 @@ func (q *Queue) count(w ledger.Work, before ledger.State, retried int) {
 	}
 }
 
+// uncount takes a work that was deleted out of the counts.
+func (q *Queue) uncount(w ledger.Work) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, owner := range []string{w.Owner, everybody} {
+		if t := q.tallies[tallyKey{w.Pool, owner}]; t != nil && w.Kind != ledger.Batch {
+			t.add(w.State, -1)
+			t.Retried -= w.Turns
+		}
+	}
+}
+
 // everybody stands for the sum over all owners; no key has this id.
 const everybody = "*"
 

@@ -3,6 +3,7 @@ package queue
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"github.com/comfyc/comfyc/cmd/internal/service/ledger"
@@ -23,10 +24,12 @@ func (q *Queue) Run(ctx context.Context) error {
 		return err
 	}
 	// Beats and looks are made in this goroutine, so a database that hangs delays turns too; statements end after 30 s.
-	beat, look, sweep := time.NewTicker(beatEvery), time.NewTicker(lookEvery), time.NewTicker(time.Minute)
+	beat, look := time.NewTicker(beatEvery), time.NewTicker(lookEvery)
 	defer beat.Stop()
 	defer look.Stop()
-	defer sweep.Stop()
+	var sweeping sync.WaitGroup // beside the turns, as a bucket may take its time
+	sweeping.Go(func() { q.sweeps(ctx) })
+	defer sweeping.Wait()
 	for {
 		q.dispatch(ctx) // first, and after every reason to look again
 		select {
@@ -35,13 +38,12 @@ func (q *Queue) Run(ctx context.Context) error {
 		case <-q.kick:
 		case <-beat.C:
 			q.beat(ctx)
+			q.mend(ctx)
 		case <-look.C:
 			if q.Ledger.Shared() {
 				q.look(ctx)
 				q.adopt(ctx)
 			}
-		case <-sweep.C:
-			q.sweep(ctx)
 		}
 	}
 }
@@ -58,8 +60,25 @@ func (q *Queue) recover(ctx context.Context) error {
 		return err
 	}
 	q.adopt(ctx)
-	q.sweep(ctx)
 	return nil
+}
+
+// sweeps deletes what expires, until ctx ends.
+func (q *Queue) sweeps(ctx context.Context) {
+	sweep, drop := time.NewTicker(time.Minute), time.NewTicker(time.Hour)
+	defer sweep.Stop()
+	defer drop.Stop()
+	q.sweep(ctx)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-sweep.C:
+			q.sweep(ctx)
+		case <-drop.C:
+			q.DropCopies(ctx)
+		}
+	}
 }
 
 // adopt puts works into line that nobody runs.
@@ -92,6 +111,20 @@ func (q *Queue) beat(ctx context.Context) {
 	if err != nil {
 		q.Log.Error("the sign of life cannot be written", "error", err)
 	}
+}
+
+// mend takes up works that have fallen between their line and their run, as the disk was full when their row should have been written, or the
+// database was away. Where replicas share the ledger, that happens at each look anyhow.
+func (q *Queue) mend(ctx context.Context) {
+	if q.Ledger.Shared() || !q.amiss.Swap(false) {
+		return
+	}
+	if err := q.hear(ctx); err != nil {
+		q.Log.Error("works that nobody runs cannot be looked for", "error", err)
+		q.amiss.Store(true)
+		return
+	}
+	q.adopt(ctx)
 }
 
 // hear does what others wish of the works that this replica holds, and lets go of those that another replica has taken over.
@@ -207,7 +240,7 @@ func (q *Queue) room(t *ticket) bool {
 	for _, e := range p.Endpoints {
 		all, used, jobs = all+float64(q.places[e]), used+q.load[e], jobs+q.jobLoad[e]
 	}
-	return used+1 <= all+1e-6 || jobs+1 <= max(1, all/4)+1e-6 // batches leave a quarter to jobs
+	return used+1 <= all+1e-6 || jobs+1 <= max(1, all/4)+1e-6 // batches leave a quarter to jobs, but only as their own end: until then there may be more than there are places
 }
 
 // running counts an owner's works. The lock is held.
@@ -220,9 +253,9 @@ func (q *Queue) running(owner string) (n int) {
 	return n
 }
 
-// occupy books places on endpoints, or gives them back if n is negative. The lock is held.
-// A work on several endpoints takes of each in proportion to its places, since it is not known where it will run.
-func (q *Queue) occupy(ends []string, n float64, job bool) {
+// occupy books places of a job on endpoints, or gives them back if n is negative. The lock is held.
+// A job on several endpoints takes of each in proportion to its places, since it is not known where it will run.
+func (q *Queue) occupy(ends []string, n float64) {
 	all := 0
 	for _, e := range ends {
 		all += q.places[e]
@@ -230,8 +263,6 @@ func (q *Queue) occupy(ends []string, n float64, job bool) {
 	for _, e := range ends {
 		part := n * float64(q.places[e]) / float64(max(1, all))
 		q.load[e] += part
-		if job {
-			q.jobLoad[e] += part
-		}
+		q.jobLoad[e] += part
 	}
 }

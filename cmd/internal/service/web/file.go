@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"net/http"
 	"os"
 	"path"
+	"strconv"
 	"strings"
 
 	"github.com/valyala/fasthttp"
@@ -73,21 +75,47 @@ func (c *Call) send(f *os.File, size int64, tag string) {
 	if condition := c.Header("If-Range"); condition != "" && condition != tag { // the file is another by now: all of it
 		asked = ""
 	}
-	if asked == "" || strings.Contains(asked, ",") || !strings.HasPrefix(asked, "bytes=") {
+	from, n, ok := byteRange(asked, size)
+	switch {
+	case !ok || !c.IsGet():
 		c.SetBodyStream(f, int(size))
-		return
-	}
-	from, to, err := fasthttp.ParseByteRange([]byte(asked), int(size))
-	if err != nil {
+	case n == 0:
 		f.Close()
 		c.Response.Header.Set("Content-Range", fmt.Sprintf("bytes */%d", size))
 		c.Problem(416, "range", "the file has no such range")
-		return
+	default:
+		c.SetStatusCode(fasthttp.StatusPartialContent)
+		c.Response.Header.Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", from, from+n-1, size))
+		c.SetBodyStream(section{io.NewSectionReader(f, from, n), f}, int(n))
 	}
-	c.SetStatusCode(fasthttp.StatusPartialContent)
-	c.Response.Header.Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", from, to, size))
-	n := int64(to - from + 1)
-	c.SetBodyStream(section{io.NewSectionReader(f, int64(from), n), f}, int(n))
+}
+
+// byteRange reads a Range of one part: "bytes=2-5", "bytes=2-" or "bytes=-5". ok is false for what is none, or several: those are answered by the
+// whole file. n is 0 for a range of which the file has nothing.
+func byteRange(header string, size int64) (from, n int64, ok bool) {
+	unit, text, _ := strings.Cut(header, "=")
+	first, last, two := strings.Cut(strings.TrimSpace(text), "-")
+	if !strings.EqualFold(strings.TrimSpace(unit), "bytes") || !two || first == "" && last == "" || strings.Trim(first+last, "0123456789") != "" {
+		return 0, 0, false
+	}
+	a, b := bound(first, 0), bound(last, math.MaxInt64)
+	if first == "" { // so many at the end
+		n = min(b, size)
+		return size - n, n, true
+	}
+	if b < a {
+		return 0, 0, false
+	}
+	return a, max(0, min(b, size-1)-a+1), true
+}
+
+// bound reads a number of digits; what is missing is `otherwise`, and what is too large for an int64 is the largest.
+func bound(digits string, otherwise int64) int64 {
+	if digits == "" {
+		return otherwise
+	}
+	n, _ := strconv.ParseInt(digits, 10, 64) // of an error, which can only be the size, n is the largest
+	return n
 }
 
 // section is a part of a file that closes the file.

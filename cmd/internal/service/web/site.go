@@ -1,6 +1,7 @@
 package web
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/base64"
@@ -46,6 +47,8 @@ type Route struct {
 	Lax bool
 	// Quick requests are not logged when they succeed, as there are too many of them.
 	Quick bool
+	// NoHead keeps a GET from answering HEAD too: it waits, or streams, or changes something.
+	NoHead bool
 }
 
 // Site serves routes.
@@ -97,7 +100,11 @@ func (s *Site) start() {
 		// Clients are told that a path is not there, not led elsewhere.
 		r.RedirectTrailingSlash, r.RedirectFixedPath, r.HandleOPTIONS = false, false, false
 		for i := range s.Routes {
-			r.Handle(s.Routes[i].Method, s.Routes[i].Path, s.handler(&s.Routes[i]))
+			route := &s.Routes[i]
+			r.Handle(route.Method, route.Path, s.handler(route))
+			if route.Method == fasthttp.MethodGet && !route.NoHead { // probes of load balancers, and caches, ask with HEAD
+				r.Handle(fasthttp.MethodHead, route.Path, s.handler(route))
+			}
 		}
 		missing := &Route{Path: "*", Handle: func(c *Call) {
 			c.Problem(404, "no_route", "there is nothing at this address; /openapi.json lists what there is")
@@ -223,7 +230,7 @@ func (s *Site) preflight(next fasthttp.RequestHandler) fasthttp.RequestHandler {
 		// The header stands on every answer to an allowed page, errors included, or its script could not read them.
 		if allowed {
 			ctx.Response.Header.Set("Access-Control-Allow-Origin", origin)
-			ctx.Response.Header.Set("Vary", "Origin")
+			ctx.Response.Header.Add("Vary", "Origin")
 		}
 	}
 }
@@ -312,6 +319,10 @@ func requestID(ctx *fasthttp.RequestCtx) string {
 // admit is the gates, in order.
 // Every step may refuse, and nothing of the request has been looked at before the one that is about it.
 func (s *Site) admit(c *Call) *refusal {
+	if no := framed(&c.Request.Header); no != nil {
+		c.Response.Header.SetConnectionClose()
+		return no
+	}
 	if no := s.Guard.check(c.RequestCtx); no != nil {
 		return no
 	}
@@ -321,6 +332,20 @@ func (s *Site) admit(c *Call) *refusal {
 		}
 	}
 	return c.checkBody()
+}
+
+// framed refuses a body that comes in pieces and says its length as well: a proxy that believes the length would take what follows for the next
+// request, of whomever that is. Other doubts about where a request ends are refused by fasthttp.
+func framed(h *fasthttp.RequestHeader) *refusal {
+	if h.ContentLength() != -1 { // it is not chunked
+		return nil
+	}
+	for line := range bytes.Lines(h.RawHeaders()) {
+		if name, _, _ := bytes.Cut(line, []byte(":")); bytes.EqualFold(bytes.TrimSpace(name), []byte("Content-Length")) {
+			return &refusal{400, "bad_request", "a body comes in pieces or has a length, not both"}
+		}
+	}
+	return nil
 }
 
 // identify finds who asks, and holds the scope, the CSRF token and the rate.
@@ -440,16 +465,11 @@ var packers = sync.Pool{New: func() any { w, _ := gzip.NewWriterLevel(nil, gzip.
 // Answers with a CSRF token in them are not compressed, since their length could be made to tell it (BREACH).
 func (s *Site) finished(c *Call, began time.Time) {
 	r := &c.Response
-	if !r.IsBodyStream() && len(r.Body()) >= minGzip && c.CSRF == "" && packable(string(r.Header.ContentType())) && c.Request.Header.HasAcceptEncoding("gzip") {
-		w := packers.Get().(*gzip.Writer)
-		body := slices.Clone(r.Body())
-		r.ResetBody()
-		w.Reset(r.BodyWriter())
-		w.Write(body)
-		w.Close()
-		packers.Put(w)
-		r.Header.SetContentEncoding("gzip")
-		r.Header.Add("Vary", "Accept-Encoding")
+	if !r.IsBodyStream() && len(r.Body()) >= minGzip && c.CSRF == "" && packable(string(r.Header.ContentType())) {
+		r.Header.Add("Vary", "Accept-Encoding") // of those that are not compressed too
+		if takesGzip(c.Header("Accept-Encoding")) {
+			pack(r)
+		}
 	}
 	now, status := s.Now(), r.StatusCode()
 	took := now.Sub(began)
@@ -471,6 +491,38 @@ func (s *Site) finished(c *Call, began time.Time) {
 	}
 	s.Log.LogAttrs(context.Background(), level, "request", slog.String("request", c.ID), slog.String("method", string(c.Method())), slog.String("route", c.route.Path),
 		slog.Int("status", status), slog.Duration("took", took), slog.String("key", owner), slog.String("client", c.Client()), slog.Int("bytes", len(c.PostBody())))
+}
+
+// pack compresses an answer. Its entity tag becomes a weak one: the same tag on other bytes would let ranges of both be put together.
+func pack(r *fasthttp.Response) {
+	w := packers.Get().(*gzip.Writer)
+	body := slices.Clone(r.Body())
+	r.ResetBody()
+	w.Reset(r.BodyWriter())
+	w.Write(body)
+	w.Close()
+	packers.Put(w)
+	r.Header.SetContentEncoding("gzip")
+	if tag := string(r.Header.Peek("ETag")); strings.HasPrefix(tag, `"`) {
+		r.Header.Set("ETag", "W/"+tag)
+	}
+}
+
+// takesGzip reads an Accept-Encoding: gzip by name, else by "*", and neither with q=0.
+func takesGzip(header string) bool {
+	any := false
+	for part := range strings.SplitSeq(strings.ToLower(header), ",") {
+		coding, params, _ := strings.Cut(part, ";")
+		q, _ := strings.CutPrefix(strings.TrimSpace(params), "q=")
+		good := q == "" || strings.Trim(q, "0. ") != ""
+		switch strings.TrimSpace(coding) {
+		case "gzip", "x-gzip":
+			return good
+		case "*":
+			any = good
+		}
+	}
+	return any
 }
 
 // packable tells the media types that become smaller.
