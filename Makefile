@@ -7,7 +7,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
 
-build: ## the comfyc binary, here
+build: ## the comfyc binary, here, as quickly as it goes; `go run ./cmd/release -only native` builds it as a release
 	go build -trimpath -o comfyc ./cmd/comfyc
 
 test: ## all tests

@@ -18,23 +18,25 @@ import (
 // sum is the module's "h1:" hash of go.sum, by which a reader of the bill could check the module's text.
 type module struct{ path, version, sum string }
 
-// modulesOf reads from a binary which modules it was built of, by path.
+// modulesOf reads from binaries which modules they were built of, by path; a module that only one platform needs is among them.
 // What the linker took in is what counts, not go.mod: a module that no platform's code needs is not shipped. It fails for files
 // that are no Go binaries.
-func modulesOf(binary string) ([]module, error) {
-	info, err := buildinfo.ReadFile(binary)
-	if err != nil {
-		return nil, err
-	}
+func modulesOf(binaries []string) ([]module, error) {
 	var out []module
-	for _, m := range info.Deps {
-		if m.Replace != nil { // a replaced module is shipped as what replaced it
-			m = m.Replace
+	for _, binary := range binaries {
+		info, err := buildinfo.ReadFile(binary)
+		if err != nil {
+			return nil, err
 		}
-		out = append(out, module{m.Path, m.Version, m.Sum})
+		for _, m := range info.Deps {
+			if m.Replace != nil { // a replaced module is shipped as what replaced it
+				m = m.Replace
+			}
+			out = append(out, module{m.Path, m.Version, m.Sum})
+		}
 	}
 	slices.SortFunc(out, func(a, b module) int { return strings.Compare(a.path, b.path) })
-	return out, nil
+	return slices.Compact(out), nil
 }
 
 // bill is the software bill of materials, as CycloneDX 1.6 has it.

@@ -3,9 +3,10 @@
 // and shell completions.
 //
 //	go run ./cmd/release -out dist
+//	go run ./cmd/release -out dist -only linux/amd64
 //
 // It needs Go and git, and no network once the modules are there. Files in the folder are replaced. It ends with status 1 if a binary
-// is not what it should be.
+// is not what it should be. How a binary is built stands in build.go and nowhere else; the Makefile and the Dockerfile call this command.
 package main
 
 import (
@@ -16,13 +17,14 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"strings"
 )
 
 // target is a platform that is released for.
 type target struct{ os, arch string }
 
-// The order is that of the output. The first one is also the binary whose modules go into the bill and the licences.
+// The order is that of the output.
 var targets = []target{
 	{"linux", "amd64"}, {"linux", "arm64"}, {"darwin", "amd64"}, {"darwin", "arm64"}, {"windows", "amd64"}, {"windows", "arm64"},
 }
@@ -39,27 +41,48 @@ func (t target) file() string {
 func main() {
 	out := flag.String("out", "dist", "the `folder` to write to")
 	version := flag.String("version", "", "the `version`; git describe if it is not given")
+	only := flag.String("only", "", "one `platform`, such as linux/amd64, or native; all six if it is not given")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt) // Ctrl-C ends the `go build` under way
 	defer stop()
-	if err := release(ctx, *out, *version); err != nil {
+	list, err := chosen(*only)
+	if err == nil {
+		err = release(ctx, *out, *version, list)
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "release:", err)
 		os.Exit(1)
 	}
 }
 
-// release builds everything and checks it.
+// chosen gives the platforms to build for: all of them, or the one that is named.
+func chosen(name string) ([]target, error) {
+	if name == "" {
+		return targets, nil
+	}
+	if name == "native" {
+		name = runtime.GOOS + "/" + runtime.GOARCH
+	}
+	for _, t := range targets {
+		if name == t.os+"/"+t.arch {
+			return []target{t}, nil
+		}
+	}
+	return nil, fmt.Errorf("no release is made for %s", name)
+}
+
+// release builds for the platforms of the list and checks what came out.
 // It stops at the first thing that is wrong and leaves what was built, without SHA256SUMS: a folder without that file is no
 // release.
-func release(ctx context.Context, dir, version string) error {
+func release(ctx context.Context, dir, version string, list []target) error {
 	if version == "" {
 		version = describe(ctx)
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	var files []string
-	for _, t := range targets {
+	var files, binaries []string
+	for _, t := range list {
 		path := filepath.Join(dir, t.file()) // nothing is deleted first: files of the same names are replaced
 		if err := build(ctx, t, version, path); err != nil {
 			return err
@@ -69,9 +92,9 @@ func release(ctx context.Context, dir, version string) error {
 			return err
 		}
 		fmt.Printf("%-28s %5.1f MB\n", t.file(), float64(size)/1e6)
-		files = append(files, t.file())
+		files, binaries = append(files, t.file()), append(binaries, path)
 	}
-	modules, err := modulesOf(filepath.Join(dir, targets[0].file()))
+	modules, err := modulesOf(binaries)
 	if err != nil {
 		return err
 	}
@@ -103,18 +126,4 @@ func describe(ctx context.Context) string {
 		return "devel"
 	}
 	return strings.TrimSpace(string(text))
-}
-
-// build makes one binary. No path, time or machine goes into it.
-// -trimpath takes out the folder, -buildid= the hash of the tools' cache, -buildvcs=false the commit and its time; CGO off
-// makes it static; GOFLAGS of the environment is emptied, so that no setting of this machine gets in.
-func build(ctx context.Context, t target, version, path string) error {
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false",
-		"-ldflags", "-s -w -buildid= -X github.com/comfyc/comfyc/cmd/internal/cli.version="+version, "-o", path, "./cmd/comfyc")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS="+t.os, "GOARCH="+t.arch, "GOFLAGS=")
-	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
-	if err := cmd.Run(); err != nil {
-		return fmt.Errorf("build for %s/%s: %w", t.os, t.arch, err)
-	}
-	return nil
 }

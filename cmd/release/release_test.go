@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -59,7 +60,7 @@ func TestNative(t *testing.T) {
 }
 
 func checkBill(t *testing.T, binary string) {
-	modules, err := modulesOf(binary)
+	modules, err := modulesOf([]string{binary, binary})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,6 +76,9 @@ func checkBill(t *testing.T, binary string) {
 	}
 	have := map[string]bool{}
 	for _, c := range b.Components {
+		if have[c.Name] {
+			t.Errorf("%s is in the bill twice", c.Name)
+		}
 		have[c.Name] = true
 	}
 	for _, want := range []string{"github.com/santhosh-tekuri/jsonschema/v5", "github.com/dop251/goja", "github.com/sourcegraph/conc", "github.com/valyala/fasthttp", "github.com/disintegration/imaging"} {
@@ -84,6 +88,31 @@ func checkBill(t *testing.T, binary string) {
 	}
 	if text, err := licences(t.Context(), modules); err != nil || !strings.Contains(string(text), "github.com/dop251/goja") {
 		t.Errorf("licences: %d bytes, %v", len(text), err)
+	}
+}
+
+// TestChosen: platforms are named as Go names them.
+func TestChosen(t *testing.T) {
+	for name, want := range map[string]int{"": len(targets), "windows/arm64": 1, "plan9/amd64": 0, "linux": 0} {
+		if list, err := chosen(name); len(list) != want || (err != nil) != (want == 0) {
+			t.Errorf("%q: %v, %v", name, list, err)
+		}
+	}
+}
+
+// TestCold: each pattern of the packages without inlining still fits a package of the program.
+func TestCold(t *testing.T) {
+	t.Chdir("../..")
+	out, err := exec.Command("go", "list", "-deps", "./cmd/comfyc").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := strings.Fields(string(out))
+	for _, pattern := range cold {
+		path, below := strings.CutSuffix(pattern, "/...")
+		if !slices.ContainsFunc(all, func(p string) bool { return p == path || below && strings.HasPrefix(p, path+"/") }) {
+			t.Errorf("nothing is %s", pattern)
+		}
 	}
 }
 

@@ -25,6 +25,7 @@ func cmdCheck(env *Env) *cobra.Command {
 ComfyUI's own validation, with its names of errors. FILE may be a pattern such as 'workflows/*.json', or a script of node templates.`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			env.collectSeldom(append([]string{f.nodes}, args...)...)
 			opt, err := env.checkOptions(&f, targets)
 			if err != nil {
 				return err

@@ -26,6 +26,7 @@ several files, -o names a folder, which gets NAME.json for each; a file that is 
 node templates are replaced by what the templates make; FILE may be a script that is a whole workflow.`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			env.collectSeldom(append([]string{nodesFile}, args...)...)
 			cat, err := env.catalogue(nodesFile)
 			if err != nil {
 				return err
@@ -41,6 +42,11 @@ node templates are replaced by what the templates make; FILE may be a script tha
 			folder, err := outFolder(out, len(files))
 			if err != nil {
 				return err
+			}
+			if folder {
+				if err := apart(files, out); err != nil {
+					return err
+				}
 			}
 			opt := compiler.ConvertOptions{Catalogue: cat, Scripts: env.scripts()}
 			if opt.Templates, err = env.templates(templates); err != nil {
@@ -78,6 +84,26 @@ node templates are replaced by what the templates make; FILE may be a script tha
 	return cmd
 }
 
+// apart holds that no two files would be written under one name, before any is.
+func apart(files []string, out string) error {
+	taken := map[string]string{}
+	for _, name := range files {
+		to := convertedName(out, name)
+		key := strings.ToLower(to) // as file systems that do not tell capital letters apart see it
+		if other, ok := taken[key]; ok {
+			return exitf(exitUsage, "%s and %s would both be written to %s: convert them into folders of their own", other, name, to)
+		}
+		taken[key] = name
+	}
+	return nil
+}
+
+// convertedName is where a file's workflow is written in a folder: `a/flow.png` becomes `flow.json`.
+func convertedName(folder, name string) string {
+	base := filepath.Base(name)
+	return filepath.Join(folder, strings.TrimSuffix(base, filepath.Ext(base))+".json")
+}
+
 // outFolder tells whether -o names a folder, and makes it.
 // A folder is meant if there are several files, if -o ends in a slash, or if it is one already. Without -o, several files are
 // exit code 2.
@@ -99,16 +125,14 @@ func outFolder(out string, files int) (bool, error) {
 	return true, nil
 }
 
-// writeConverted indents the JSON for reading. In a folder `a/flow.png` becomes `flow.json`: two inputs of the same base name
-// overwrite each other. The path is printed on stdout.
+// writeConverted indents the JSON for reading. The path is printed on stdout.
 func (e *Env) writeConverted(prompt *source.Value, name, out string, folder bool) error {
 	if out == "" {
 		_, err := e.Stdout.Write(prompt.Indent())
 		return err
 	}
 	if folder {
-		base := filepath.Base(name)
-		out = filepath.Join(out, strings.TrimSuffix(base, filepath.Ext(base))+".json")
+		out = convertedName(out, name)
 	}
 	if err := writeFile(out, prompt.Indent()); err != nil {
 		return exitf(exitInput, "%v", err)

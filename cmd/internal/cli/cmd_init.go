@@ -89,8 +89,7 @@ func (e *Env) init(ctx context.Context, dir string, f *initFlags) error {
 }
 
 // writeFirst writes all files, or none if one of those with the user's words in it is there.
-// Only batch.yaml holds such words. An endpoints file that is there is kept as it is, even if it lacks the endpoint that the
-// batch names.
+// Only batch.yaml holds such words. An endpoints file that is there is kept as it is; what it lacks for the batch is said.
 func (e *Env) writeFirst(dir string, f *initFlags, batch string) error {
 	files := []struct {
 		name, text string
@@ -104,7 +103,11 @@ func (e *Env) writeFirst(dir string, f *initFlags, batch string) error {
 	}
 	for _, file := range files {
 		path := filepath.Join(dir, file.name)
-		if file.text == "" || file.keep && exists(path) { // the preview endpoint has no endpoints file
+		if file.text == "" { // the preview endpoint has no endpoints file
+			continue
+		}
+		if file.keep && exists(path) {
+			e.mention(path, f)
 			continue
 		}
 		if err := writeFile(path, []byte(file.text)); err != nil {
@@ -114,6 +117,24 @@ func (e *Env) writeFirst(dir string, f *initFlags, batch string) error {
 	}
 	e.nextSteps(filepath.Join(dir, "batch.yaml"), f)
 	return nil
+}
+
+// mention says so if an endpoints file that is kept lacks the endpoint that the batch names, with the lines to add. One that cannot be read is told
+// of by the next command.
+func (e *Env) mention(path string, f *initFlags) {
+	if filepath.Base(path) != compiler.EndpointsFileName {
+		return
+	}
+	file, err := source.ReadFile(path)
+	if err != nil {
+		return
+	}
+	root, err := source.Parse(file, source.Limits{})
+	if err != nil || root.Get("endpoints").Get(f.endpointName()) != nil {
+		return
+	}
+	_, lines, _ := strings.Cut(f.endpointsText(), "endpoints:\n")
+	fmt.Fprintf(e.Stderr, "comfyc: %s is kept as it is, and has no endpoint %s, which the batch names; add:\n%s", path, f.endpointName(), lines)
 }
 
 // schema gives "" for a name that is not there, which writeFirst would skip.

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"text/tabwriter"
@@ -55,8 +56,9 @@ func keysAdd(env *Env, data *string) *cobra.Command {
 				limits.Scopes = append(limits.Scopes, keys.Scope(s))
 			}
 			if retention != "" {
-				if limits.Retention = service.Duration(retention); limits.Retention == 0 { // 0 is what it gives for a text that is none
-					return exitf(exitUsage, "--retention %s: write a duration such as 12h or 30d", retention)
+				var err error
+				if limits.Retention, err = service.Duration(retention); err != nil {
+					return exitf(exitUsage, "--retention %s: write a duration such as 12h or 30d: %v", retention, err)
 				}
 			}
 			text, row, err := keys.New(args[0], limits, env.Now())
@@ -160,7 +162,7 @@ func day(t time.Time) string {
 }
 
 // keysRevoke writes to the ledger only; running services notice it at their next look, within two seconds. A key that is
-// revoked already counts as not there (1).
+// revoked already counts as not there (1). A name that several good keys have revokes none of them (1): which one is meant the id says.
 func keysRevoke(env *Env, data *string) *cobra.Command {
 	return &cobra.Command{
 		Use:   "revoke ID or NAME",
@@ -168,14 +170,15 @@ func keysRevoke(env *Env, data *string) *cobra.Command {
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return env.withLedger(*data, func(l *ledger.Ledger) error {
-				ok, err := l.RevokeKey(cmd.Context(), args[0], env.Now())
-				if err != nil {
+				k, err := l.RevokeKey(cmd.Context(), args[0], env.Now())
+				switch {
+				case errors.Is(err, ledger.ErrNone):
+					return exitf(exitInput, "there is no good key %q", args[0])
+				case err != nil:
 					return exitf(exitInput, "%v", err)
 				}
-				if !ok {
-					return exitf(exitInput, "there is no good key %q", args[0])
-				}
-				env.auditKey(cmd, l, "keys revoke", args[0], "")
+				env.auditKey(cmd, l, "keys revoke", k.ID, k.Name)
+				fmt.Fprintf(env.Stderr, "comfyc: key %s (%s) is revoked\n", k.ID, k.Name)
 				return nil
 			})
 		},

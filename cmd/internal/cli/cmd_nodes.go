@@ -5,9 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
 	"path"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -16,6 +14,7 @@ import (
 	"github.com/comfyc/comfyc/compiler/diag"
 	"github.com/comfyc/comfyc/compiler/source"
 	"github.com/comfyc/comfyc/nodes"
+	"github.com/comfyc/comfyc/scheduler/durable"
 )
 
 // maxObjectInfo bounds an /object_info answer: 256 MiB. The largest installations known answer with about 20 MB.
@@ -229,27 +228,10 @@ func objectInfo(ctx context.Context, where string) (*source.File, error) {
 	return source.NewFile(url, data), nil
 }
 
-// writeFile writes under a temporary name, syncs and renames, so that a file is there whole or not at all.
-// The temporary file lies in the same folder, because a rename across file systems would copy. Two writers at a time both
-// succeed, and one of them wins.
+// writeFile writes a file that is there whole or not at all, and that others may read.
 func writeFile(name string, data []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+".*")
-	if err != nil {
+	return durable.WriteFile(name, 0o644, func(w io.Writer) error {
+		_, err := w.Write(data)
 		return err
-	}
-	defer os.Remove(f.Name()) // after the rename the name is gone, and this does nothing
-	_, err = f.Write(data)
-	if err == nil {
-		err = f.Chmod(0o644) // CreateTemp gives 0600; what is written here is for others too
-	}
-	if err == nil {
-		err = f.Sync() // before the rename: a crash must not leave the name on an empty file
-	}
-	if closed := f.Close(); err == nil {
-		err = closed
-	}
-	if err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), name)
+	})
 }

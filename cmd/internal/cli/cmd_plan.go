@@ -33,7 +33,7 @@ func cmdPlan(env *Env) *cobra.Command {
 			// The report is the compiler's: counts, duplicates, what is already there, what no endpoint can take. The forecast
 			// is the scheduler's.
 			r := plan.Report(compiler.ReportOptions{Supports: run.Supports(plan), Done: done, Cached: cached})
-			forecast, err := env.forecast(plan, r.Renders-r.Reused-r.Cached)
+			forecast, err := env.forecast(plan, done, cached)
 			if err != nil {
 				return err
 			}

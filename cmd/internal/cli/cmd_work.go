@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -20,6 +21,8 @@ import (
 	"github.com/comfyc/comfyc/compiler/source"
 	"github.com/comfyc/comfyc/render"
 	"github.com/comfyc/comfyc/render/run"
+	"github.com/comfyc/comfyc/render/s3"
+	"github.com/comfyc/comfyc/scheduler"
 	"github.com/comfyc/comfyc/scheduler/dialect"
 	"github.com/comfyc/comfyc/scheduler/lease"
 )
@@ -30,6 +33,7 @@ import (
 type workFlags struct {
 	batchFlags
 	db, dir, name string // --db or COMFYC_DB; --dir; --name
+	files         string // --files: the bucket that holds the files of all machines
 	slots, slices int    // --slots: slices at a time here; --slices: parts of a batch that is submitted
 	json          bool
 }
@@ -44,8 +48,9 @@ func cmdWork(env *Env) *cobra.Command {
 that dies is noticed within 30 seconds; another one goes on with its remote jobs, and submits none of them again.
 
 Endpoints and keys are this machine's own: --endpoints, or comfyc-endpoints.yaml in the user's configuration. Pictures and gallery of a
-batch go to DIR/ID, so DIR is a folder that all machines share. Batches of ` + "`comfyc serve`" + ` on the same database are worked on too: DIR is then
-the folder works in its data folder.
+batch go to DIR/ID, so DIR is a folder that all machines share; or each machine has a DIR of its own, and --files names a bucket in which all of
+them keep the files. Batches of ` + "`comfyc serve`" + ` on the same database are worked on too: DIR is then the folder works in its data folder, or with files in its
+configuration, --files that place with /works at its end.
 
 The database's URL may hold a password: then give it as COMFYC_DB instead of --db.
 
@@ -59,7 +64,8 @@ Ctrl-C submits nothing more and hands the work over at once; remote jobs go on, 
 	flags.StringVar(&f.nodes, "nodes", "", "an /object_info `file` instead of the built-in catalogue")
 	flags.StringVar(&f.endpointsFile, "endpoints", "", "the endpoints `file`, instead of the one in the user's configuration")
 	flags.StringArrayVar(&f.allowKeys, "allow-key", nil, "let the key in `VARIABLE=HOST` go to that host")
-	cmd.Flags().StringVar(&f.dir, "dir", "", "the folder that all machines share; needed")
+	cmd.Flags().StringVar(&f.dir, "dir", "", "the folder that all machines share, or with --files one of this machine; needed")
+	cmd.Flags().StringVar(&f.files, "files", "", "an `s3://bucket/prefix` that holds the files of all machines; its credentials are those of output.s3")
 	cmd.Flags().IntVar(&f.slots, "slots", 2, "slices of batches that are run at the same time")
 	cmd.Flags().StringVar(&f.name, "name", "", "this machine's name, unique among them; made up if it is not given")
 	cmd.AddCommand(cmdWorkSubmit(env, &f), cmdWorkStatus(env, &f), cmdWorkCancel(env, &f))
@@ -129,12 +135,34 @@ func (e *Env) withQueue(ctx context.Context, f *workFlags, do func(*lease.Queue)
 // for.
 func (e *Env) work(ctx context.Context, f *workFlags) error {
 	if f.dir == "" {
-		return exitf(exitUsage, "say where pictures go: --dir, a folder that all machines share")
+		return exitf(exitUsage, "say where pictures go: --dir, a folder that all machines share, or with --files one of this machine")
 	}
+	bucket, err := e.workBucket(ctx, f.files)
+	if err != nil {
+		return err
+	}
+	var known scheduler.Options // of which only the speeds are of use
+	learned := e.speeds(&known)
+	defer learned() // what slices have taught about the endpoints is worth keeping however the work ends
 	return e.withQueue(ctx, f, func(q *lease.Queue) error {
-		w := &lease.Worker{Queue: q, Host: &workHost{e, f, q}, Slots: f.slots, Name: f.name, Log: slog.New(slog.NewTextHandler(e.Stderr, nil))}
+		w := &lease.Worker{Queue: q, Host: &workHost{e, f, q, bucket}, Slots: f.slots, Name: f.name, Speeds: known.Speeds, Log: slog.New(slog.NewTextHandler(e.Stderr, nil))}
 		return w.Run(ctx)
 	})
+}
+
+// workBucket opens the bucket of --files and asks whether it is there; nil without the flag.
+func (e *Env) workBucket(ctx context.Context, url string) (*s3.Bucket, error) {
+	if url == "" {
+		return nil, nil
+	}
+	b, err := s3.Open(s3.Config{URL: url}, s3.Options{Getenv: e.Getenv})
+	if err == nil {
+		err = b.Check(ctx)
+	}
+	if err != nil {
+		return nil, exitf(exitInput, "--files: %v", err)
+	}
+	return b, nil
 }
 
 // workHost opens batches of the database on this machine.
@@ -143,6 +171,8 @@ type workHost struct {
 	env *Env
 	f   *workFlags   // shared by all batches: copied before it is changed
 	q   *lease.Queue // of the worker; a connection of its own for each batch would cost a second of round trips
+
+	files *s3.Bucket // nil where --dir is shared
 }
 
 // Open implements lease.Host: the same plan from the same files, with this machine's endpoints and keys.
@@ -156,7 +186,7 @@ func (h *workHost) Open(ctx context.Context, b lease.Batch) (*lease.Opened, erro
 	f := *h.f
 	f.endpoints, f.maxCost = b.Endpoints, b.MaxUSD
 	// The id and folder come from the database, which other machines write: neither may lead out of --dir.
-	if !filepath.IsLocal(b.ID) || b.Dir != "" && !filepath.IsLocal(b.Dir) {
+	if !filepath.IsLocal(b.ID) || !fs.ValidPath(b.ID) || b.Dir != "" && !filepath.IsLocal(b.Dir) {
 		return nil, fmt.Errorf("the batch's folder %q is none", filepath.Join(b.ID, b.Dir))
 	}
 	plan, err := h.env.compileShared(ctx, b.Bundle.File, b.Bundle.Files[b.Bundle.File], files, &f, true)
@@ -166,7 +196,11 @@ func (h *workHost) Open(ctx context.Context, b lease.Batch) (*lease.Opened, erro
 		return nil, err
 	}
 	allow := allowedKeys(h.f.allowKeys)
-	batch, err := run.Open(plan, run.Options{Dir: filepath.Join(h.f.dir, b.ID, b.Dir), FS: files, Shared: true, Store: h.q.Store(b.ID), Now: h.env.Now,
+	var depot render.Depot
+	if h.files != nil {
+		depot = h.files.Depot(path.Join(b.ID, filepath.ToSlash(b.Dir)))
+	}
+	batch, err := run.Open(plan, run.Options{Dir: filepath.Join(h.f.dir, b.ID, b.Dir), FS: files, Shared: true, Depot: depot, Store: h.q.Store(b.ID), Now: h.env.Now,
 		Bucket: run.OwnBucket(h.env.Getenv, allow), Dialect: dialect.Deps{Getenv: h.env.Getenv, AllowKeys: allow, ReadFile: h.read(b)}})
 	if err != nil {
 		return nil, err
@@ -240,10 +274,11 @@ func (r *recorder) Open(name string) (fs.File, error) {
 // Only what lies below the batch's folder can be opened (os.Root), so `../` in a batch fails here and not on another machine.
 // --endpoints is not sent: every machine has its own.
 func (e *Env) workSubmit(ctx context.Context, file string, f *workFlags) error {
-	text, err := os.ReadFile(file)
+	read, err := source.ReadFile(file) // bounded
 	if err != nil {
 		return exitf(exitInput, "%v", err)
 	}
+	text := read.Data
 	dir, name := filepath.Split(file)
 	root, err := os.OpenRoot(orElse(dir, "."))
 	if err != nil {

@@ -11,11 +11,12 @@ import (
 )
 
 // forecast says what a run of what is left of a plan would do, by what was published and what earlier runs learned.
-// left is the number of renders that are neither done nor in the cache.
-func (e *Env) forecast(plan *compiler.Plan, left int) (scheduler.Forecast, error) {
+// done and cached tell which renders are there already; cached may be nil.
+func (e *Env) forecast(plan *compiler.Plan, done func(compiler.RenderID) bool, cached func(render int) bool) (scheduler.Forecast, error) {
 	var opts scheduler.Options
 	e.speeds(&opts)
-	return run.Forecast(plan, left, opts.Speeds)
+	there := func(i int) bool { return done(plan.RenderID(i)) || cached != nil && cached(i) }
+	return run.Forecast(plan, there, opts.Speeds)
 }
 
 // printForecast prints it for people.
@@ -37,6 +38,9 @@ func printForecast(w io.Writer, f scheduler.Forecast) {
 	fmt.Fprintln(w)
 	for _, e := range f.Endpoints {
 		fmt.Fprintf(w, "  %s: %s", e.Name, counted(e.Renders, "render"))
+		if e.PerJob.High > 1 {
+			fmt.Fprintf(w, " in %s (%s a job)", counted(e.Jobs, "job"), between(e.PerJob, "%.1f", 1))
+		}
 		if e.Renders.High > 0 {
 			fmt.Fprintf(w, ", %s of workers' time", span(e.Seconds))
 		}
@@ -92,6 +96,7 @@ func forecastJSON(f scheduler.Forecast) json.RawMessage {
 	type line struct {
 		Name    string    `json:"name"`
 		Renders []float64 `json:"renders"`
+		Jobs    []float64 `json:"jobs"`    // fewer than renders where they are merged
 		Workers []float64 `json:"workers"` // that are started
 		Seconds []float64 `json:"seconds"` // of workers' time, not of the clock
 		USD     []float64 `json:"usd"`
@@ -105,7 +110,7 @@ func forecastJSON(f scheduler.Forecast) json.RawMessage {
 		Endpoints []line    `json:"endpoints"`
 	}{pair(f.Seconds), pair(f.USD), f.Unpriced, f.Deadline, []line{}}
 	for _, e := range f.Endpoints {
-		out.Endpoints = append(out.Endpoints, line{e.Name, pair(e.Renders), pair(e.Workers), pair(e.Seconds), pair(e.USD), e.Why})
+		out.Endpoints = append(out.Endpoints, line{e.Name, pair(e.Renders), pair(e.Jobs), pair(e.Workers), pair(e.Seconds), pair(e.USD), e.Why})
 	}
 	text, err := json.Marshal(out)
 	if err != nil {

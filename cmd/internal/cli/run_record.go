@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/comfyc/comfyc/render"
 	"github.com/comfyc/comfyc/scheduler/store"
 )
 
@@ -45,8 +46,8 @@ const (
 var notKept = []string{"json", "verbose", "resubmit-uncertain", "retry-failed", "write", "help", "watch"}
 
 // pathFlags name files or folders.
-// "cache" may also be "off" or a URL, which isPath tells apart.
-var pathFlags = []string{"nodes", "endpoints", "cache"}
+// "cache" may also be "off" or a URL, and "theme" a built-in one, which isPath tells apart.
+var pathFlags = []string{"nodes", "endpoints", "cache", "theme"}
 
 // recordOf notes what a command line said about a batch that goes to dir.
 // Called before the run, with the flag set that was parsed; only flags that were given are kept, so that defaults may change
@@ -74,8 +75,10 @@ func recordOf(dir, file, name string, f *renderFlags, flags *pflag.FlagSet) runR
 	return r
 }
 
-// isPath tells a path from the other things that may stand for a cache.
-func isPath(s string) bool { return s != "off" && !strings.Contains(s, "://") }
+// isPath tells a path from the other things that may stand for a cache or a theme.
+func isPath(s string) bool {
+	return s != "off" && !strings.Contains(s, "://") && !slices.Contains(render.Themes(), s)
+}
 
 // relativeTo gives a path as it is seen from a folder, with slashes; as it is from the root, where there is no way (another drive).
 // Slashes are written on every system, so that a directory that moves from Windows to Linux still reads.
