@@ -2,6 +2,7 @@ package bench
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -19,7 +20,8 @@ import (
 
 // The peer converts parsed objects; ours reads text, converts and checks, and is still held to 20 times.
 var convertCases = []Case{
-	{Name: "ConvertCheckTemplates", What: "all official templates read, converted and checked in process, against comfy-cli's converter alone on parsed files; same /object_info. convert-times: the conversion alone, both from the text, by processor time",
+	{Name: "ConvertCheckTemplates", What: "all official templates read, converted and checked in process, against comfy-cli's converter alone on parsed files; same /object_info. convert-times: the conversion alone, both from the text, by processor time. " +
+		"The floor: valid-cpu-ms is json.Valid over the same texts, unmarshal-cpu-ms json.Unmarshal, which make nothing of them or no more than maps",
 		Skip: needPeerAndTruth, Run: convertTemplates, Goals: []Goal{
 			{Unit: "times", Least: 20, Meaning: "20 times as fast"}, {Unit: "cpu-times", Least: 20, Meaning: "also by processor time"}}},
 }
@@ -28,8 +30,9 @@ var convertCases = []Case{
 // Users have official templates; the hard ones would move the mean to what nobody has.
 var madeUp = []string{"blueprint-", "sgbp-", "hard-"}
 
-// converting is the time of passes over all templates: checked, which converts them first, and converted alone.
-type converting struct{ wall, cpu, alone []time.Duration }
+// converting is the time of passes over all templates: checked, which converts them first, and converted alone; and what the standard library takes to
+// read the same texts, once only to see that they are right.
+type converting struct{ wall, cpu, alone, unmarshal, valid []time.Duration }
 
 // pass looks at every template once each way.
 // All in one goroutine. Findings and prompts are dropped: what is measured is the work.
@@ -45,6 +48,17 @@ func (c *converting) pass(texts [][]byte, cat *nodes.Catalogue) {
 		compiler.Convert(source.NewFile("template.json", text), cat)
 	}
 	c.alone = append(c.alone, processorTime()-before)
+	before = processorTime()
+	for _, text := range texts {
+		var v any
+		_ = json.Unmarshal(text, &v) // ours has read the same text without an error
+	}
+	c.unmarshal = append(c.unmarshal, processorTime()-before)
+	before = processorTime()
+	for _, text := range texts {
+		json.Valid(text)
+	}
+	c.valid = append(c.valid, processorTime()-before)
 }
 
 // report holds the best pass against the peer's.
@@ -54,6 +68,8 @@ func (c *converting) report(b *testing.B, theirs *converted) {
 	b.ReportMetric(float64(theirs.Refused), "peer-refused")
 	b.ReportMetric(millis(wall), "ms")
 	b.ReportMetric(millis(cpu), "cpu-ms")
+	b.ReportMetric(millis(slices.Min(c.unmarshal)), "unmarshal-cpu-ms")
+	b.ReportMetric(millis(slices.Min(c.valid)), "valid-cpu-ms")
 	b.ReportMetric(slices.Min(theirs.WallS)*1e3, "peer-ms")
 	b.ReportMetric(slices.Min(theirs.CPUS)*1e3, "peer-cpu-ms")
 	b.ReportMetric(slices.Min(theirs.WallS)/wall.Seconds(), "times")

@@ -21,6 +21,7 @@ import (
 	"github.com/comfyc/comfyc/compiler/source"
 	"github.com/comfyc/comfyc/scheduler"
 	"github.com/comfyc/comfyc/scheduler/dialect"
+	"github.com/comfyc/comfyc/scheduler/dialect/call"
 	"github.com/comfyc/comfyc/scheduler/emulator"
 	"github.com/comfyc/comfyc/scheduler/emulator/worker"
 	"github.com/comfyc/comfyc/scheduler/store"
@@ -102,7 +103,7 @@ func (e *Env) jobsAgainstBare(b *testing.B, base string, plan *compiler.Plan) er
 	return nil
 }
 
-// counter counts the requests that pass. Both sides have one, with as many kept connections as bareCalls has goroutines.
+// counter counts the requests that pass. Both sides have one, with the transport that a user's endpoint of such limits gets.
 // A connection that is not kept would cost a handshake for each request and hide the rest.
 type counter struct {
 	http.RoundTripper
@@ -111,7 +112,7 @@ type counter struct {
 
 // newCounter makes a transport of its own: connections of one side must not warm up the other.
 func newCounter() *counter {
-	return &counter{RoundTripper: &http.Transport{MaxIdleConnsPerHost: 64}}
+	return &counter{RoundTripper: call.NewTransport(inFlight)}
 }
 
 func (c *counter) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -150,10 +151,11 @@ var pixel = sync.OnceValue(func() []byte {
 })
 
 // jobPlan is a sweep over the seed, so every render is another one and none is answered from a cache.
-func (e *Env) jobPlan() (*compiler.Plan, error) { return e.jobPlanOf(instantJobs) }
+func (e *Env) jobPlan() (*compiler.Plan, error) { return e.jobPlanOf(flow, instantJobs) }
 
-func (e *Env) jobPlanOf(n int) (*compiler.Plan, error) {
-	if _, err := e.write("jobs/flow.json", flow); err != nil {
+// jobPlanOf is a sweep of so many renders over a workflow that has a KSampler.
+func (e *Env) jobPlanOf(workflow string, n int) (*compiler.Plan, error) {
+	if _, err := e.write("jobs/flow.json", workflow); err != nil {
 		return nil, err
 	}
 	text := fmt.Sprintf("workflow: flow.json\nsweep: {matrix: {KSampler.seed: {from: 1, count: %d}}}\n", n)
@@ -185,9 +187,18 @@ func (e *Env) runPlan(ctx context.Context, plan *compiler.Plan, base string, cal
 	// Renders go to counted, so that pictures cost nothing.
 	sum, err := scheduler.Run(ctx, plan, []scheduler.Endpoint{end}, st, counted{}, scheduler.Options{MaxParallel: inFlight})
 	if err != nil || !sum.AllDone() {
-		return fmt.Errorf("the batch is not done: %+v, %w", sum, err)
+		return notDone(sum, err)
 	}
 	return nil
+}
+
+// notDone says how far a batch came and what was first in its way; thousands may have failed for the same reason.
+func notDone(sum scheduler.Summary, err error) error {
+	var first scheduler.Trouble
+	if len(sum.Failures) > 0 {
+		first = sum.Failures[0]
+	}
+	return errors.Join(fmt.Errorf("the batch is not done: %v of %d, %d attempts in %v, %s %s", sum.Counts, sum.Renders, sum.Attempts, sum.Elapsed, sum.Stopped, first.Reason), err)
 }
 
 // counted is a sink that takes what came and keeps nothing.

@@ -59,7 +59,7 @@ func jobsFarAway(e *Env, b *testing.B) error {
 		return err
 	}
 	defer stop()
-	plan, err := e.jobPlanOf(farJobs)
+	plan, err := e.jobPlanOf(flow, farJobs)
 	if err != nil {
 		return err
 	}
@@ -110,7 +110,7 @@ func (e *Env) timed(ctx context.Context, kind string, plan *compiler.Plan, base 
 	// No fusing: one render, one job. Fastest, since cheapest would let few workers do all.
 	sum, err := scheduler.Run(ctx, plan, []scheduler.Endpoint{end}, st, counted{}, scheduler.Options{Objective: scheduler.Fastest, MaxParallel: max(limits.InFlight, 1), Fuse: 1})
 	if err != nil || !sum.AllDone() {
-		return 0, fmt.Errorf("the batch is not done: %+v, %w", sum, err)
+		return 0, notDone(sum, err)
 	}
 	return time.Since(start), nil
 }
@@ -133,7 +133,8 @@ func jobsPending(e *Env, b *testing.B) error {
 		return err
 	}
 	defer stop()
-	plan, err := e.jobPlanOf(pendingJobs)
+	// Small pictures: 10,000 large ones would keep this machine busy for minutes with drawing them.
+	plan, err := e.jobPlanOf(strings.ReplaceAll(flow, ":512", ":16"), pendingJobs)
 	if err != nil {
 		return err
 	}
