@@ -22,7 +22,7 @@ type Depot interface {
 	Get(ctx context.Context, path, file string) error
 }
 
-// transfers is how many files go to or come from a depot at once, for one render or one page.
+// transfers is how many files go to or come from elsewhere at once, for one render or one page.
 const transfers = 8
 
 // deposit makes the files of a render durable in the depot, if there is one. A render is done only after that, so that what this machine
@@ -36,12 +36,12 @@ func (c *Collector) deposit(ctx context.Context, files []scheduler.FileRecord) e
 	for _, f := range files {
 		paths = append(paths, f.Path, f.Original, f.Thumb)
 	}
-	return each(ctx, paths, func(ctx context.Context, path string) error { return c.Depot.Put(ctx, path, c.path(path)) })
+	return Each(ctx, paths, func(ctx context.Context, path string) error { return c.Depot.Put(ctx, path, c.path(path)) })
 }
 
 // Fetch brings the given files of a run directory from a depot, those that are not there. What the depot lacks is passed over.
 func Fetch(ctx context.Context, d Depot, dir string, paths []string) error {
-	return each(ctx, paths, func(ctx context.Context, path string) error {
+	return Each(ctx, paths, func(ctx context.Context, path string) error {
 		file := filepath.Join(dir, filepath.FromSlash(path))
 		if _, err := os.Stat(file); err == nil {
 			return nil
@@ -62,14 +62,15 @@ func Deposit(ctx context.Context, d Depot, dir string) error {
 		}
 		return d.Put(ctx, path, file)
 	}
-	if err := each(ctx, PagePaths, put); err != nil {
+	if err := Each(ctx, PagePaths, put); err != nil {
 		return err
 	}
 	return put(ctx, ManifestPath)
 }
 
-// each does something with several files at once. Empty paths are passed over. The first error cancels the rest, and is the answer.
-func each(ctx context.Context, paths []string, do func(context.Context, string) error) error {
+// Each does something with the files of a run directory, up to eight at once. Empty paths are passed over. The first error cancels the rest, and is the
+// answer.
+func Each(ctx context.Context, paths []string, do func(context.Context, string) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var wg sync.WaitGroup

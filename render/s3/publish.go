@@ -23,7 +23,6 @@ import (
 )
 
 const (
-	uploads  = 8        // at once
 	partSize = 16 << 20 // bytes; larger files go in parts
 	// hashKey is the object's metadata that holds the SHA-256 of its content in hex: an ETag says it only of objects in one part.
 	hashKey = "Comfyc-Sha256"
@@ -87,35 +86,23 @@ func (b *Bucket) key(slashed string) string {
 
 // send uploads a stage, several files at once.
 func (b *Bucket) send(ctx context.Context, dir string, paths []string, there map[string]known, report *Report) error {
-	// The first error cancels the other uploads, and is what the caller gets.
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
 	var mu sync.Mutex
-	var wg sync.WaitGroup
-	slots := make(chan struct{}, uploads)
-	for _, p := range paths {
-		slots <- struct{}{}
-		if ctx.Err() != nil {
-			break
+	return render.Each(ctx, paths, func(ctx context.Context, p string) error {
+		size, sent, err := b.file(ctx, filepath.Join(dir, filepath.FromSlash(p)), p, there)
+		mu.Lock()
+		defer mu.Unlock()
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			return nil
+		case err != nil:
+			return err
+		case sent:
+			report.Files, report.Sent, report.Bytes = report.Files+1, report.Sent+1, report.Bytes+size
+		default:
+			report.Files, report.Skipped = report.Files+1, report.Skipped+1
 		}
-		wg.Go(func() {
-			defer func() { <-slots }()
-			size, sent, err := b.file(ctx, filepath.Join(dir, filepath.FromSlash(p)), p, there)
-			mu.Lock()
-			defer mu.Unlock()
-			switch {
-			case errors.Is(err, fs.ErrNotExist):
-			case err != nil:
-				cancel(err)
-			case sent:
-				report.Files, report.Sent, report.Bytes = report.Files+1, report.Sent+1, report.Bytes+size
-			default:
-				report.Files, report.Skipped = report.Files+1, report.Skipped+1
-			}
-		})
-	}
-	wg.Wait()
-	return context.Cause(ctx)
+		return nil
+	})
 }
 
 // file uploads one file if the bucket has not got it.
@@ -194,7 +181,7 @@ func disposition(slashed string) string {
 // caching keeps what changes from being kept: the page, the table, the sheet and the record are asked for anew each
 // time. Everything else has the server's own rules.
 func caching(slashed string) string {
-	if slices.Contains(render.PagePaths, slashed) || slashed == render.ManifestPath {
+	if render.IsPage(slashed) {
 		return "no-cache"
 	}
 	return ""

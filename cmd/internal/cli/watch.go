@@ -135,7 +135,7 @@ func (s *liveFiles) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	folder, _, inside := strings.Cut(name, "/")
 	// Only whole names from a list, and what lies in the folders of pictures.
-	shown := slices.Contains(render.PagePaths, name) || name == render.ManifestPath ||
+	shown := render.IsPage(name) ||
 		inside && slices.Contains([]string{render.ImagesDir, render.ThumbsDir, render.OriginalsDir}, folder)
 	switch {
 	case !slices.Contains(s.hosts, r.Host):

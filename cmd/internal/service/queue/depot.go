@@ -7,7 +7,6 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
@@ -41,15 +40,7 @@ func (q *Queue) depositRequest(ctx context.Context, id string, r *Request) error
 		return nil
 	}
 	d, dir := q.depot(id, r.In), r.inDir(q.workDir(id))
-	for _, f := range r.Files {
-		if f.At == "" {
-			continue
-		}
-		if err := d.Put(ctx, f.At, filepath.Join(dir, f.At)); err != nil {
-			return err
-		}
-	}
-	return nil
+	return render.Each(ctx, r.spilled(), func(ctx context.Context, name string) error { return d.Put(ctx, name, filepath.Join(dir, name)) })
 }
 
 // unspill removes the large files of a request that is not taken.
@@ -68,11 +59,7 @@ func (q *Queue) bringRequest(ctx context.Context, id string, r *Request) error {
 	if q.Files == nil || r.In == "" {
 		return nil
 	}
-	var names []string
-	for _, f := range r.Files {
-		names = append(names, f.At) // "" is passed over
-	}
-	return render.Fetch(ctx, q.depot(id, r.In), r.inDir(q.workDir(id)), names)
+	return render.Fetch(ctx, q.depot(id, r.In), r.inDir(q.workDir(id)), r.spilled())
 }
 
 // Bring sees to it that a file of a work's run directory is on this machine as it is now, before it is opened. Names that lead elsewhere, and files that
@@ -82,7 +69,7 @@ func (q *Queue) Bring(ctx context.Context, id, name string) error {
 		return nil
 	}
 	dir := q.OutDir(id)
-	if name != render.ManifestPath && !slices.Contains(render.PagePaths, name) { // only these change
+	if !render.IsPage(name) {
 		return render.Fetch(ctx, q.depot(id, outFolder), dir, []string{name})
 	}
 	err := q.depot(id, outFolder).Get(ctx, name, filepath.Join(dir, name))

@@ -128,26 +128,25 @@ func (q *Queue) Submit(ctx context.Context, k *keys.Key, o *ledger.Order, r *Req
 		return w, false, err
 	}
 	// Files first, durable, then the row: a row whose files are missing cannot be run. The other way round costs a folder that
-	// is removed below.
+	// is removed here.
+	defer func() {
+		if err != nil || !fresh {
+			q.unspill(ctx, o.ID, r)
+		}
+	}()
 	if o.Bytes, err = r.spill(q.workDir(o.ID)); err != nil {
-		q.unspill(ctx, o.ID, r)
 		return w, false, err
 	}
 	if err := q.depositRequest(ctx, o.ID, r); err != nil {
-		q.unspill(ctx, o.ID, r)
 		return w, false, err
 	}
 	r.Trace = trace.Of(ctx).String()
 	if o.Request, err = r.encode(); err != nil {
-		q.unspill(ctx, o.ID, r)
 		return w, false, err
 	}
 	// One commit for the row, its idempotency key and its line in the audit log. It is waited for even if ctx ends: a write that was given up
 	// may happen all the same, and would then lack its files.
 	w, fresh, err = q.Ledger.AddWork(context.WithoutCancel(ctx), o)
-	if err != nil || !fresh {
-		q.unspill(ctx, o.ID, r)
-	}
 	if err == nil && fresh {
 		q.count(w, "", 0)
 		if !w.State.Final() {

@@ -158,6 +158,16 @@ func (r *Request) inDir(work string) string {
 	return filepath.Join(work, r.In)
 }
 
+// spilled names the large files below inDir.
+func (r *Request) spilled() (names []string) {
+	for _, f := range r.Files {
+		if f.At != "" {
+			names = append(names, f.At)
+		}
+	}
+	return names
+}
+
 // unspill removes what spill wrote, and the work's folder if nothing else is in it.
 func (r *Request) unspill(work string) {
 	if r.In == "" {
@@ -193,6 +203,9 @@ func newTree(r *Request, dir string) tree {
 	}
 	return t
 }
+
+// tree gives the files of a work that was stored.
+func (q *Queue) tree(id string, r *Request) tree { return newTree(r, r.inDir(q.workDir(id))) }
 
 // Open implements fs.FS.
 // There are no folders in it: only whole names exist.

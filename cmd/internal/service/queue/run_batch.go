@@ -76,7 +76,7 @@ func (q *Queue) runBatch(lv *live, r *Request, sealed []byte) ending {
 	if secrets.Body != nil {
 		r.Body = secrets.Body
 	}
-	files := newTree(r, r.inDir(q.workDir(lv.id)))
+	files := q.tree(lv.id, r)
 	// Compiled anew: what was stored is the text, and the configuration may have changed since.
 	plan, findings := q.compile(lv.ctx, r, files)
 	if plan == nil {

@@ -51,7 +51,7 @@ func (q *Queue) runJob(lv *live, r *Request, sealed []byte) ending {
 	if err != nil {
 		return ending{state: ledger.Failed, err: err.Error()}
 	}
-	files := newTree(r, r.inDir(q.workDir(lv.id)))
+	files := q.tree(lv.id, r)
 	plan, findings := q.compile(lv.ctx, r, files)
 	if plan == nil {
 		return q.interrupted(lv, ending{state: ledger.Failed, err: firstError(findings)})

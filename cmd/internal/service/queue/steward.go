@@ -51,7 +51,7 @@ func (q *Queue) openLeased(lv *live, r *Request, sealed []byte) (*run.Batch, end
 	if secrets.Body != nil {
 		r.Body = secrets.Body
 	}
-	files := newTree(r, r.inDir(q.workDir(lv.id)))
+	files := q.tree(lv.id, r)
 	plan, findings := q.compile(lv.ctx, r, files)
 	if plan == nil {
 		return failed(firstError(findings))
@@ -127,7 +127,7 @@ func (q *Queue) handOut(lv *live, b *run.Batch, r *Request, bundle lease.Bundle)
 // fill loads the files of a bundle that lie in the work's folder.
 // Small files are in the request already; it stops at the first that cannot be read.
 func (q *Queue) fill(id string, r *Request, b *lease.Bundle) (err error) {
-	files := newTree(r, r.inDir(q.workDir(id)))
+	files := q.tree(id, r)
 	for _, f := range r.Files {
 		if f.At != "" && err == nil {
 			b.Files[f.Path], err = files.read(f.Path)
